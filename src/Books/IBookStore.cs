@@ -1,0 +1,88 @@
+using System.Collections.Immutable;
+
+namespace Qanat.Books;
+
+/// <summary>The durable home of the facts and what can be asked of it. One writer; any number of readers.
+/// Usage belongs to the period of its CompletedAt, journal entries to the period of their transaction's At, capacity to every period it overlaps.</summary>
+public interface IBookStore : IAsyncDisposable
+{
+    /// <summary>Appends a fact. The task completes when it is durable (fsync); facts become durable in the order in which they were handed over, many in one commit.
+    /// A fact whose id is there already changes nothing.</summary>
+    /// <exception cref="StoreException">It could not be written; nothing of it is stored.</exception>
+    Task AppendAsync(Fact fact, CancellationToken cancel = default);
+
+    Task<DirectorySnapshot> ReadDirectoryAsync(CancellationToken cancel = default);
+    Task<ImmutableArray<PriceVersion>> ReadPricesAsync(CancellationToken cancel = default);
+    Task<ImmutableArray<PoolRate>> ReadPoolRatesAsync(CancellationToken cancel = default);
+
+    /// <summary>Holds neither settled nor released, each with its last durable progress.</summary>
+    Task<ImmutableArray<OpenHold>> ReadOpenHoldsAsync(CancellationToken cancel = default);
+
+    /// <summary>Newest first (by id), at most query.Limit.</summary>
+    Task<ImmutableArray<UsageRecord>> ReadUsageAsync(UsageQuery query, CancellationToken cancel = default);
+
+    /// <summary>Oldest first, streamed: the whole set may not fit in memory, so query.Limit does not apply.</summary>
+    IAsyncEnumerable<UsageRecord> StreamUsageAsync(UsageQuery query, CancellationToken cancel = default);
+
+    /// <summary>Charge and tokens of settled requests since an instant by key, for budgets: read once at start.</summary>
+    Task<ImmutableArray<SpendRow>> ReadSpendAsync(Period period, CancellationToken cancel = default);
+
+    /// <summary>Sums of settled usage by the dimensions asked for.</summary>
+    Task<ImmutableArray<UsageSum>> SumUsageAsync(SumQuery query, CancellationToken cancel = default);
+
+    /// <summary>Sums of journal entries by account and the dimensions asked for.</summary>
+    Task<ImmutableArray<EntrySum>> SumEntriesAsync(SumQuery query, CancellationToken cancel = default);
+
+    /// <summary>Transactions oldest first, streamed.</summary>
+    IAsyncEnumerable<Transaction> StreamJournalAsync(JournalQuery query, CancellationToken cancel = default);
+
+    /// <summary>The ids of the usage records that a transaction sums up.</summary>
+    Task<ImmutableArray<RequestId>> ReadPostedRecordsAsync(TransactionId transaction, CancellationToken cancel = default);
+
+    /// <summary>Capacity records of a pool in time order.</summary>
+    IAsyncEnumerable<CapacityRecord> StreamCapacityAsync(PoolName pool, Period period, CancellationToken cancel = default);
+
+    /// <summary>Device time of usage that was removed with the demo, summed per pool.</summary>
+    Task<ImmutableArray<ClearedUsage>> ReadClearedUsageAsync(CancellationToken cancel = default) => Task.FromResult(ImmutableArray<ClearedUsage>.Empty);
+
+    /// <summary>Everything declared, in any order.</summary>
+    Task<ImmutableArray<Declaration>> ReadDeclarationsAsync(CancellationToken cancel = default) => Task.FromResult(ImmutableArray<Declaration>.Empty);
+
+    /// <summary>Newest first.</summary>
+    Task<ImmutableArray<AuditEntry>> ReadAuditAsync(int limit, CancellationToken cancel = default);
+
+    /// <summary>The store's own consistency check (e.g. SQLite integrity_check); empty when sound.</summary>
+    Task<ImmutableArray<string>> VerifyAsync(CancellationToken cancel = default);
+}
+
+public sealed record DirectorySnapshot(ImmutableArray<Tenant> Tenants, ImmutableArray<Project> Projects, ImmutableArray<ApiKey> Keys);
+
+public sealed record OpenHold(Hold Hold, UsageProgress Progress);
+
+/// <param name="Before">Only records placed before this one (keyset paging).</param> <param name="Posted">Only records that a transaction has (true) or has not (false) summed up yet.</param>
+public sealed record UsageQuery(Period Period, TenantId? Tenant = null, ProjectId? Project = null, ModelName? Model = null, TransactionId? Transaction = null,
+    RequestId? Id = null, RequestId? Before = null, bool? Posted = null, int Limit = 100);
+
+public sealed record SpendRow(TenantId Tenant, ProjectId Project, KeyId Key, Money Charge);
+
+[Flags]
+public enum GroupBy { None = 0, Tenant = 1, Project = 2, Model = 4, Pool = 8, Day = 16, Hour = 32 }
+
+public sealed record SumQuery(Period Period, GroupBy By, TenantId? Tenant = null, ProjectId? Project = null, ModelName? Model = null);
+
+public sealed record GroupKey(TenantId? Tenant, ProjectId? Project, ModelName? Model, PoolName? Pool, Instant? Start);
+
+/// <summary>Unpriced and Uncosted count records in those states: they are never silently zero. One row per group and currency.</summary>
+public sealed record UsageSum(GroupKey Key, long Requests, long Unpriced, long Uncosted, TokenCounts Tokens, DeviceTime Device, Money Charge, Money Cost);
+
+public sealed record EntrySum(GroupKey Key, Account Account, Money Amount, long Entries);
+
+public sealed record JournalQuery(Period Period, Account? Account = null, TenantId? Tenant = null, ProjectId? Project = null, ModelName? Model = null, int Limit = int.MaxValue);
+
+/// <summary>The store refused or failed: the message says what happened and what to do.</summary>
+public sealed class StoreException : Exception
+{
+    public StoreException(string message) : base(message) { }
+    public StoreException(string message, Exception inner) : base(message, inner) { }
+    public StoreException() { }
+}
