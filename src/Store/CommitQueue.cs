@@ -1,0 +1,104 @@
+using System.Threading.Channels;
+using Qanat.Books;
+
+namespace Qanat.Store;
+
+/// <summary>Writes a batch of facts in one durable commit. outcomes[i] stays null when facts[i] is durable and is otherwise the reason why nothing of it is stored.</summary>
+internal delegate void CommitBatch(IReadOnlyList<Fact> facts, Exception?[] outcomes);
+
+/// <summary>Group commit: callers hand over facts, one thread takes whatever has gathered while the last commit was on its way to disk and commits it as one.
+/// There is no timer: an idle store commits a single fact at once, a busy one shares the fsync among all who wait.</summary>
+internal sealed class CommitQueue : IAsyncDisposable
+{
+    private readonly Channel<Waiting> _channel;
+    private readonly CommitBatch _commit;
+    private readonly Action _afterBatch;
+    private readonly int _batchFactsMax;
+    private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <param name="queueFactsMax">Facts that may wait for the writer; whoever comes later waits for a place.</param>
+    /// <param name="batchFactsMax">Facts in one commit.</param>
+    /// <param name="afterBatch">Housekeeping on the writer's thread, once the callers of a batch have their answers. It does not throw.</param>
+    public CommitQueue(CommitBatch commit, Action afterBatch, int queueFactsMax, int batchFactsMax)
+    {
+        _commit = commit;
+        _afterBatch = afterBatch;
+        _batchFactsMax = batchFactsMax;
+        _channel = Channel.CreateBounded<Waiting>(new BoundedChannelOptions(queueFactsMax) { SingleReader = true, FullMode = BoundedChannelFullMode.Wait });
+        new Thread(Drain) { Name = "qanat books writer", IsBackground = true }.Start();
+    }
+
+    /// <summary>Completes when the fact is durable. <paramref name="cancel"/> ends the wait for a place in the queue; a fact that has its place is always carried through,
+    /// so that its caller never has to guess whether it was written.</summary>
+    public Task AppendAsync(Fact fact, CancellationToken cancel)
+    {
+        if (cancel.IsCancellationRequested) return Task.FromCanceled(cancel);
+        Waiting waiting = new(fact);
+        return _channel.Writer.TryWrite(waiting) ? waiting.Task : AppendAsync(waiting, cancel);
+    }
+
+    private async Task AppendAsync(Waiting waiting, CancellationToken cancel)
+    {
+        try
+        {
+            await _channel.Writer.WriteAsync(waiting, cancel).ConfigureAwait(false);
+        }
+        catch (ChannelClosedException closed)
+        {
+            throw new StoreException("The store is closed: nothing can be written any more.", closed);
+        }
+        await waiting.Task.ConfigureAwait(false);
+    }
+
+    /// <summary>Commits what was handed over and stops.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        _channel.Writer.TryComplete();
+        await _ended.Task.ConfigureAwait(false);
+    }
+
+    private void Drain()
+    {
+        List<Waiting> batch = new(_batchFactsMax);
+        while (WaitForFacts())
+        {
+            batch.Clear();
+            while (batch.Count < _batchFactsMax && _channel.Reader.TryRead(out Waiting? waiting)) batch.Add(waiting);
+            if (batch.Count == 0) continue;
+            Commit(batch);
+            _afterBatch();
+        }
+        _ended.SetResult();
+    }
+
+    private bool WaitForFacts()
+    {
+        ValueTask<bool> ready = _channel.Reader.WaitToReadAsync();
+        return ready.IsCompletedSuccessfully ? ready.Result : ready.AsTask().GetAwaiter().GetResult();
+    }
+
+    private void Commit(List<Waiting> batch)
+    {
+        Exception?[] outcomes = new Exception?[batch.Count];
+#pragma warning disable CA1031 // whatever goes wrong belongs to the callers, who wait for it; the writer must live on
+        try
+        {
+            _commit(batch.ConvertAll(waiting => waiting.Fact), outcomes);
+        }
+        catch (Exception failure)
+        {
+            Array.Fill(outcomes, failure);
+        }
+#pragma warning restore CA1031
+        for (int index = 0; index < batch.Count; index++)
+        {
+            if (outcomes[index] is Exception failure) batch[index].SetException(failure);
+            else batch[index].SetResult();
+        }
+    }
+
+    private sealed class Waiting(Fact fact) : TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)
+    {
+        public Fact Fact => fact;
+    }
+}

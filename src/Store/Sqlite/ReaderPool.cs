@@ -1,0 +1,166 @@
+using System.Collections.Concurrent;
+using System.Collections.Immutable;
+using System.Runtime.CompilerServices;
+using Microsoft.Data.Sqlite;
+using Qanat.Books;
+
+namespace Qanat.Store;
+
+/// <summary>A connection that reads, with what its row numbers stand for.</summary>
+internal sealed class Reader(SqliteDatabase database) : IDisposable
+{
+    public SqliteDatabase Database => database;
+    public RowIdentities Identities { get; } = new(database);
+
+    /// <summary>All rows of a query without parameters.</summary>
+    public ImmutableArray<T> All<T>(string sql, Func<Statement, RowIdentities, T> read)
+    {
+        ImmutableArray<T>.Builder all = ImmutableArray.CreateBuilder<T>();
+        Statement rows = database[sql];
+        while (rows.Step()) all.Add(read(rows, Identities));
+        rows.Reset();
+        return all.ToImmutable();
+    }
+
+    public void Dispose() => database.Dispose();
+}
+
+/// <summary>Connections that read while the writer writes. Each query or stream sees the books as of one instant.</summary>
+internal sealed class ReaderPool : IDisposable
+{
+    /// <summary>Rows fetched at a time for a stream: enough to make the hand-over cheap, few enough to hold in memory.</summary>
+    private const int StreamChunkRows = 256;
+
+    private readonly string _file;
+    private readonly int _readersMax;
+    private readonly ConcurrentBag<Reader> _idle = [];
+    private readonly SemaphoreSlim _queries;
+    private readonly SemaphoreSlim _streams;
+    private readonly CancellationTokenSource _closing = new();
+
+    /// <param name="readersMax">Queries at the same time, and streams at the same time. They are counted apart, so that whoever asks a question
+    /// for each row of a stream never waits for himself.</param>
+    public ReaderPool(string file, int readersMax)
+    {
+        _file = file;
+        _readersMax = readersMax;
+        _queries = new SemaphoreSlim(readersMax);
+        _streams = new SemaphoreSlim(readersMax);
+    }
+
+    public async Task<T> QueryAsync<T>(Func<Reader, T> query, CancellationToken cancel)
+    {
+        await EnterAsync(_queries, cancel).ConfigureAwait(false);
+        try
+        {
+            return await Task.Run(() => Query(query, cancel), cancel).ConfigureAwait(false);
+        }
+        finally
+        {
+            _queries.Release();
+        }
+    }
+
+    public async IAsyncEnumerable<T> StreamAsync<T>(Func<Reader, IEnumerable<T>> query, [EnumeratorCancellation] CancellationToken cancel)
+    {
+        await EnterAsync(_streams, cancel).ConfigureAwait(false);
+        try
+        {
+            using Snapshot snapshot = new(this);
+            using IEnumerator<T> rows = query(snapshot.Reader).GetEnumerator();
+            List<T> chunk = new(StreamChunkRows);
+            do
+            {
+                if (_closing.IsCancellationRequested) throw Closed();
+                chunk.Clear();
+                await Task.Run(() => Fill(rows, chunk, snapshot.Reader, cancel), cancel).ConfigureAwait(false);
+                foreach (T row in chunk)
+                {
+                    cancel.ThrowIfCancellationRequested();
+                    yield return row;
+                }
+            }
+            while (chunk.Count == StreamChunkRows);
+        }
+        finally
+        {
+            _streams.Release();
+        }
+    }
+
+    /// <summary>Waits for the queries under way; streams end with an exception at their next chunk.</summary>
+    public void Dispose()
+    {
+        _closing.Cancel();
+        for (int taken = 0; taken < _readersMax; taken++) _queries.Wait();
+        for (int taken = 0; taken < _readersMax; taken++) _streams.Wait();
+        foreach (Reader reader in _idle) reader.Dispose();
+        _closing.Dispose();
+        _queries.Dispose();
+        _streams.Dispose();
+    }
+
+    /// <exception cref="StoreException">The store is closed, or is being closed while this waits.</exception>
+    private async Task EnterAsync(SemaphoreSlim limit, CancellationToken cancel)
+    {
+        if (_closing.IsCancellationRequested) throw Closed();
+        using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(cancel, _closing.Token);
+        try
+        {
+            await limit.WaitAsync(either.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
+        {
+            throw Closed();
+        }
+    }
+
+    private T Query<T>(Func<Reader, T> query, CancellationToken cancel)
+    {
+        using Snapshot snapshot = new(this);
+        return snapshot.Reader.Database.Reading(() => query(snapshot.Reader), cancel);
+    }
+
+    private static void Fill<T>(IEnumerator<T> rows, List<T> chunk, Reader reader, CancellationToken cancel) =>
+        reader.Database.Reading(() =>
+        {
+            while (chunk.Count < StreamChunkRows && rows.MoveNext()) chunk.Add(rows.Current);
+            return chunk.Count;
+        }, cancel);
+
+    private static StoreException Closed() => new("The store is closed: nothing can be read any more.");
+
+    /// <summary>A reader inside a read transaction: all its statements see the same commit.</summary>
+    private readonly struct Snapshot : IDisposable
+    {
+        private readonly ReaderPool _pool;
+
+        public Snapshot(ReaderPool pool)
+        {
+            _pool = pool;
+            Reader = pool._idle.TryTake(out Reader? idle) ? idle : Open(pool._file);
+            Reader.Database["BEGIN"].Run();
+        }
+
+        public Reader Reader { get; }
+
+        public void Dispose()
+        {
+            if (Reader.Database.InTransaction) Reader.Database["ROLLBACK"].Run();
+            if (_pool._closing.IsCancellationRequested) Reader.Dispose();
+            else _pool._idle.Add(Reader);
+        }
+
+        private static Reader Open(string file)
+        {
+            try
+            {
+                return new Reader(SqliteDatabase.OpenReader(file));
+            }
+            catch (SqliteException failure)
+            {
+                throw new StoreException($"The books could not be opened for reading: {failure.Message}", failure);
+            }
+        }
+    }
+}
