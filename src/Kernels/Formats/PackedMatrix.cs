@@ -1,0 +1,102 @@
+namespace Qanat.Kernels;
+
+/// <summary>A weight matrix [outputs x inputs], rearranged so that the lanes of a vector are output channels. The layout of each format is told in <see cref="Packing"/>.</summary>
+/// <remarks>Outputs are cut into panels of 32 (the last one padded with zero weights), a panel is a run of blocks, each covering a few inputs of all 32 outputs:
+/// a product reads a panel from its first byte to its last, and each output's sum runs over the inputs in order, whatever the kernel.</remarks>
+public sealed unsafe class PackedMatrix : IDisposable
+{
+    /// <summary>Output channels of a panel: two vectors of 16 lanes.</summary>
+    public const int PanelOutputs = 32;
+
+    private readonly NativeBuffer _buffer;
+
+    private PackedMatrix(WeightFormat format, int outputs, int inputs)
+    {
+        Format = format;
+        Outputs = outputs;
+        Inputs = inputs;
+        Panels = (outputs + PanelOutputs - 1) / PanelOutputs;
+        Blocks = (inputs + WeightFormats.PackedElements(format) - 1) / WeightFormats.PackedElements(format);
+        PanelBytes = (long)Blocks * WeightFormats.PackedBytes(format);
+        _buffer = new NativeBuffer(PanelBytes * Panels);
+    }
+
+    public WeightFormat Format { get; }
+    public int Outputs { get; }
+    public int Inputs { get; }
+    public int Panels { get; }
+
+    /// <summary>Packed blocks of a panel.</summary>
+    public int Blocks { get; }
+    public long PanelBytes { get; }
+    public long Bytes => _buffer.Bytes;
+
+    /// <summary>Packs a matrix as a file stores it.</summary>
+    /// <param name="format">Layout of the source.</param>
+    /// <param name="outputs">Rows of the source.</param>
+    /// <param name="inputs">Columns; a multiple of the format's block.</param>
+    /// <param name="source">Row-major; not kept.</param>
+    /// <param name="team">Shares the work.</param>
+    public static PackedMatrix Pack(WeightFormat format, int outputs, int inputs, byte* source, WorkerTeam team)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(outputs, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(inputs, 1);
+        if (inputs % WeightFormats.BlockElements(format) != 0)
+            throw new ArgumentException(FormattableString.Invariant($"{inputs} inputs are not whole blocks of {WeightFormats.BlockElements(format)} ({format})"), nameof(inputs));
+        var matrix = new PackedMatrix(format, outputs, inputs);
+        int panelsPerChunk = Math.Max(1, (matrix.Panels + 255) / 256);
+        var job = new PackJob
+        {
+            Format = format,
+            Source = source,
+            SourceRowBytes = WeightFormats.RowBytes(format, inputs),
+            Target = matrix._buffer.Pointer,
+            PanelBytes = matrix.PanelBytes,
+            Outputs = outputs,
+            Inputs = inputs,
+            Panels = matrix.Panels,
+            PanelsPerChunk = panelsPerChunk,
+        };
+        team.Run(&PackChunk, &job, (matrix.Panels + panelsPerChunk - 1) / panelsPerChunk);
+        return matrix;
+    }
+
+    /// <summary>The first byte of a panel.</summary>
+    public byte* Panel(int panel) => _buffer.Pointer + panel * PanelBytes;
+
+    /// <summary>The weights of one output, as singles.</summary>
+    /// <param name="output">In [0, Outputs).</param>
+    /// <param name="target">[Inputs].</param>
+    public void Dequantize(int output, float* target)
+    {
+        if ((uint)output >= (uint)Outputs)
+            throw new ArgumentOutOfRangeException(nameof(output), output, FormattableString.Invariant($"the matrix has {Outputs} outputs"));
+        Packing.UnpackRow(Format, Panel(output / PanelOutputs), output % PanelOutputs, Inputs, target);
+    }
+
+    public void Dispose() => _buffer.Dispose();
+
+    private static void PackChunk(void* state, int chunk, int thread)
+    {
+        var job = (PackJob*)state;
+        int end = Math.Min(job->Panels, (chunk + 1) * job->PanelsPerChunk);
+        for (int panel = chunk * job->PanelsPerChunk; panel < end; panel++)
+        {
+            int first = panel * PanelOutputs;
+            Packing.Panel(job->Format, job->Source + first * job->SourceRowBytes, Math.Min(PanelOutputs, job->Outputs - first), job->Inputs, job->Target + panel * job->PanelBytes);
+        }
+    }
+
+    private struct PackJob
+    {
+        public WeightFormat Format;
+        public byte* Source;
+        public long SourceRowBytes;
+        public byte* Target;
+        public long PanelBytes;
+        public int Outputs;
+        public int Inputs;
+        public int Panels;
+        public int PanelsPerChunk;
+    }
+}

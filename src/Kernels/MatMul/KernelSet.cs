@@ -1,0 +1,56 @@
+namespace Qanat.Kernels;
+
+/// <summary>The panel kernels of one tier.</summary>
+/// <remarks>All kernels of a format compute each output of each row by the same operations in the same order, whatever the tier and the number of rows:
+/// float weights: sum = fma(w, a, sum) over the inputs in order; Q8_0: per block the exact integer sum, then sum = fma(integer, d_w * d_a, sum).</remarks>
+public sealed unsafe class KernelSet
+{
+    private KernelSet(CpuTier tier)
+    {
+        if (!CpuTiers.IsSupported(tier))
+            throw new PlatformNotSupportedException($"this processor cannot run the {tier} kernels");
+        Tier = tier;
+    }
+
+    /// <summary>The kernels of the fastest tier of this machine.</summary>
+    public static KernelSet Best { get; } = new(CpuTiers.Best);
+
+    /// <exception cref="PlatformNotSupportedException">This machine lacks the instructions.</exception>
+    public static KernelSet For(CpuTier tier) => tier == Best.Tier ? Best : new KernelSet(tier);
+
+    public CpuTier Tier { get; }
+
+    /// <summary>The function that multiplies 1 to <see cref="PanelArgs.RowsMax"/> rows with one panel.</summary>
+    internal delegate*<PanelArgs*, void> Panel(WeightFormat format) => Tier switch
+    {
+        CpuTier.Scalar => Scalar(format),
+        CpuTier.Avx512Vnni => Emitted(format),
+        _ => Vectorised(format),
+    };
+
+    private static delegate*<PanelArgs*, void> Scalar(WeightFormat format) => format switch
+    {
+        WeightFormat.F32 => &PanelProduct.F32_Scalar,
+        WeightFormat.F16 => &PanelProduct.F16_Scalar,
+        WeightFormat.BF16 => &PanelProduct.BF16_Scalar,
+        WeightFormat.Q8_0 => &PanelProduct.Q8_0_Scalar,
+        _ => throw new ArgumentOutOfRangeException(nameof(format), format, "unknown weight format"),
+    };
+
+    private delegate*<PanelArgs*, void> Vectorised(WeightFormat format) => format switch
+    {
+        WeightFormat.F32 => &PanelProduct.F32_Vector512,
+        WeightFormat.F16 => &PanelProduct.F16_Vector512,
+        WeightFormat.BF16 => &PanelProduct.BF16_Vector512,
+        WeightFormat.Q8_0 => Tier >= CpuTier.AvxVnni && System.Runtime.Intrinsics.X86.AvxVnni.IsSupported ? &PanelProduct.Q8_0_AvxVnni : &PanelProduct.Q8_0_Avx2,
+        _ => Scalar(format),
+    };
+
+    private delegate*<PanelArgs*, void> Emitted(WeightFormat format) => format switch
+    {
+        WeightFormat.F32 => &EmittedKernels.F32,
+        WeightFormat.F16 => &EmittedKernels.F16,
+        WeightFormat.Q8_0 => &EmittedKernels.Q8_0,
+        _ => Vectorised(format),
+    };
+}

@@ -1,0 +1,231 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace Qanat.Kernels;
+
+/// <summary>Matrix products shared over a worker team. A number depends only on its row and its output channel: not on other rows, threads or tiers.</summary>
+public sealed unsafe class MatMul(KernelSet kernels, WorkerTeam team)
+{
+    /// <summary>Most products of one job.</summary>
+    public const int ProductsMax = 4;
+
+    private const int Width = PackedMatrix.PanelOutputs;
+
+    // Enough chunks that the team ends together although chunks take unequal time; few enough that claiming one costs nothing beside it.
+    private const int ChunksPerThread = 8;
+    private const int RowsPerChunkMin = 48;
+
+    public KernelSet Kernels { get; } = kernels;
+
+    /// <summary>Computes all products as one job.</summary>
+    /// <param name="products">1 to <see cref="ProductsMax"/>, all with the same number of rows.</param>
+    public void Multiply(ReadOnlySpan<Product> products)
+    {
+        if (products.IsEmpty || products.Length > ProductsMax)
+            throw new ArgumentException(FormattableString.Invariant($"a job has 1 to {ProductsMax} products"), nameof(products));
+        Job job = default;
+        job.Count = products.Length;
+        for (int i = 0; i < products.Length; i++)
+        {
+            if (products[i].Rows.Count != products[0].Rows.Count)
+                throw new ArgumentException("the products have different numbers of rows", nameof(products));
+            job.Products[i] = products[i];
+            job.Kernels[i] = (nint)Kernels.Panel(products[i].Format);
+            job.Panels += products[i].Panels;
+        }
+        Run(&MultiplyChunk, &job);
+    }
+
+    /// <summary>output = silu(gate product) * (up product): the first half of a SwiGLU feed-forward.</summary>
+    /// <param name="gate">Its output receives the result; its target must be Write.</param>
+    /// <param name="up">Same shape; its output is not used.</param>
+    public void MultiplySwiGlu(Product gate, Product up)
+    {
+        if (gate.Outputs != up.Outputs || gate.Rows.Count != up.Rows.Count || gate.Target != ProductTarget.Write)
+            throw new ArgumentException("gate and up must have the same shape and be written", nameof(up));
+        Job job = default;
+        job.Count = 2;
+        job.Products[0] = gate;
+        job.Products[1] = up;
+        job.Kernels[0] = (nint)Kernels.Panel(gate.Format);
+        job.Kernels[1] = (nint)Kernels.Panel(up.Format);
+        job.Panels = gate.Panels;
+        Run(&SwiGluChunk, &job);
+    }
+
+    /// <summary>Prepares rows for products, shared over the team when there are many.</summary>
+    /// <param name="format">The form to prepare.</param>
+    /// <param name="source">[count x sourceStride] singles.</param>
+    /// <param name="sourceStride">Singles between rows.</param>
+    /// <param name="inputs">Numbers of a row.</param>
+    /// <param name="count">Rows.</param>
+    /// <param name="target">count * ActivationRows.Stride(format, inputs) bytes.</param>
+    public PreparedRows Prepare(ActivationFormat format, float* source, int sourceStride, int inputs, int count, byte* target)
+    {
+        var job = new PrepareJob { Format = format, Source = source, SourceStride = sourceStride, Inputs = inputs, Count = count, Target = target, RowsPerChunk = RowsPerPrepareChunk(count) };
+        team.Run(&PrepareChunk, &job, (count + job.RowsPerChunk - 1) / job.RowsPerChunk);
+        return new PreparedRows((nint)target, ActivationRows.Stride(format, inputs), count);
+    }
+
+    // Up to four rows are prepared sooner than the team is told of them.
+    private int RowsPerPrepareChunk(int count) => count <= 4 ? count : Math.Max(1, count / (4 * team.Threads));
+
+    private void Run(delegate*<void*, int, int, void> body, Job* job)
+    {
+        int rows = job->Products[0].Rows.Count;
+        if (rows == 0)
+            return;
+        int chunksWanted = team.Threads == 1 ? 1 : team.Threads * ChunksPerThread;
+        job->PanelsPerChunk = Math.Max(1, job->Panels / chunksWanted);
+        int panelChunks = (job->Panels + job->PanelsPerChunk - 1) / job->PanelsPerChunk;
+        // A narrow matrix and many rows: cut the rows too, though the panels are then read once per cut.
+        int rowChunks = Math.Clamp(chunksWanted / panelChunks, 1, Math.Max(1, rows / RowsPerChunkMin));
+        job->RowsPerChunk = (rows + rowChunks - 1) / rowChunks;
+        job->PanelChunks = panelChunks;
+        team.Run(body, job, panelChunks * ((rows + job->RowsPerChunk - 1) / job->RowsPerChunk));
+    }
+
+    private static void MultiplyChunk(void* state, int chunk, int thread)
+    {
+        var job = (Job*)state;
+        int firstRow = chunk / job->PanelChunks * job->RowsPerChunk;
+        int first = chunk % job->PanelChunks * job->PanelsPerChunk;
+        int end = Math.Min(job->Panels, first + job->PanelsPerChunk);
+        int rows = Math.Min(job->RowsPerChunk, job->Products[0].Rows.Count - firstRow);
+        float* sums = stackalloc float[PanelArgs.RowsMax * Width];
+        for (int global = first; global < end; global++)
+        {
+            int index = 0;
+            int panel = global;
+            while (panel >= job->Products[index].Panels)
+                panel -= job->Products[index++].Panels;
+            ref readonly Product product = ref job->Products[index];
+            int width = Math.Min(Width, product.Outputs - panel * Width);
+            bool direct = width == Width && product.Target == ProductTarget.Write;
+            for (Tiles tiles = new(firstRow, rows); tiles.Next();)
+            {
+                float* output = product.Output + (long)tiles.Row * product.OutputStride + panel * Width;
+                Panel((delegate*<PanelArgs*, void>)job->Kernels[index], product, panel, tiles, direct ? output : sums, direct ? product.OutputStride : Width);
+                if (!direct)
+                    Store(sums, output, product.OutputStride, tiles.Count, width, product.Target);
+            }
+        }
+    }
+
+    private static void SwiGluChunk(void* state, int chunk, int thread)
+    {
+        var job = (Job*)state;
+        int firstRow = chunk / job->PanelChunks * job->RowsPerChunk;
+        int first = chunk % job->PanelChunks * job->PanelsPerChunk;
+        int end = Math.Min(job->Panels, first + job->PanelsPerChunk);
+        int rows = Math.Min(job->RowsPerChunk, job->Products[0].Rows.Count - firstRow);
+        ref readonly Product gate = ref job->Products[0];
+        ref readonly Product up = ref job->Products[1];
+        float* gates = stackalloc float[PanelArgs.RowsMax * Width];
+        float* ups = stackalloc float[PanelArgs.RowsMax * Width];
+        for (int panel = first; panel < end; panel++)
+        {
+            int width = Math.Min(Width, gate.Outputs - panel * Width);
+            for (Tiles tiles = new(firstRow, rows); tiles.Next();)
+            {
+                Panel((delegate*<PanelArgs*, void>)job->Kernels[0], gate, panel, tiles, gates, Width);
+                Panel((delegate*<PanelArgs*, void>)job->Kernels[1], up, panel, tiles, ups, Width);
+                SiluMultiply.Row(gates, ups, gates, tiles.Count * Width);
+                Store(gates, gate.Output + (long)tiles.Row * gate.OutputStride + panel * Width, gate.OutputStride, tiles.Count, width, ProductTarget.Write);
+            }
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Panel(delegate*<PanelArgs*, void> kernel, in Product product, int panel, in Tiles tiles, float* output, int outputStride)
+    {
+        PanelArgs args;
+        args.Weights = product.Weights + panel * product.PanelBytes;
+        args.Activations = product.Rows.Row(tiles.Row);
+        args.ActivationStride = product.Rows.Stride;
+        args.Output = output;
+        args.OutputStride = (nint)outputStride * sizeof(float);
+        args.Blocks = product.Blocks;
+        args.Rows = tiles.Count;
+        kernel(&args);
+    }
+
+    private static void Store(float* sums, float* output, int outputStride, int rows, int width, ProductTarget target)
+    {
+        for (int row = 0; row < rows; row++, sums += Width, output += outputStride)
+        {
+            if (width == Width && target == ProductTarget.Add)
+            {
+                (Vector512.Load(output) + Vector512.Load(sums)).Store(output);
+                (Vector512.Load(output + 16) + Vector512.Load(sums + 16)).Store(output + 16);
+                continue;
+            }
+            for (int o = 0; o < width; o++)
+                output[o] = target == ProductTarget.Add ? output[o] + sums[o] : sums[o];
+        }
+    }
+
+    private static void PrepareChunk(void* state, int chunk, int thread)
+    {
+        var job = (PrepareJob*)state;
+        int stride = ActivationRows.Stride(job->Format, job->Inputs);
+        int end = Math.Min(job->Count, (chunk + 1) * job->RowsPerChunk);
+        for (int row = chunk * job->RowsPerChunk; row < end; row++)
+            ActivationRows.Prepare(job->Format, job->Source + (long)row * job->SourceStride, job->Inputs, job->Target + (long)row * stride);
+    }
+
+    /// <summary>Cuts rows into the fewest tiles of at most <see cref="PanelArgs.RowsMax"/>, of nearly equal size: 8 rows are 4 + 4, not 6 + 2.</summary>
+    private struct Tiles(int firstRow, int rows)
+    {
+        private int _left = rows;
+        private int _tilesLeft = (rows + PanelArgs.RowsMax - 1) / PanelArgs.RowsMax;
+
+        public int Row { get; private set; } = firstRow;
+        public int Count { get; private set; }
+
+        public bool Next()
+        {
+            if (_tilesLeft == 0)
+                return false;
+            Row += Count;
+            Count = (_left + _tilesLeft - 1) / _tilesLeft;
+            _left -= Count;
+            _tilesLeft--;
+            return true;
+        }
+    }
+
+    [InlineArray(ProductsMax)]
+    private struct Products
+    {
+        private Product _first;
+    }
+
+    [InlineArray(ProductsMax)]
+    private struct Pointers
+    {
+        private nint _first;
+    }
+
+    private struct Job
+    {
+        public Products Products;
+        public Pointers Kernels;
+        public int Count;
+        public int Panels;
+        public int PanelsPerChunk;
+        public int PanelChunks;
+        public int RowsPerChunk;
+    }
+
+    private struct PrepareJob
+    {
+        public ActivationFormat Format;
+        public float* Source;
+        public byte* Target;
+        public int SourceStride;
+        public int Inputs;
+        public int Count;
+        public int RowsPerChunk;
+    }
+}

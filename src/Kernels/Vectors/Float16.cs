@@ -1,0 +1,84 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace Qanat.Kernels;
+
+/// <summary>IEEE half and bfloat16, 16 lanes at a time, by integer arithmetic: .NET 10 offers no F16C. Equal to the casts of <see cref="Half"/> for every
+/// value but the payload of NaN. Rounding is to nearest, ties to even.</summary>
+public static class Float16
+{
+    private const int SignBit = unchecked((int)0x80000000);
+
+    /// <summary>16 halves as singles, exactly.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static unsafe Vector512<float> LoadHalf(ushort* source) => ToSingle(Vector512.WidenLower(Vector512.Create(Vector256.Load(source), default)));
+
+    /// <summary>Lanes hold the bits of a half, zero-extended.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> ToSingle(Vector512<uint> half)
+    {
+        Vector512<int> bits = half.AsInt32();
+        Vector512<int> magnitude = (bits & Vector512.Create(0x7fff)) << 13;
+        // Exponent bias 15 becomes 127 by multiplying with 2^112, which also normalises subnormal halves; only infinity and NaN need their exponent filled in.
+        Vector512<int> scaled = (magnitude.AsSingle() * Vector512.Create(5.192296858534828e33f)).AsInt32();
+        Vector512<int> special = Vector512.GreaterThanOrEqual(magnitude, Vector512.Create(0x7c00 << 13)) & Vector512.Create(0x7f800000);
+        return (scaled | special | ((bits << 16) & Vector512.Create(SignBit))).AsSingle();
+    }
+
+    /// <summary>The half nearest to each lane, as 16 zero-extended lanes; beyond 65,519 it is infinity.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<uint> ToHalf(Vector512<float> value)
+    {
+        Vector512<int> bits = value.AsInt32();
+        Vector512<int> magnitude = bits & Vector512.Create(0x7fffffff);
+        Vector512<int> sign = Vector512.ShiftRightLogical(bits, 16) & Vector512.Create(0x8000);
+
+        // Normal: re-bias the exponent and round away 13 bits, ties to even.
+        Vector512<int> odd = Vector512.ShiftRightLogical(magnitude, 13) & Vector512.Create(1);
+        Vector512<int> normal = Vector512.ShiftRightLogical(magnitude + Vector512.Create(unchecked((int)0xc8000fff)) + odd, 13);
+        // Subnormal: 0.5 has the ulp of a subnormal half, 2^-24, so the addition rounds.
+        Vector512<int> subnormal = (magnitude.AsSingle() + Vector512.Create(0.5f)).AsInt32() - Vector512.Create(0x3f000000);
+        Vector512<int> result = Vector512.ConditionalSelect(Vector512.LessThan(magnitude, Vector512.Create(0x38800000)), subnormal, normal);
+
+        Vector512<int> special = Vector512.ConditionalSelect(Vector512.GreaterThan(magnitude, Vector512.Create(0x7f800000)), Vector512.Create(0x7e00), Vector512.Create(0x7c00));
+        result = Vector512.ConditionalSelect(Vector512.GreaterThanOrEqual(magnitude, Vector512.Create(0x47800000)), special, result);
+        return (result | sign).AsUInt32();
+    }
+
+    /// <summary>Writes the halves nearest to 16 singles.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static unsafe void StoreHalf(Vector512<float> value, ushort* target)
+    {
+        Vector512<uint> half = ToHalf(value);
+        Vector256.Narrow(half.GetLower(), half.GetUpper()).Store(target);
+    }
+
+    /// <summary>Each lane rounded to the nearest half, still a single.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> RoundToHalf(Vector512<float> value) => ToSingle(ToHalf(value));
+
+    /// <summary>Each lane rounded to the nearest bfloat16, still a single. NaN stays NaN.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> RoundToBFloat(Vector512<float> value)
+    {
+        Vector512<int> bits = value.AsInt32();
+        Vector512<int> odd = Vector512.ShiftRightLogical(bits, 16) & Vector512.Create(1);
+        Vector512<int> rounded = (bits + Vector512.Create(0x7fff) + odd) & Vector512.Create(unchecked((int)0xffff0000));
+        return Vector512.ConditionalSelect(Vector512.Equals(value, value), rounded.AsSingle(), value);
+    }
+
+    /// <summary>Scalar twin of <see cref="RoundToBFloat(Vector512{float})"/>.</summary>
+    public static float RoundToBFloat(float value)
+    {
+        uint bits = BitConverter.SingleToUInt32Bits(value);
+        return float.IsNaN(value) ? value : BitConverter.UInt32BitsToSingle((bits + 0x7fff + ((bits >> 16) & 1)) & 0xffff0000);
+    }
+
+    /// <summary>Scalar twin of <see cref="ToSingle"/>.</summary>
+    public static float HalfToSingle(ushort half) => (float)BitConverter.UInt16BitsToHalf(half);
+
+    /// <summary>Scalar twin of <see cref="ToHalf"/>.</summary>
+    public static ushort SingleToHalf(float value) => BitConverter.HalfToUInt16Bits((Half)value);
+
+    public static float BFloatToSingle(ushort value) => BitConverter.UInt32BitsToSingle((uint)value << 16);
+}

@@ -1,0 +1,94 @@
+namespace Qanat.Kernels.Tests;
+
+public sealed unsafe class AttentionTests
+{
+    [Theory]
+    [InlineData(4, 2, 64, 16, 100, 1)]
+    [InlineData(3, 1, 16, 32, 130, 2)]
+    [InlineData(8, 8, 128, 5, 70, 3)]
+    [InlineData(16, 1, 32, 48, 65, 4)]
+    public void Attention_equals_the_oracle(int heads, int kvHeads, int headDim, int blockTokens, int tokens, int seed)
+    {
+        var layout = new KvLayout(kvHeads, headDim, blockTokens);
+        int blocks = (tokens + blockTokens - 1) / blockTokens;
+        using var cache = new NativeBuffer(blocks * layout.BlockBytes);
+        // Leavings of other sequences, which no row may see.
+        new Span<ushort>(cache.Pointer, (int)(cache.Bytes / 2)).Fill(0x7e00);
+        int[] table = [.. Enumerable.Range(0, blocks)];
+        new Random(seed).Shuffle(table);
+        using NativeBuffer keys = Native.Random(tokens * kvHeads * headDim, seed), values = Native.Random(tokens * kvHeads * headDim, seed + 1);
+        for (int t = 0; t < tokens; t++)
+            for (int h = 0; h < kvHeads; h++)
+                layout.Write(cache.Pointer + table[t / blockTokens] * layout.BlockBytes, h, t % blockTokens, keys.AsFloats() + (t * kvHeads + h) * headDim, values.AsFloats() + (t * kvHeads + h) * headDim);
+
+        using NativeBuffer queries = Native.Random(tokens * heads * headDim, seed + 2), output = new(tokens * heads * headDim * 4);
+        Run(layout, cache, table, queries, output, heads, tokens);
+        var expected = new float[headDim];
+        for (int t = 0; t < tokens; t++)
+        {
+            for (int h = 0; h < heads; h++)
+            {
+                (float[] k, float[] v) = Read(layout, cache, table, t + 1, h / (heads / kvHeads));
+                AttentionOracle.Row(queries.Span().Slice((t * heads + h) * headDim, headDim), k, v, 1 / Math.Sqrt(headDim), expected);
+                for (int d = 0; d < headDim; d++)
+                    Assert.Equal(expected[d], output.Span()[(t * heads + h) * headDim + d], 2e-3);
+            }
+        }
+    }
+
+    [Fact]
+    public void What_is_written_reads_back_as_the_nearest_half_and_never_as_infinity()
+    {
+        var layout = new KvLayout(2, 16, 20);
+        using var block = new NativeBuffer(layout.BlockBytes);
+        using NativeBuffer key = Native.Floats(16, i => i == 3 ? 1e9f : i * 0.1f), value = Native.Floats(16, i => i == 5 ? float.NegativeInfinity : -i);
+        layout.Write(block.Pointer, 1, 17, key.AsFloats(), value.AsFloats());
+        float[] k = new float[16], v = new float[16];
+        layout.Read(block.Pointer, 1, 17, k, v);
+        for (int i = 0; i < 16; i++)
+        {
+            Assert.Equal(i == 3 ? 65504 : (float)(Half)(i * 0.1f), k[i]);
+            Assert.Equal(i == 5 ? -65504 : -i, v[i]);
+        }
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(24)]
+    [InlineData(272)]
+    public void Heads_of_odd_sizes_are_refused(int headDim) => Assert.Throws<ArgumentOutOfRangeException>(() => new KvLayout(1, headDim, 16));
+
+    private static void Run(KvLayout layout, NativeBuffer cache, int[] table, NativeBuffer queries, NativeBuffer output, int heads, int tokens)
+    {
+        using var team = new WorkerTeam(2);
+        using var attention = new Attention(team);
+        int rowsPerTile = Attention.RowsPerTile(heads, layout.KvHeads);
+        var tiles = new AttentionTile[(tokens + rowsPerTile - 1) / rowsPerTile];
+        for (int i = 0; i < tiles.Length; i++)
+            tiles[i] = new AttentionTile(i * rowsPerTile, Math.Min(rowsPerTile, tokens - i * rowsPerTile), i * rowsPerTile, 0);
+        fixed (int* tables = table)
+        fixed (AttentionTile* tilePtr = tiles)
+        {
+            attention.Run(new Attention.Layer
+            {
+                Queries = queries.AsFloats(),
+                Output = output.AsFloats(),
+                Heads = heads,
+                Scale = 1 / MathF.Sqrt(layout.HeadDim),
+                Layout = layout,
+                Cache = cache.Pointer,
+                BlockTables = tables,
+                Tiles = tilePtr,
+                TileCount = tiles.Length,
+            });
+        }
+    }
+
+    private static (float[] Keys, float[] Values) Read(KvLayout layout, NativeBuffer cache, int[] table, int tokens, int head)
+    {
+        float[] k = new float[tokens * layout.HeadDim], v = new float[tokens * layout.HeadDim];
+        for (int t = 0; t < tokens; t++)
+            layout.Read(cache.Pointer + table[t / layout.BlockTokens] * layout.BlockBytes, head, t % layout.BlockTokens, k.AsSpan(t * layout.HeadDim, layout.HeadDim), v.AsSpan(t * layout.HeadDim, layout.HeadDim));
+        return (k, v);
+    }
+}

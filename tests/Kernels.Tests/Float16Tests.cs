@@ -1,0 +1,64 @@
+using System.Runtime.Intrinsics;
+
+namespace Qanat.Kernels.Tests;
+
+public sealed unsafe class Float16Tests
+{
+    [Fact]
+    public void Every_half_becomes_its_single()
+    {
+        ushort* halves = stackalloc ushort[16];
+        float* singles = stackalloc float[16];
+        for (int first = 0; first < 65536; first += 16)
+        {
+            for (int i = 0; i < 16; i++)
+                halves[i] = (ushort)(first + i);
+            Float16.LoadHalf(halves).Store(singles);
+            for (int i = 0; i < 16; i++)
+            {
+                float expected = (float)BitConverter.UInt16BitsToHalf(halves[i]);
+                Assert.True(float.IsNaN(expected) ? float.IsNaN(singles[i]) : BitConverter.SingleToInt32Bits(expected) == BitConverter.SingleToInt32Bits(singles[i]), $"half {halves[i]:x4}");
+            }
+        }
+    }
+
+    [Fact]
+    public void Singles_become_the_nearest_half_and_bfloat()
+    {
+        var random = new Random(1);
+        float* singles = stackalloc float[16];
+        ushort* halves = stackalloc ushort[16];
+        float* rounded = stackalloc float[16];
+        for (int round = 0; round < 100_000; round++)
+        {
+            for (int i = 0; i < 16; i++)
+                singles[i] = Sample(random);
+            Float16.StoreHalf(Vector512.Load(singles), halves);
+            Float16.RoundToBFloat(Vector512.Load(singles)).Store(rounded);
+            for (int i = 0; i < 16; i++)
+            {
+                var half = (Half)singles[i];
+                Assert.True(Half.IsNaN(half) ? Half.IsNaN(BitConverter.UInt16BitsToHalf(halves[i])) : BitConverter.HalfToUInt16Bits(half) == halves[i], FormattableString.Invariant($"{singles[i]:R}"));
+                Assert.Equal(Float16.RoundToBFloat(singles[i]), rounded[i]);
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData(1f, 1f)]
+    [InlineData(1.00390625f, 1f)]
+    [InlineData(1.01171875f, 1.015625f)]
+    [InlineData(-1.00391f, -1.0078125f)]
+    [InlineData(float.PositiveInfinity, float.PositiveInfinity)]
+    [InlineData(float.MaxValue, float.PositiveInfinity)]
+    public void BFloat_rounds_to_nearest_ties_to_even(float value, float expected) => Assert.Equal(expected, Float16.RoundToBFloat(value));
+
+    /// <summary>Any bits; halves' neighbourhoods with their ties; the borders of subnormals and of overflow.</summary>
+    private static float Sample(Random random) => random.Next(4) switch
+    {
+        0 => BitConverter.Int32BitsToSingle(random.Next(int.MinValue, int.MaxValue)),
+        1 => BitConverter.Int32BitsToSingle(BitConverter.SingleToInt32Bits((float)BitConverter.UInt16BitsToHalf((ushort)random.Next(65536))) + random.Next(-1, 2) + 4096 * random.Next(3)),
+        2 => (random.NextSingle() - 0.5f) * 2.4e-4f,
+        _ => (65504 + 64 * (random.NextSingle() - 0.5f)) * (random.Next(2) == 0 ? 1 : -1),
+    };
+}

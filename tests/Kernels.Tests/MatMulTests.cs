@@ -1,0 +1,119 @@
+namespace Qanat.Kernels.Tests;
+
+public sealed unsafe class MatMulTests
+{
+    public static TheoryData<CpuTier, WeightFormat> TiersAndFormats => new MatrixTheoryData<CpuTier, WeightFormat>(CpuTiers.Supported, Enum.GetValues<WeightFormat>());
+    public static TheoryData<WeightFormat> Formats => [.. Enum.GetValues<WeightFormat>()];
+
+    [Theory]
+    [MemberData(nameof(TiersAndFormats))]
+    public void Every_tier_equals_the_scalar_kernels(CpuTier tier, WeightFormat format)
+    {
+        using var team = new WorkerTeam(2);
+        foreach ((int outputs, int blocks) in new[] { (1, 1), (31, 2), (32, 3), (33, 1), (70, 5), (200, 8) })
+        {
+            using var weights = new RandomMatrix(format, outputs, blocks * Math.Max(32, WeightFormats.BlockElements(format)), seed: outputs + blocks);
+            foreach (int rows in new[] { 1, 2, 3, 4, 5, 6, 7, 8, 11, 13, 50 })
+            {
+                using NativeBuffer source = Native.Random(rows * weights.Inputs, rows);
+                Native.AssertSameBits(weights.Multiply(source, rows, CpuTier.Scalar, team), weights.Multiply(source, rows, tier, team));
+            }
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Formats))]
+    public void Scalar_kernels_equal_sums_of_dequantised_weights(WeightFormat format)
+    {
+        using var team = new WorkerTeam(1);
+        using var weights = new RandomMatrix(format, outputs: 45, inputs: 512, seed: 9);
+        using NativeBuffer source = Native.Random(3 * weights.Inputs, 9);
+        float[] actual = weights.Multiply(source, 3, CpuTier.Scalar, team);
+        ActivationFormat activations = WeightFormats.Activations(format);
+        using var prepared = new NativeBuffer(ActivationRows.Stride(activations, weights.Inputs));
+        var restored = new float[weights.Inputs];
+        for (int row = 0; row < 3; row++)
+        {
+            ActivationRows.Prepare(activations, source.AsFloats() + row * weights.Inputs, weights.Inputs, prepared.Pointer);
+            ActivationRows.Restore(activations, prepared.Pointer, restored);
+            for (int o = 0; o < 45; o++)
+            {
+                double exact = 0, size = 0;
+                float[] w = weights.Row(o);
+                for (int k = 0; k < w.Length; k++)
+                {
+                    exact += (double)w[k] * restored[k];
+                    size += Math.Abs((double)w[k] * restored[k]);
+                }
+                Assert.Equal(exact, actual[row * 45 + o], 1e-5 * size);
+            }
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Formats))]
+    public void Packing_loses_nothing(WeightFormat format)
+    {
+        using var weights = new RandomMatrix(format, outputs: 37, inputs: 512, seed: 4);
+        using var row = new NativeBuffer(weights.Inputs * 4);
+        for (int o = 0; o < 37; o++)
+        {
+            weights.Packed.Dequantize(o, row.AsFloats());
+            Native.AssertSameBits(weights.Row(o), row.Span());
+        }
+        Assert.Throws<ArgumentOutOfRangeException>(() => weights.Packed.Dequantize(37, row.AsFloats()));
+    }
+
+    [Fact]
+    public void Bytes_of_full_range_do_not_saturate()
+    {
+        using var team = new WorkerTeam(1);
+        var file = new byte[32 * 2 * 34];
+        for (int i = 0; i < file.Length; i++)
+            file[i] = (i % 34) switch { 0 => 0x00, 1 => 0x3c, _ => i / 34 % 2 == 0 ? (byte)0x80 : (byte)0x7f };
+        using var weights = new RandomMatrix(WeightFormat.Q8_0, 32, 64, file);
+        using NativeBuffer source = Native.Floats(64, _ => -1f);
+        float[] expected = weights.Multiply(source, 1, CpuTier.Scalar, team);
+        Assert.Equal(32, expected[0], 0.01);
+        foreach (CpuTier tier in CpuTiers.Supported)
+            Native.AssertSameBits(expected, weights.Multiply(source, 1, tier, team));
+    }
+
+    [Fact]
+    public void Several_products_of_one_job_equal_each_alone_and_add_to_what_is_there()
+    {
+        using var team = new WorkerTeam(3);
+        var matMul = new MatMul(KernelSet.Best, team);
+        using var a = new RandomMatrix(WeightFormat.Q8_0, 70, 96, seed: 1);
+        using var b = new RandomMatrix(WeightFormat.Q8_0, 33, 96, seed: 2);
+        using NativeBuffer source = Native.Random(5 * 96, 3), prepared = new(5 * ActivationRows.Stride(ActivationFormat.Q8, 96));
+        using NativeBuffer outputA = Native.Floats(5 * 80, _ => 7), outputB = Native.Floats(5 * 33, i => i);
+        PreparedRows rows = matMul.Prepare(ActivationFormat.Q8, source.AsFloats(), 96, 96, 5, prepared.Pointer);
+        matMul.Multiply([new Product(a.Packed, rows, outputA.AsFloats(), 80, ProductTarget.Write), new Product(b.Packed, rows, outputB.AsFloats(), 33, ProductTarget.Add)]);
+
+        float[] aloneA = a.Multiply(source, 5, CpuTier.Scalar, team), aloneB = b.Multiply(source, 5, CpuTier.Scalar, team);
+        for (int row = 0; row < 5; row++)
+        {
+            for (int o = 0; o < 80; o++)
+                Assert.Equal(o < 70 ? aloneA[row * 70 + o] : 7, outputA.Span()[row * 80 + o]);
+            for (int o = 0; o < 33; o++)
+                Assert.Equal(row * 33 + o + aloneB[row * 33 + o], outputB.Span()[row * 33 + o]);
+        }
+    }
+
+    [Fact]
+    public void SwiGlu_equals_two_products_and_the_gate()
+    {
+        using var team = new WorkerTeam(2);
+        var matMul = new MatMul(KernelSet.Best, team);
+        using var gate = new RandomMatrix(WeightFormat.Q8_0, 70, 64, seed: 1);
+        using var up = new RandomMatrix(WeightFormat.Q8_0, 70, 64, seed: 2);
+        using NativeBuffer source = Native.Random(9 * 64, 3), prepared = new(9 * ActivationRows.Stride(ActivationFormat.Q8, 64)), output = new(9 * 70 * 4);
+        PreparedRows rows = matMul.Prepare(ActivationFormat.Q8, source.AsFloats(), 64, 64, 9, prepared.Pointer);
+        matMul.MultiplySwiGlu(new Product(gate.Packed, rows, output.AsFloats(), 70, ProductTarget.Write), new Product(up.Packed, rows, output.AsFloats(), 70, ProductTarget.Write));
+
+        float[] expected = new float[9 * 70];
+        SiluMultiply.Row_Scalar(gate.Multiply(source, 9, CpuTier.Scalar, team), up.Multiply(source, 9, CpuTier.Scalar, team), expected);
+        Native.AssertSameBits(expected, output.Span());
+    }
+}
