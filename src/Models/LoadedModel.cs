@@ -1,0 +1,83 @@
+using System.Text;
+
+namespace Qanat.Models;
+
+/// <summary>How a model is loaded.</summary>
+public sealed record LoadOptions
+{
+    /// <summary>Threads that compute; null: one per physical core.</summary>
+    public int? Threads { get; init; }
+}
+
+/// <summary>A model ready to serve: network, tokenizer, chat format and what the file says of itself.</summary>
+public sealed class LoadedModel(string name, string? notice, Network network, BpeTokenizer tokenizer, ChatFormat chat) : IDisposable
+{
+    /// <summary>Loads a GGUF file. Takes seconds for large ones: weights are read whole and laid out for the kernels.</summary>
+    /// <param name="progress">Told in a few words what is being done.</param>
+    /// <exception cref="ModelFileException">The file is damaged, of an unsupported architecture, or lacks something; the message says what.</exception>
+    /// <exception cref="OperationCanceledException">Noticed between the stages of loading.</exception>
+    public static LoadedModel Load(string path, LoadOptions options, IProgress<string>? progress, CancellationToken cancel)
+    {
+        progress?.Report("Reading the model file");
+        using GgufFile file = GgufFile.Open(path);
+        if (file.IntegerOr("split.count", 1, 0, int.MaxValue) > 1)
+            throw file.Bad($"this is one part of a split model; join the parts into one file first");
+        string name = ServedName(file.TextOrNull("general.name") ?? Path.GetFileNameWithoutExtension(path));
+
+        cancel.ThrowIfCancellationRequested();
+        progress?.Report("Reading the tokenizer");
+        BpeTokenizer tokenizer = BpeTokenizer.FromGguf(file);
+        ChatFormat chat;
+        try
+        {
+            chat = ChatFormat.ForQwen3(tokenizer, file.TextOrNull("tokenizer.chat_template"));
+        }
+        catch (ArgumentException e)
+        {
+            throw file.Bad($"{e.Message}");
+        }
+
+        cancel.ThrowIfCancellationRequested();
+        progress?.Report("Laying out the weights");
+        var network = Network.Load(file, new NetworkOptions { Threads = options.Threads });
+        try
+        {
+            if (network.Shape.Vocabulary < tokenizer.Count)
+                throw file.Bad($"the tokenizer has {tokenizer.Count} tokens but the embedding only {network.Shape.Vocabulary} rows");
+            cancel.ThrowIfCancellationRequested();
+            return new LoadedModel(name, file.TextOrNull("qanat.notice"), network, tokenizer, chat);
+        }
+        catch
+        {
+            network.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The name the API serves it under: general.name of the file, made lower-case and URL-safe, unless another was given.</summary>
+    public string Name { get; } = name;
+
+    /// <summary>A sentence every answer must carry, e.g. that the weights are random; null when there is none. From the file's metadata key "qanat.notice".</summary>
+    public string? Notice { get; } = notice;
+
+    public Network Network { get; } = network;
+    public BpeTokenizer Tokenizer { get; } = tokenizer;
+    public ChatFormat Chat { get; } = chat;
+
+    public void Dispose() => Network.Dispose();
+
+    /// <summary>"Qwen3 0.6B Instruct" becomes "qwen3-0.6b-instruct": letters and digits of ASCII, dots, underscores, single hyphens.</summary>
+    internal static string ServedName(string name)
+    {
+        var served = new StringBuilder();
+        foreach (char unit in name)
+        {
+            if (char.IsAsciiLetterOrDigit(unit) || unit is '.' or '_')
+                served.Append(char.ToLowerInvariant(unit));
+            else if (served.Length > 0 && served[^1] != '-')
+                served.Append('-');
+        }
+        string trimmed = served.ToString().Trim('-', '.');
+        return trimmed.Length > 0 ? trimmed : "model";
+    }
+}

@@ -1,0 +1,85 @@
+namespace Qanat.Models.Tests;
+
+public sealed class LoadedModelTests
+{
+    private sealed class Stages : IProgress<string>
+    {
+        public List<string> Seen { get; } = [];
+        public Action? OnReport { get; init; }
+
+        public void Report(string value)
+        {
+            Seen.Add(value);
+            OnReport?.Invoke();
+        }
+    }
+
+    [Fact]
+    public void The_tiny_model_loads_and_says_that_its_weights_are_random()
+    {
+        using TempFile file = TinyFile.Write();
+        var stages = new Stages();
+        using LoadedModel model = LoadedModel.Load(file.Path, new LoadOptions { Threads = 1 }, stages, TestContext.Current.CancellationToken);
+        Assert.Equal("qanat-tiny", model.Name);
+        Assert.Contains("random", model.Notice, StringComparison.Ordinal);
+        Assert.Equal(model.Tokenizer.Count, model.Network.Shape.Vocabulary);
+        Assert.Equal(128, model.Network.Shape.HeadDim);
+        Assert.False(model.Network.Shape.TiedEmbeddings);
+        Assert.Equal(ThinkingAbility.Switchable, model.Chat.Ability);
+        Assert.Equal(3, stages.Seen.Count);
+    }
+
+    [Fact]
+    public void The_file_is_free_after_loading()
+    {
+        using TempFile file = TinyFile.Write();
+        using LoadedModel model = LoadedModel.Load(file.Path, new LoadOptions { Threads = 1 }, null, TestContext.Current.CancellationToken);
+        using FileStream exclusive = new(file.Path, FileMode.Open, FileAccess.ReadWrite, FileShare.None);
+        Assert.True(exclusive.Length > 0);
+    }
+
+    [Fact]
+    public void Loading_can_be_cancelled_between_its_stages()
+    {
+        using TempFile file = TinyFile.Write();
+        using var cancel = new CancellationTokenSource();
+        Assert.Throws<OperationCanceledException>(() => LoadedModel.Load(file.Path, new LoadOptions { Threads = 1 }, new Stages { OnReport = cancel.Cancel }, cancel.Token));
+    }
+
+    [Theory]
+    [InlineData("general.architecture", "llama", "the architecture is \"llama\"; known: qwen3")]
+    [InlineData("tokenizer.ggml.pre", "llama-bpe", "supported are \"qwen2\" and \"qwen35\"")]
+    public void What_is_not_supported_is_named(string key, string value, string problem)
+    {
+        using TempFile file = TinyFile.Write();
+        using TempFile changed = new(Change(file.Path, key, GgufValue.Of(value)));
+        var exception = Assert.Throws<ModelFileException>(() => LoadedModel.Load(changed.Path, new LoadOptions { Threads = 1 }, null, TestContext.Current.CancellationToken));
+        Assert.Contains(problem, exception.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_part_of_a_split_model_is_refused()
+    {
+        using TempFile file = TinyFile.Write();
+        using TempFile changed = new(Change(file.Path, "split.count", GgufValue.Of(2u)));
+        Assert.Contains("split model", Assert.Throws<ModelFileException>(() => LoadedModel.Load(changed.Path, new LoadOptions(), null, TestContext.Current.CancellationToken)).Problem, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("Qwen3 0.6B Instruct", "qwen3-0.6b-instruct")]
+    [InlineData("Qwen/Qwen3-8B", "qwen-qwen3-8b")]
+    [InlineData("  模型 one  ", "one")]
+    [InlineData("模型", "model")]
+    [InlineData("../../etc", "etc")]
+    public void Served_names_are_safe_in_a_url(string name, string served) => Assert.Equal(served, LoadedModel.ServedName(name));
+
+    /// <summary>The head of a file with one value changed; tensors are left out.</summary>
+    private static byte[] Change(string path, string key, GgufValue value)
+    {
+        using GgufFile file = GgufFile.Open(path);
+        var metadata = new Dictionary<string, GgufValue>(file.Metadata, StringComparer.Ordinal) { [key] = value };
+        using var stream = new MemoryStream();
+        GgufWriter.Write(stream, [.. metadata], []);
+        return stream.ToArray();
+    }
+}

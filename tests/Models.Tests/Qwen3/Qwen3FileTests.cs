@@ -1,0 +1,56 @@
+namespace Qanat.Models.Tests;
+
+public sealed class Qwen3FileTests
+{
+    [Fact]
+    public void A_missing_tensor_is_named()
+    {
+        ModelFileException e = Refusal((_, tensors) => tensors.RemoveAll(tensor => tensor.Name == "blk.1.ffn_up.weight"));
+        Assert.Contains("\"blk.1.ffn_up.weight\" is missing", e.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_wrong_shape_tells_what_was_expected()
+    {
+        ModelFileException e = Refusal((_, tensors) => Replace(tensors, "blk.0.attn_k.weight", GgmlType.F32, [64, 33]));
+        Assert.Contains("blk.0.attn_k.weight F32 [64, 33] must have shape [64, 32]", e.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_type_without_kernels_is_named()
+    {
+        ModelFileException e = Refusal((_, tensors) => tensors[0] = new GgufTensorSource(tensors[0].Name, GgmlType.I32, tensors[0].Shape, stream => stream.Write(new byte[64 * RandomQwen3.Vocabulary * 4])));
+        Assert.Contains("token_embd.weight I32 [64, 203] has a type without kernels", e.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("general.architecture", "qwen9", "\"qwen9\"; known: qwen3")]
+    [InlineData("qwen3.attention.key_length", 24u, "multiple of 16")]
+    [InlineData("qwen3.attention.value_length", 64u, "must agree")]
+    [InlineData("qwen3.attention.head_count_kv", 2u, "3 query heads cannot share 2")]
+    [InlineData("qwen3.rope.scaling.type", "yarn", "\"yarn\" is not supported")]
+    [InlineData("qwen3.rope.dimension_count", 16u, "16 of 32 dimensions")]
+    [InlineData("qwen3.block_count", 3u, "\"blk.2.attn_norm.weight\" is missing")]
+    [InlineData("qwen3.block_count", 0u, "qwen3.block_count")]
+    [InlineData("qwen3.embedding_length", 65u, "must have shape [65, vocabulary]")]
+    public void Metadata_that_cannot_be_computed_is_named(string key, object value, string expected)
+    {
+        ModelFileException e = Refusal((metadata, _) =>
+        {
+            metadata.RemoveAll(pair => pair.Key == key);
+            metadata.Add(new(key, value is string text ? GgufValue.Of(text) : GgufValue.Of((uint)value)));
+        });
+        Assert.Contains(expected, e.Message, StringComparison.Ordinal);
+    }
+
+    private static void Replace(List<GgufTensorSource> tensors, string name, GgmlType type, long[] shape) =>
+        tensors[tensors.FindIndex(tensor => tensor.Name == name)] = RandomQwen3.RandomTensor(name, type, shape, seed: 1);
+
+    private static ModelFileException Refusal(Action<List<KeyValuePair<string, GgufValue>>, List<GgufTensorSource>> change)
+    {
+        using var model = new RandomQwen3(RandomQwen3.Odd, GgmlType.F32, seed: 1, tied: true, change);
+        ModelFileException e = Assert.Throws<ModelFileException>(() => Network.Load(model.File, new NetworkOptions { Threads = 1 }).Dispose());
+        Assert.StartsWith(model.File.Path, e.Message, StringComparison.Ordinal);
+        return e;
+    }
+}
