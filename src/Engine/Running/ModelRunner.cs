@@ -1,0 +1,56 @@
+using System.Globalization;
+using Qanat.Models;
+
+namespace Qanat.Engine;
+
+/// <summary>The seam to the model: computes the rows of a plan.</summary>
+internal interface IModelRunner : IDisposable
+{
+    int Vocabulary { get; }
+
+    /// <summary>Tokens the model can attend to.</summary>
+    int ContextLength { get; }
+    int BlockCount { get; }
+    int BlockTokens { get; }
+    StepWork Work { get; }
+
+    /// <summary>Computes every row and keeps its keys and values. A row's result must depend on its own sequence alone, to the last bit.</summary>
+    /// <returns>[plan.LogitCount x Vocabulary], valid until the next call; the caller may change it.</returns>
+    Span<float> Run(StepPlan plan);
+}
+
+/// <summary>Runs plans on a network of Qanat's own. Owns the KV cache, not the network.</summary>
+internal sealed class ModelRunner : IModelRunner
+{
+    private readonly Network _network;
+    private readonly KvCache _cache;
+    private readonly float[] _logits;
+
+    /// <exception cref="ArgumentException">The memory for keys and values does not hold one block.</exception>
+    public ModelRunner(Network network, EngineOptions options)
+    {
+        _network = network;
+        long blockBytes;
+        using (KvCache one = network.CreateKvCache(1, options.BlockTokens)) blockBytes = one.Bytes;
+        long blocks = Math.Min(options.KvBytesMax / blockBytes, Array.MaxLength / options.BlockTokens);
+        if (blocks < 1) throw new ArgumentException(string.Create(CultureInfo.InvariantCulture, $"KvBytesMax is {options.KvBytesMax} bytes, but one block of {options.BlockTokens} tokens needs {blockBytes}: allow more memory for keys and values."), nameof(options));
+        _cache = network.CreateKvCache((int)blocks, options.BlockTokens);
+        _logits = GC.AllocateUninitializedArray<float>(checked(options.SequencesMax * network.Shape.Vocabulary));
+        Work = StepWork.Of(network.Shape);
+    }
+
+    public int Vocabulary => _network.Shape.Vocabulary;
+    public int ContextLength => _network.Shape.ContextLength;
+    public int BlockCount => _cache.BlockCount;
+    public int BlockTokens => _cache.BlockTokens;
+    public StepWork Work { get; }
+
+    public Span<float> Run(StepPlan plan)
+    {
+        Span<float> logits = _logits.AsSpan(0, plan.LogitCount * Vocabulary);
+        _network.Forward(plan.Batch, _cache, logits);
+        return logits;
+    }
+
+    public void Dispose() => _cache.Dispose();
+}

@@ -1,0 +1,232 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+
+namespace Qanat.Engine;
+
+/// <summary>
+/// The distribution a token is drawn from, in fixed point: a token weighs round(exp((logit - max) / temperature) * 2^30). Sums of integers do not depend on their order,
+/// so this vectorised form draws exactly the token that <see cref="SamplerScalar"/> draws. What weighs less than 2^-31 of the likeliest token weighs nothing.
+/// Filters keep a prefix of the tokens in key order (higher logit first, lower token first among equals): top-k its first k, top-p the shortest prefix that holds p of what top-k left,
+/// min-p what weighs at least that part of the likeliest.
+/// Loops over the vocabulary are compiled fully at once (AggressiveOptimization): unoptimised, the first answers would wait some 10 ms for each token.
+/// </summary>
+internal sealed class Distribution(int vocabulary)
+{
+    public const int One = 1 << 30;
+    private const int WalkStride = 4096;
+    private readonly int[] _weights = new int[vocabulary];
+    private readonly int[] _candidates = new int[vocabulary];
+
+    /// <summary>Fixed-point weight of one logit; the same arithmetic as a lane of <see cref="Fill"/>.</summary>
+    public static int WeightOf(float logit, float max, float temperature) => WeightsOf(new Vector<float>(logit), new Vector<float>(max), new Vector<float>(temperature))[0];
+
+    /// <summary>The weight that min-p asks for; at least 1, because what weighs nothing is never drawn.</summary>
+    public static int LeastWeight(float minP) => Math.Max(1, (int)Math.Ceiling((double)minP * One));
+
+    /// <summary>The sum that top-p asks for; at least 1.</summary>
+    public static ulong NucleusWeight(float topP, ulong total) => Math.Max(1, (ulong)Math.Ceiling((double)topP * total));
+
+    /// <summary>A random number scaled to [0, total).</summary>
+    public static ulong Scale(ulong random, ulong total) => Math.BigMul(random, total, out _);
+
+    /// <summary>Draws a token of the row under the options' filters. The row has no NaN and <paramref name="max"/> is its finite maximum.</summary>
+    public int Draw(ReadOnlySpan<float> row, float max, SamplingOptions options, ulong random)
+    {
+        Span<int> weights = _weights.AsSpan(0, row.Length);
+        ulong total = Fill(row, max, options.Temperature, weights);
+        int least = LeastWeight(options.MinP);
+        (float cutLogit, int cutToken) = FindCut(row, weights, total, options);
+        if (least > 1 || cutToken < int.MaxValue) total = Mask(row, weights, cutLogit, cutToken, least);
+        return Walk(weights, Scale(random, total));
+    }
+
+    private static Vector<int> WeightsOf(Vector<float> logits, Vector<float> max, Vector<float> temperature) =>
+        Vector.ConvertToInt32(Vector.Exp((logits - max) / temperature) * new Vector<float>(One) + new Vector<float>(0.5f));
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static ulong Fill(ReadOnlySpan<float> row, float max, float temperature, Span<int> weights)
+    {
+        var maxLanes = new Vector<float>(max);
+        var temperatureLanes = new Vector<float>(temperature);
+        Vector<long> sum = Vector<long>.Zero;
+        int token = 0;
+        for (; token <= row.Length - Vector<float>.Count; token += Vector<float>.Count)
+        {
+            Vector<int> lanes = WeightsOf(new Vector<float>(row[token..]), maxLanes, temperatureLanes);
+            lanes.CopyTo(weights[token..]);
+            Vector.Widen(lanes, out Vector<long> low, out Vector<long> high);
+            sum += low + high;
+        }
+        long total = Vector.Sum(sum);
+        for (; token < row.Length; token++) total += weights[token] = WeightOf(row[token], max, temperature);
+        return (ulong)total;
+    }
+
+    /// <summary>The last token in key order that top-k and top-p keep; int.MaxValue when they keep all.</summary>
+    private (float Logit, int Token) FindCut(ReadOnlySpan<float> row, ReadOnlySpan<int> weights, ulong total, SamplingOptions options)
+    {
+        Span<int> candidates = default;
+        bool cuts = false;
+        if (options.TopK > 0 && options.TopK < row.Length)
+        {
+            candidates = Gather(weights, (ulong)options.TopK, Measure.Tokens);
+            int kept = KeepPrefix(candidates, row, weights, (ulong)options.TopK, Measure.Tokens);
+            cuts = kept == options.TopK;
+            candidates = candidates[..kept];
+            total = Sum(candidates, weights);
+        }
+        if (options.TopP < 1)
+        {
+            ulong target = NucleusWeight(options.TopP, total);
+            if (candidates.IsEmpty) candidates = Gather(weights, target, Measure.Weight);
+            candidates = candidates[..KeepPrefix(candidates, row, weights, target, Measure.Weight)];
+            cuts = true;
+        }
+        return cuts ? (row[candidates[^1]], candidates[^1]) : (float.NegativeInfinity, int.MaxValue);
+    }
+
+    private enum Measure { Tokens, Weight }
+
+    /// <summary>Tokens heavy enough that together they reach the target; all that weigh anything when nothing does. Most rows need only their heaviest thousandth.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private Span<int> Gather(ReadOnlySpan<int> weights, ulong target, Measure measure)
+    {
+        for (int shift = 20; ; shift -= 4)
+        {
+            int threshold = 1 << shift;
+            int count = 0;
+            ulong sum = 0;
+            int token = 0;
+            while (token < weights.Length)
+            {
+                if (token <= weights.Length - Vector<int>.Count && !Vector.GreaterThanOrEqualAny(new Vector<int>(weights[token..]), new Vector<int>(threshold)))
+                {
+                    token += Vector<int>.Count;
+                    continue;
+                }
+                int end = Math.Min(weights.Length, token + Vector<int>.Count);
+                for (; token < end; token++)
+                {
+                    if (weights[token] < threshold) continue;
+                    _candidates[count++] = token;
+                    sum += (ulong)weights[token];
+                }
+            }
+            if (shift == 0 || (measure == Measure.Weight ? sum : (ulong)count) >= target) return _candidates.AsSpan(0, count);
+        }
+    }
+
+    /// <summary>Quickselect: brings the shortest prefix in key order whose measure reaches the target to the front, its last token last, and returns its length (all when none reaches it).</summary>
+    private static int KeepPrefix(Span<int> tokens, ReadOnlySpan<float> row, ReadOnlySpan<int> weights, ulong target, Measure measure)
+    {
+        int from = 0, to = tokens.Length;
+        while (from < to)
+        {
+            int middle = PartitionAtMedianOfThree(tokens, row, from, to);
+            ulong before = measure == Measure.Tokens ? (ulong)(middle - from) : Sum(tokens[from..middle], weights);
+            ulong pivot = measure == Measure.Tokens ? 1 : (ulong)weights[tokens[middle]];
+            if (target <= before)
+            {
+                to = middle;
+            }
+            else if (target <= before + pivot)
+            {
+                return middle + 1;
+            }
+            else
+            {
+                target -= before + pivot;
+                from = middle + 1;
+            }
+        }
+        return from;
+    }
+
+    private static int PartitionAtMedianOfThree(Span<int> tokens, ReadOnlySpan<float> row, int from, int to)
+    {
+        int last = to - 1;
+        int middle = from + (to - from) / 2;
+        if (Precedes(row, tokens[middle], tokens[from])) (tokens[middle], tokens[from]) = (tokens[from], tokens[middle]);
+        if (Precedes(row, tokens[last], tokens[from])) (tokens[last], tokens[from]) = (tokens[from], tokens[last]);
+        if (Precedes(row, tokens[middle], tokens[last])) (tokens[middle], tokens[last]) = (tokens[last], tokens[middle]);
+        int pivot = tokens[last];
+        int place = from;
+        for (int i = from; i < last; i++)
+        {
+            if (!Precedes(row, tokens[i], pivot)) continue;
+            (tokens[i], tokens[place]) = (tokens[place], tokens[i]);
+            place++;
+        }
+        (tokens[place], tokens[last]) = (tokens[last], tokens[place]);
+        return place;
+    }
+
+    private static bool Precedes(ReadOnlySpan<float> row, int a, int b) => row[a] > row[b] || (row[a] == row[b] && a < b);
+
+    private static ulong Sum(ReadOnlySpan<int> tokens, ReadOnlySpan<int> weights)
+    {
+        ulong sum = 0;
+        foreach (int token in tokens) sum += (ulong)weights[token];
+        return sum;
+    }
+
+    /// <summary>Sets the weights of everything behind the cut, and of everything lighter than the least weight, to zero; returns the sum of the rest.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static ulong Mask(ReadOnlySpan<float> row, Span<int> weights, float cutLogit, int cutToken, int least)
+    {
+        ulong total = 0;
+        var cutLanes = new Vector<float>(cutLogit);
+        var leastLanes = new Vector<int>(least);
+        int token = 0;
+        Vector<long> sum = Vector<long>.Zero;
+        for (; token <= row.Length - Vector<float>.Count; token += Vector<float>.Count)
+        {
+            var logits = new Vector<float>(row[token..]);
+            var lanes = new Vector<int>(weights[token..]);
+            Vector<int> upTo = Vector.LessThanOrEqual(Vector.CreateSequence(token, 1), new Vector<int>(cutToken));
+            Vector<int> keep = (Vector.GreaterThan(logits, cutLanes) | (Vector.Equals(logits, cutLanes) & upTo)) & Vector.GreaterThanOrEqual(lanes, leastLanes);
+            lanes &= keep;
+            lanes.CopyTo(weights[token..]);
+            Vector.Widen(lanes, out Vector<long> low, out Vector<long> high);
+            sum += low + high;
+        }
+        total += (ulong)Vector.Sum(sum);
+        for (; token < row.Length; token++)
+        {
+            bool keep = weights[token] >= least && (row[token] > cutLogit || (row[token] == cutLogit && token <= cutToken));
+            if (!keep) weights[token] = 0;
+            total += (ulong)weights[token];
+        }
+        return total;
+    }
+
+    /// <summary>The first token, in order of token number, at which the running sum of weights exceeds the drawn number.</summary>
+    private static int Walk(ReadOnlySpan<int> weights, ulong drawn)
+    {
+        int from = 0;
+        for (; from + WalkStride <= weights.Length; from += WalkStride)
+        {
+            ulong stride = SumOfStride(weights.Slice(from, WalkStride));
+            if (drawn < stride) break;
+            drawn -= stride;
+        }
+        for (; from < weights.Length; from++)
+        {
+            if (drawn < (ulong)weights[from]) return from;
+            drawn -= (ulong)weights[from];
+        }
+        throw new System.Diagnostics.UnreachableException("The drawn number is not below the sum of the weights.");
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static ulong SumOfStride(ReadOnlySpan<int> weights)
+    {
+        Vector<long> sum = Vector<long>.Zero;
+        for (int i = 0; i < weights.Length; i += Vector<int>.Count)
+        {
+            Vector.Widen(new Vector<int>(weights[i..]), out Vector<long> low, out Vector<long> high);
+            sum += low + high;
+        }
+        return (ulong)Vector.Sum(sum);
+    }
+}

@@ -1,0 +1,83 @@
+using System.Runtime.InteropServices;
+using Qanat.Models;
+
+namespace Qanat.Engine;
+
+/// <summary>A sequence's part of a step.</summary>
+/// <param name="Index">Its place in the plan.</param>
+/// <param name="FirstPosition">Position of its first row; everything before it is computed or was read from the cache.</param>
+/// <param name="LogitIndex">Which row of the step's logits is its own; -1 when it has not caught up with its tokens and none is wanted.</param>
+/// <param name="PromptTokensComputed">Its prompt rows that are reported as computed with this step.</param>
+/// <param name="CachedPromptTokens">Its prompt tokens that are reported as read from the cache with this step.</param>
+internal readonly record struct PlannedSlice(int Index, Sequence Sequence, int FirstPosition, int RowCount, int LogitIndex, int PromptTokensComputed, int CachedPromptTokens)
+{
+    public bool WantsLogits => LogitIndex >= 0;
+}
+
+/// <summary>What one step computes: decided by <see cref="Scheduler.Plan"/>, run by the model, applied by <see cref="Scheduler.Commit"/>. One instance is used again for every step.</summary>
+internal sealed class StepPlan
+{
+    private readonly List<int> _tokens = [];
+    private readonly List<int> _positions = [];
+    private readonly List<int> _blockTables = new(4096);
+    private readonly List<int> _logitRows = [];
+    private readonly List<StepSlice> _stepSlices = [];
+
+    /// <summary>Counts the plans of a scheduler, from 1.</summary>
+    public long Number { get; private set; }
+
+    public List<PlannedSlice> Slices { get; } = [];
+
+    /// <summary>Sequences that lost their blocks while the plan was made.</summary>
+    public List<Sequence> Preempted { get; } = [];
+
+    public int RowCount => _tokens.Count;
+    public int LogitCount => _logitRows.Count;
+    public bool IsEmpty => Slices.Count == 0;
+
+    /// <summary>The same for the network.</summary>
+    public StepBatch Batch => new()
+    {
+        Tokens = CollectionsMarshal.AsSpan(_tokens),
+        Positions = CollectionsMarshal.AsSpan(_positions),
+        Slices = CollectionsMarshal.AsSpan(_stepSlices),
+        BlockTables = CollectionsMarshal.AsSpan(_blockTables),
+        LogitRows = CollectionsMarshal.AsSpan(_logitRows),
+    };
+
+    public void Begin()
+    {
+        Number++;
+        Slices.Clear();
+        Preempted.Clear();
+        _tokens.Clear();
+        _positions.Clear();
+        _blockTables.Clear();
+        _logitRows.Clear();
+        _stepSlices.Clear();
+    }
+
+    /// <summary>Adds the rows that were planned for the sequence.</summary>
+    public void Add(Sequence sequence)
+    {
+        int first = sequence.Computed;
+        int end = first + sequence.Planned;
+        _stepSlices.Add(new StepSlice(_tokens.Count, sequence.Planned, _blockTables.Count, sequence.Blocks.Count));
+        for (int position = first; position < end; position++)
+        {
+            _tokens.Add(sequence.Tokens[position]);
+            _positions.Add(position);
+        }
+        foreach (int block in sequence.Blocks) _blockTables.Add(block);
+        int logitIndex = -1;
+        if (end == sequence.Count)
+        {
+            logitIndex = _logitRows.Count;
+            _logitRows.Add(_tokens.Count - 1);
+        }
+        int reported = sequence.ReportedPromptTokens;
+        int cached = Math.Max(0, Math.Min(first, sequence.PromptLength) - reported);
+        int computed = Math.Max(0, Math.Min(end, sequence.PromptLength) - reported - cached);
+        Slices.Add(new PlannedSlice(Slices.Count, sequence, first, sequence.Planned, logitIndex, computed, cached));
+    }
+}

@@ -1,0 +1,27 @@
+using Qanat.Models;
+
+namespace Qanat.Engine;
+
+/// <summary>
+/// The work one row causes, in multiply-accumulates: a constant part for the weights every row passes through, a part that grows with the tokens it attends to, and the
+/// output head for rows whose logits are wanted. It is what a step's time is split by and what fair shares are counted in.
+/// It measures arithmetic: a step's fixed cost of reading the weights is shared in the same proportion, so a row is cheaper in company than alone, as it truly is.
+/// </summary>
+internal readonly record struct StepWork(long PerRow, long PerContextToken, long PerLogitRow)
+{
+    /// <summary>For a decoder with grouped-query attention and a gated feed-forward block (three matrices), as all dense Qwen models are.</summary>
+    public static StepWork Of(ModelShape shape)
+    {
+        long query = (long)shape.Heads * shape.HeadDim;
+        long keyValue = (long)shape.KvHeads * shape.HeadDim;
+        long layer = shape.Hidden * (2 * query + 2 * keyValue) + 3L * shape.Hidden * shape.FeedForward;
+        return new StepWork(shape.Layers * layer, shape.Layers * 2 * query, (long)shape.Vocabulary * shape.Hidden);
+    }
+
+    /// <summary>Work of rows at consecutive positions; the row at position p attends to p + 1 tokens.</summary>
+    public long OfRows(int firstPosition, int rowCount)
+    {
+        long attended = (long)rowCount * firstPosition + (long)rowCount * (rowCount + 1) / 2;
+        return rowCount * PerRow + attended * PerContextToken;
+    }
+}

@@ -1,0 +1,73 @@
+namespace Qanat.Engine.Tests;
+
+/// <summary>
+/// A model whose logits are a hash of the whole token history, read back from its "KV cache" through the plan's block tables as a real one reads keys and values. A row computed at the wrong
+/// position, a block shared by mistake, overwritten or never written changes the hash and with it everything generated from there on.
+/// </summary>
+internal sealed class FakeRunner(int blockCount, int blockTokens, int vocabulary = 61, int contextLength = 4096) : IModelRunner
+{
+    private readonly ulong[] _history = new ulong[blockCount * blockTokens];
+    private readonly float[] _logits = new float[256 * vocabulary];
+
+    public int Vocabulary => vocabulary;
+    public int ContextLength => contextLength;
+    public int BlockCount => blockCount;
+    public int BlockTokens => blockTokens;
+    public StepWork Work { get; init; } = new(1000, 1, 500);
+
+    /// <summary>Rows computed so far.</summary>
+    public long Rows { get; private set; }
+
+    /// <summary>Called at the beginning of each run, with the plan.</summary>
+    public Action<StepPlan>? OnRun { get; set; }
+
+    /// <summary>Changes the logits of a row: sequence, logits.</summary>
+    public Action<Sequence, float[]>? OnLogits { get; set; }
+
+    public bool IsDisposed { get; private set; }
+
+    public Span<float> Run(StepPlan plan)
+    {
+        OnRun?.Invoke(plan);
+        Models.StepBatch batch = plan.Batch;
+        Require(batch.Tokens.Length == batch.Positions.Length && plan.Slices.Count == batch.Slices.Length);
+        int logitIndex = 0, row = 0;
+        for (int s = 0; s < batch.Slices.Length; s++)
+        {
+            Models.StepSlice slice = batch.Slices[s];
+            Require(row == slice.FirstRow);
+            ReadOnlySpan<int> table = batch.BlockTables.Slice(slice.FirstBlock, slice.BlockCount);
+            for (int end = row + slice.RowCount; row < end; row++)
+            {
+                int position = batch.Positions[row];
+                ulong before = position == 0 ? 1 : _history[SlotOf(table, position - 1)];
+                ulong history = BlockPool.Chain(before, [batch.Tokens[row], position]);
+                _history[SlotOf(table, position)] = history;
+                Rows++;
+                if (logitIndex < batch.LogitRows.Length && batch.LogitRows[logitIndex] == row) WriteLogits(plan.Slices[s].Sequence, history, logitIndex++);
+            }
+        }
+        Require(batch.LogitRows.Length == logitIndex);
+        return _logits.AsSpan(0, plan.LogitCount * vocabulary);
+    }
+
+    public void Dispose() => IsDisposed = true;
+
+    /// <summary>Without xunit's asserts, which allocate.</summary>
+    private static void Require(bool holds)
+    {
+        if (!holds) throw new InvalidOperationException("The step's arrays do not fit together.");
+    }
+
+    private int SlotOf(ReadOnlySpan<int> table, int position) => table[position / blockTokens] * blockTokens + position % blockTokens;
+
+    private void WriteLogits(Sequence sequence, ulong history, int logitIndex)
+    {
+        Span<float> row = _logits.AsSpan(logitIndex * vocabulary, vocabulary);
+        for (int token = 0; token < vocabulary; token++) row[token] = (Sampler.RandomAt(history, 0, token) >> 40) * (6f / (1 << 24));
+        if (OnLogits is null) return;
+        float[] copy = row.ToArray();
+        OnLogits(sequence, copy);
+        copy.CopyTo(row);
+    }
+}
