@@ -1,0 +1,214 @@
+using System.Text;
+using System.Text.Json.Nodes;
+using Microsoft.AspNetCore.Http;
+using Qanat.Books;
+
+namespace Qanat.Gateway;
+
+/// <summary>Statements, the journal, the check and the export over HTTP. Each posts what is settled first and reads the books at that moment.</summary>
+internal sealed class BooksApi(BooksPoster poster, IBookStore store, DirectoryState directory, AdminJson json, TimeProvider clock)
+{
+    private const int JournalMax = 1000;
+
+    public async Task<JsonObject> ProfitAndLossAsync(AdminRequest request)
+    {
+        GroupBy by = Grouping(request.Query("by") ?? "tenant");
+        ProfitAndLoss statement = await poster.PostThenAsync(books => Statements.ProfitAndLossAsync(books, request.Period, by, request.Cancel), request.Cancel);
+        return new JsonObject
+        {
+            ["from"] = request.Time("from") is { } from ? AdminJson.Text((Instant?)from) : null,
+            ["to"] = request.Time("to") is { } to ? AdminJson.Text((Instant?)to) : null,
+            ["rows"] = new JsonArray([.. statement.Rows.Select(Of)]),
+            ["totals"] = new JsonArray([.. statement.Totals.Select(Of)]),
+            ["unposted"] = statement.Unposted,
+        };
+    }
+
+    public async Task<JsonObject> TrialBalanceAsync(AdminRequest request)
+    {
+        TrialBalance trial = await poster.PostThenAsync(books => Statements.TrialBalanceAsync(books, request.Time("at") ?? Period.All.To, request.Cancel), request.Cancel);
+        return new JsonObject
+        {
+            ["accounts"] = new JsonArray([.. trial.Accounts.Select(balance => Of(balance))]),
+            ["sums"] = new JsonArray([.. trial.Sums.Select(sum => new JsonObject { ["amount"] = sum.ToDecimalText(), ["currency"] = sum.Currency.Code })]),
+            ["zero"] = trial.IsZero,
+        };
+    }
+
+    public async Task<JsonObject> BalanceSheetAsync(AdminRequest request)
+    {
+        var sheets = await poster.PostThenAsync(books => Statements.BalanceSheetAsync(books, request.Time("at") ?? Period.All.To, request.Cancel), request.Cancel);
+        JsonArray lines = [];
+        foreach (BalanceSheet sheet in sheets)
+        {
+            foreach (AccountBalance balance in sheet.Assets) lines.Add(Of(balance, "assets"));
+            foreach (AccountBalance balance in sheet.Liabilities) lines.Add(Of(balance, "liabilities"));
+            foreach (AccountBalance balance in sheet.Equity) lines.Add(Of(balance, "equity"));
+            lines.Add(new JsonObject { ["section"] = "equity", ["account"] = "earnings to date", ["amount"] = sheet.EarningsToDate.ToDecimalText(), ["currency"] = sheet.Currency.Code });
+        }
+        return new JsonObject { ["lines"] = lines, ["balanced"] = sheets.All(sheet => sheet.IsBalanced) };
+    }
+
+    public async Task<JsonObject> UnitEconomicsAsync(AdminRequest request)
+    {
+        UnitEconomics economics = await poster.PostThenAsync(books => Statements.UnitEconomicsAsync(books, request.Period, request.Cancel), request.Cancel);
+        return UnitEconomicsJson.Of(economics);
+    }
+
+    /// <summary>The newest transactions of the period, newest first.</summary>
+    public async Task<JsonObject> JournalAsync(AdminRequest request)
+    {
+        int limit = request.Limit(50, JournalMax);
+        TenantId? tenant = request.Query("tenant") is { } name ? (directory.Current.FindTenant(name) ?? throw DirectoryNames.Unknown("tenant", name)).Id : null;
+        Account? account = request.Query("account") is { } path ? new Account(path) : null;
+        Queue<Transaction> newest = await poster.PostThenAsync(async books =>
+        {
+            Queue<Transaction> last = new(limit);
+            await foreach (Transaction transaction in books.StreamJournalAsync(new JournalQuery(request.Period, account, tenant), request.Cancel))
+            {
+                if (last.Count == limit) last.Dequeue();
+                last.Enqueue(transaction);
+            }
+            return last;
+        }, request.Cancel);
+        return AdminJson.List(newest.Reverse().Select(json.Of));
+    }
+
+    public async Task<JsonObject> CheckAsync(AdminRequest request)
+    {
+        BooksReport report = await poster.PostThenAsync(books => BooksCheck.RunAsync(books, request.Cancel), request.Cancel);
+        return new JsonObject
+        {
+            ["ok"] = report.IsOk,
+            ["identities"] = new JsonArray([.. report.Identities.Select(Of)]),
+        };
+    }
+
+    public async Task<JsonObject> AuditAsync(AdminRequest request) => AdminJson.List((await store.ReadAuditAsync(request.Limit(100, JournalMax), request.Cancel)).Select(entry => new JsonObject
+    {
+        ["at"] = AdminJson.Text((Instant?)entry.At),
+        ["who"] = entry.Who,
+        ["action"] = entry.Action,
+        ["subject"] = entry.Subject,
+        ["before"] = entry.Before,
+        ["after"] = entry.After,
+    }));
+
+    /// <summary>The journal as text for hledger, written to memory first so that an error is an error and not half a file.</summary>
+    public async Task ExportAsync(HttpContext context)
+    {
+        string format = context.Request.Query["format"].ToString();
+        if (format is not ("" or "hledger")) throw Refusal.Value("format", "it must be 'hledger'.");
+        string file = Path.GetTempFileName();
+        await using FileStream spool = new(file, FileMode.Create, FileAccess.ReadWrite, FileShare.None, 1 << 16, FileOptions.DeleteOnClose | FileOptions.Asynchronous);
+        await poster.PostThenAsync(async books =>
+        {
+            await using StreamWriter writer = new(spool, new UTF8Encoding(false), leaveOpen: true);
+            await HledgerExport.WriteAsync(books, writer, cancel: context.RequestAborted);
+            return true;
+        }, context.RequestAborted);
+        spool.Position = 0;
+        context.Response.ContentType = "text/plain; charset=utf-8";
+        context.Response.ContentLength = spool.Length;
+        await spool.CopyToAsync(context.Response.Body, context.RequestAborted);
+    }
+
+    public async Task<JsonObject> ClearDemoAsync(AdminRequest request, JsonFields fields)
+    {
+        int tenants = directory.Current.Tenants.Count(tenant => tenant.IsDemo);
+        DemoCleared? plan = await poster.PostThenAsync(books => PlanClearingAsync(books, request.Cancel), request.Cancel);
+        if (plan is not null) await directory.ApplyAsync(plan, request.Cancel);
+        return new JsonObject { ["tenants"] = plan is null ? 0 : tenants, ["requests"] = plan?.Cleared.Sum(each => each.Requests) ?? 0 };
+    }
+
+    private async Task<DemoCleared?> PlanClearingAsync(IBookStore books, CancellationToken cancel)
+    {
+        try
+        {
+            return await DemoClearing.PlanAsync(books, Instant.Now(clock), cancel);
+        }
+        catch (InvalidOperationException busy)
+        {
+            throw new ApiException(409, Refusal.InvalidRequest, "demo_running", busy.Message, retryAfter: TimeSpan.FromSeconds(5));
+        }
+    }
+
+    private static GroupBy Grouping(string text)
+    {
+        GroupBy by = GroupBy.None;
+        foreach (string part in text.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
+        {
+            by |= part switch
+            {
+                "tenant" => GroupBy.Tenant,
+                "project" => GroupBy.Project,
+                "model" => GroupBy.Model,
+                "pool" => GroupBy.Pool,
+                "day" => GroupBy.Day,
+                "hour" => GroupBy.Hour,
+                _ => throw Refusal.Value("by", $"'{part}' is none of tenant, project, model, pool, day and hour."),
+            };
+        }
+        return by;
+    }
+
+    private JsonObject Of(ProfitRow row) => new()
+    {
+        ["tenant"] = json.Of(row.Key.Tenant),
+        ["project"] = json.Of(row.Key.Project),
+        ["model"] = row.Key.Model?.Value,
+        ["pool"] = row.Key.Pool?.Value,
+        ["start"] = AdminJson.Text(row.Key.Start),
+        ["currency"] = row.Revenue.Currency.Code,
+        ["revenue"] = row.Revenue.ToDecimalText(),
+        ["compute_cost"] = row.ComputeCost.ToDecimalText(),
+        ["gross_margin"] = row.GrossMargin.ToDecimalText(),
+        ["gross_margin_of_revenue"] = Percent(row.GrossMarginOfRevenue),
+        ["requests"] = row.Requests,
+        ["unpriced"] = row.Unpriced,
+        ["uncosted"] = row.Uncosted,
+        ["tokens"] = AdminJson.Of(row.Tokens),
+        ["device_ns"] = row.Device.TotalNanoseconds,
+    };
+
+    private static JsonObject Of(ProfitTotal total) => new()
+    {
+        ["currency"] = total.Revenue.Currency.Code,
+        ["revenue"] = total.Revenue.ToDecimalText(),
+        ["compute_cost"] = total.ComputeCost.ToDecimalText(),
+        ["gross_margin"] = total.GrossMargin.ToDecimalText(),
+        ["gross_margin_of_revenue"] = Percent(total.GrossMarginOfRevenue),
+        ["unused_capacity"] = total.UnusedCapacity.ToDecimalText(),
+        ["other"] = total.Other.ToDecimalText(),
+        ["result"] = total.Result.ToDecimalText(),
+        ["result_of_revenue"] = Percent(total.ResultOfRevenue),
+        ["requests"] = total.Requests,
+        ["unpriced"] = total.Unpriced,
+        ["uncosted"] = total.Uncosted,
+        ["tokens"] = AdminJson.Of(total.Tokens),
+        ["device_ns"] = total.Device.TotalNanoseconds,
+    };
+
+    private static JsonObject Of(AccountBalance balance, string? section = null)
+    {
+        JsonObject row = new() { ["account"] = balance.Account.Path, ["amount"] = balance.Amount.ToDecimalText(), ["currency"] = balance.Amount.Currency.Code, ["entries"] = balance.Entries };
+        if (section is not null) row.Insert(0, "section", section);
+        return row;
+    }
+
+    private static JsonObject Of(Identity identity) => new()
+    {
+        ["name"] = identity.Name,
+        ["subject"] = identity.Subject,
+        ["left_meaning"] = identity.LeftMeaning,
+        ["left"] = identity.LeftText,
+        ["right_meaning"] = identity.RightMeaning,
+        ["right"] = identity.RightText,
+        ["difference"] = identity.DifferenceText,
+        ["unit"] = identity.Unit.Name,
+        ["ok"] = identity.IsOk,
+        ["findings"] = new JsonArray([.. identity.Findings.Select(finding => JsonValue.Create(finding))]),
+    };
+
+    private static string? Percent(Ratio ratio) => ratio.IsDefined ? ratio.ToPercentText(1) + " %" : null;
+}

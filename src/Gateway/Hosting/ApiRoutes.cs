@@ -1,0 +1,47 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+
+namespace Qanat.Gateway;
+
+/// <summary>The routes of the APIs. Below their roots every path belongs to them, whatever paths pages take: an unknown one is 404 and another method 405, both with an error body.</summary>
+internal sealed class ApiRoutes(IEndpointRouteBuilder routes)
+{
+    private static readonly string[] Roots = ["/v1", "/api"];
+    private readonly Dictionary<string, List<string>> methods = new(StringComparer.Ordinal);
+
+    public static bool IsApi(PathString path) => Array.Exists(Roots, root => path.StartsWithSegments(root, StringComparison.Ordinal));
+
+    public void Get(string pattern, RequestDelegate serve) => Map("GET", pattern, serve);
+    public void Post(string pattern, RequestDelegate serve) => Map("POST", pattern, serve);
+    public void Put(string pattern, RequestDelegate serve) => Map("PUT", pattern, serve);
+    public void Delete(string pattern, RequestDelegate serve) => Map("DELETE", pattern, serve);
+
+    /// <summary>Call once, after all others: takes every other method and path.</summary>
+    public void MapRest()
+    {
+        foreach ((string pattern, List<string> allowed) in methods)
+        {
+            string allow = string.Join(", ", allowed);
+            routes.Map(pattern, context => RefuseMethod(context, allow));
+        }
+        foreach (string root in Roots)
+            routes.Map(root + "/{**rest}", RefusePath);
+    }
+
+    private void Map(string method, string pattern, RequestDelegate serve)
+    {
+        routes.MapMethods(pattern, [method], serve);
+        if (!methods.TryGetValue(pattern, out List<string>? allowed)) methods[pattern] = allowed = [];
+        allowed.Add(method);
+    }
+
+    private static Task RefuseMethod(HttpContext context, string allow)
+    {
+        context.Response.Headers.Allow = allow;
+        throw new ApiException(405, Refusal.InvalidRequest, "method_not_allowed", $"{context.Request.Method} is not allowed here; allowed: {allow}.");
+    }
+
+    private static Task RefusePath(HttpContext context) =>
+        throw new ApiException(404, Refusal.InvalidRequest, "unknown_url", $"Unknown request URL: {context.Request.Method} {context.Request.Path}.");
+}

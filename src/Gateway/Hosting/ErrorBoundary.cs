@@ -1,0 +1,48 @@
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
+using Qanat.Books;
+
+namespace Qanat.Gateway;
+
+/// <summary>Turns every failure of an API request into an error body; nothing leaves as a bare status or a stack trace. Neither prompts nor keys are logged.</summary>
+internal sealed class ErrorBoundary(RequestDelegate next, GatewayOptions options, ILogger<ErrorBoundary> log)
+{
+    public async Task InvokeAsync(HttpContext context)
+    {
+        try
+        {
+            await next(context);
+        }
+        catch (Exception) when (context.RequestAborted.IsCancellationRequested)
+        {
+            // The client is gone: there is nobody to tell.
+        }
+        catch (Exception error) when (!context.Response.HasStarted)
+        {
+            ApiException told = Word(error);
+            if (told.Status >= 500) log.LogError(error, "{Method} {Path} failed.", context.Request.Method, context.Request.Path);
+            Clear(context.Response);
+            await ErrorBody.SendAsync(context.Response, told, options);
+        }
+    }
+
+    /// <summary>What the client may know of a failure.</summary>
+    public static ApiException Word(Exception error) => error switch
+    {
+        ApiException told => told,
+        BadHttpRequestException { StatusCode: 413 } => new ApiException(413, Refusal.InvalidRequest, "request_too_large", "The request body is larger than this server allows. Send less."),
+        BadHttpRequestException { StatusCode: 408 } => new ApiException(408, Refusal.InvalidRequest, "request_timeout", "The request body came too slowly."),
+        BadHttpRequestException bad => new ApiException(bad.StatusCode, Refusal.InvalidRequest, "bad_request", "The request could not be read as HTTP."),
+        StoreException => new ApiException(503, "server_error", "books_unavailable", "The books cannot be read or written at the moment. Try again soon."),
+        _ => new ApiException(500, "server_error", "internal_error", "Something failed on our side. Try again; if it fails again, the server's log says why."),
+    };
+
+    /// <summary>Headers of an answer that will not come must not stand over an error; those that routing set (Allow) are kept.</summary>
+    private static void Clear(HttpResponse response)
+    {
+        response.ContentLength = null;
+        response.Headers.CacheControl = default;
+        response.Headers.Remove("X-Accel-Buffering");
+        response.Headers.Remove("Trailer");
+    }
+}

@@ -1,0 +1,38 @@
+using Microsoft.AspNetCore.Http;
+using Qanat.Books;
+
+namespace Qanat.Gateway;
+
+/// <summary>Finds the caller of an HTTP request. Clients show their key in one of three headers; some in two at once.</summary>
+internal sealed class Callers(KeyRing keys)
+{
+    private const string BearerScheme = "Bearer ";
+
+    /// <exception cref="ApiException">401: no key, or one that is unknown or revoked.</exception>
+    public Caller Require(HttpRequest request)
+    {
+        string? key = KeyOf(request);
+        if (string.IsNullOrEmpty(key))
+            throw new ApiException(401, Refusal.InvalidRequest, "missing_api_key", "No API key was given: send it as 'Authorization: Bearer KEY', 'x-api-key: KEY' or 'api-key: KEY'.");
+        return keys.TryAuthenticate(key, out Caller caller)
+            ? caller
+            : throw new ApiException(401, Refusal.InvalidRequest, "invalid_api_key", "Incorrect API key provided: it is unknown here or revoked.");
+    }
+
+    /// <exception cref="ApiException">401 as above. 403: not an owner's key.</exception>
+    public Caller RequireOwner(HttpRequest request)
+    {
+        Caller caller = Require(request);
+        return caller.Key.Role == KeyRole.Owner
+            ? caller
+            : throw new ApiException(403, Refusal.InvalidRequest, "owner_key_required", "This needs an owner's key.");
+    }
+
+    private static string? KeyOf(HttpRequest request)
+    {
+        string? authorization = request.Headers.Authorization;
+        if (authorization?.StartsWith(BearerScheme, StringComparison.OrdinalIgnoreCase) == true) return authorization[BearerScheme.Length..].Trim();
+        string? key = request.Headers["x-api-key"];
+        return string.IsNullOrEmpty(key) ? request.Headers["api-key"] : key;
+    }
+}

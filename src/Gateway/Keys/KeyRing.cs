@@ -1,0 +1,35 @@
+using System.Security.Cryptography;
+using Qanat.Books;
+
+namespace Qanat.Gateway;
+
+/// <summary>Tells whose key was shown. Reads the directory as it is at that moment: a revoked key stops working with the next request.</summary>
+/// <param name="localKey">A key that only this process and the owner's commands on this machine know: it works as the oldest owner key. Null: there is none.</param>
+public sealed class KeyRing(DirectoryState directory, string? localKey = null)
+{
+    private readonly byte[]? localHash = localKey is null ? null : [.. KeySecret.Hash(localKey)];
+
+    /// <summary>Finds the caller of a key that exists and is not revoked.</summary>
+    public bool TryAuthenticate(string key, out Caller caller)
+    {
+        caller = null!;
+        if (string.IsNullOrEmpty(key) || key.Length > KeySecret.LengthMax) return false;
+        DirectoryModel now = directory.Current;
+        ReadOnlySpan<byte> hash = KeySecret.Hash(key).AsSpan();
+        bool local = localHash is not null && CryptographicOperations.FixedTimeEquals(localHash, hash);
+        ApiKey? found = local ? now.Keys.FirstOrDefault(key => key is { Role: KeyRole.Owner, RevokedAt: null }) : now.FindKey(hash);
+        if (local && found is not null)
+        {
+            caller = new Caller(now.Tenant(found.Tenant), now.Project(found.Project), found);
+            return true;
+        }
+        // The lookup compares a few bytes of a hash; the whole of it is compared in constant time, so that timing tells nothing about stored hashes.
+        if (found is null || !CryptographicOperations.FixedTimeEquals(found.Hash.AsSpan(), hash) || found.RevokedAt is not null) return false;
+        caller = new Caller(now.Tenant(found.Tenant), now.Project(found.Project), found);
+        return true;
+    }
+
+    /// <summary>Whether this is the key of an owner, who may do everything.</summary>
+    public bool TryAuthenticateOwner(string key, out Caller caller) =>
+        TryAuthenticate(key, out caller) && caller.Key.Role == KeyRole.Owner;
+}

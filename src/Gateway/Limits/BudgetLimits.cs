@@ -1,0 +1,256 @@
+using Qanat.Books;
+
+namespace Qanat.Gateway;
+
+public sealed record BudgetOptions
+{
+    /// <summary>How long a request may wait for other requests' holds to settle when its own does not fit beside them.</summary>
+    public TimeSpan HoldWaitMax { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Requests that may wait so at the same time.</summary>
+    public int WaitingMax { get; init; } = 1024;
+}
+
+/// <summary>Monthly budgets per tenant, project and key. What is spent plus what is held never exceeds any of them. A request whose worst case does not fit beside the
+/// open holds waits for them to settle; it is refused only when it does not fit what is left without them.</summary>
+public sealed class BudgetLimits(BudgetOptions options, TimeProvider clock)
+{
+    private readonly Lock gate = new();
+    private readonly Dictionary<BudgetScope, BudgetState> states = [];
+    private readonly LinkedList<WaitingHold> waiting = [];
+
+    /// <summary>Takes over what was spent earlier this month, at start.</summary>
+    public void Restore(IEnumerable<SpendRow> rows, DateOnly month)
+    {
+        ArgumentNullException.ThrowIfNull(rows);
+        lock (gate)
+        {
+            foreach (SpendRow row in rows)
+            {
+                foreach (BudgetScope scope in Scopes(row.Tenant, row.Project, row.Key, month, row.Charge.Currency))
+                    StateOf(scope).Spent += row.Charge.Picos;
+            }
+        }
+    }
+
+    /// <summary>Reserves <paramref name="amount"/>; waits while only open holds stand in the way.</summary>
+    /// <exception cref="ApiException">402: the budget cannot pay for it. 429: it waited as long as it may.</exception>
+    public async Task<Reservation> PlaceAsync(Caller caller, Money amount, CancellationToken cancel)
+    {
+        ArgumentNullException.ThrowIfNull(caller);
+        Reservation reservation = new(BudgetsOf(caller, amount.Currency), amount);
+        WaitingHold? ticket;
+        lock (gate)
+        {
+            if (TryHold(reservation, amount.Picos)) return reservation;
+            ThrowIfHopeless(reservation);
+            if (waiting.Count >= options.WaitingMax)
+                throw BudgetBusy("too many requests are waiting for this budget");
+            ticket = new WaitingHold(reservation);
+            waiting.AddLast(ticket);
+        }
+        return await WaitAsync(ticket, cancel);
+    }
+
+    /// <summary>Raises a reservation if every budget allows it at once; a running stream never waits for another, so that two cannot wait for each other.</summary>
+    public bool TryExtend(Reservation reservation, Money extra)
+    {
+        ArgumentNullException.ThrowIfNull(reservation);
+        lock (gate)
+        {
+            if (!TryHold(reservation, extra.Picos)) return false;
+            reservation.Amount += extra;
+            return true;
+        }
+    }
+
+    /// <summary>What every budget of the reservation still allows beyond spent and held; null: no limit.</summary>
+    public Money? Available(Reservation reservation)
+    {
+        ArgumentNullException.ThrowIfNull(reservation);
+        lock (gate) return Least(reservation, state => state.Spent + state.Held);
+    }
+
+    /// <summary>The same before anything is placed.</summary>
+    public Money? Available(Caller caller, Currency currency) => Available(new Reservation(BudgetsOf(caller, currency), Money.Zero(currency)));
+
+    /// <summary>Turns the reservation into spending of <paramref name="charge"/> and frees the rest.</summary>
+    public void Settle(Reservation reservation, Money charge)
+    {
+        ArgumentNullException.ThrowIfNull(reservation);
+        lock (gate)
+        {
+            foreach (Budget budget in reservation.Budgets)
+            {
+                BudgetState state = StateOf(budget.Scope);
+                state.Held -= reservation.Amount.Picos;
+                state.Spent += charge.Picos;
+            }
+            reservation.Amount = Money.Zero(reservation.Amount.Currency);
+            AdmitWaiting();
+        }
+    }
+
+    public void Release(Reservation reservation)
+    {
+        ArgumentNullException.ThrowIfNull(reservation);
+        Settle(reservation, Money.Zero(reservation.Amount.Currency));
+    }
+
+    /// <summary>Spent and held this month in one scope.</summary>
+    public (Money Spent, Money Held) Use(Guid scopeId, Currency currency)
+    {
+        lock (gate)
+        {
+            BudgetState? state = states.GetValueOrDefault(new BudgetScope(scopeId, CurrentMonth(), currency));
+            return (new Money(state?.Spent ?? 0, currency), new Money(state?.Held ?? 0, currency));
+        }
+    }
+
+    private async Task<Reservation> WaitAsync(WaitingHold ticket, CancellationToken cancel)
+    {
+        try
+        {
+            return await ticket.Admitted.Task.WaitAsync(options.HoldWaitMax, clock, cancel);
+        }
+        catch (Exception error) when (error is TimeoutException or OperationCanceledException)
+        {
+            lock (gate)
+            {
+                // Admitted in the same instant: the money is held, so the reservation must be used or freed.
+                if (!waiting.Remove(ticket) && ticket.Admitted.Task.IsCompletedSuccessfully)
+                {
+                    if (error is TimeoutException) return ticket.Reservation;
+                    Release(ticket.Reservation);
+                }
+                AdmitWaiting();
+            }
+            if (error is TimeoutException)
+                throw BudgetBusy("requests that are still running hold the rest of this budget");
+            throw;
+        }
+    }
+
+    /// <summary>In order of arrival, every waiting request that fits now; what fits is never blocked by a larger one before it.</summary>
+    private void AdmitWaiting()
+    {
+        LinkedListNode<WaitingHold>? node = waiting.First;
+        while (node is not null)
+        {
+            LinkedListNode<WaitingHold>? next = node.Next;
+            WaitingHold ticket = node.Value;
+            ApiException? hopeless = Hopeless(ticket.Reservation);
+            if (hopeless is not null || TryHold(ticket.Reservation, ticket.Reservation.Amount.Picos))
+            {
+                waiting.Remove(node);
+                if (hopeless is null) ticket.Admitted.TrySetResult(ticket.Reservation);
+                else ticket.Admitted.TrySetException(hopeless);
+            }
+            node = next;
+        }
+    }
+
+    private bool TryHold(Reservation reservation, Int128 picos)
+    {
+        foreach (Budget budget in reservation.Budgets)
+        {
+            if (budget.Limit is not { } limit) continue;
+            BudgetState state = StateOf(budget.Scope);
+            if (state.Spent + state.Held + picos > limit.Picos) return false;
+        }
+        foreach (Budget budget in reservation.Budgets)
+            StateOf(budget.Scope).Held += picos;
+        return true;
+    }
+
+    private void ThrowIfHopeless(Reservation reservation)
+    {
+        if (Hopeless(reservation) is { } error) throw error;
+    }
+
+    private ApiException? Hopeless(Reservation reservation)
+    {
+        foreach (Budget budget in reservation.Budgets)
+        {
+            if (budget.Limit is not { } limit) continue;
+            Money spent = new(StateOf(budget.Scope).Spent, limit.Currency);
+            if (spent + reservation.Amount > limit)
+                return new ApiException(402, "insufficient_quota", "budget_exceeded",
+                    $"The monthly budget of this {budget.Level} is {limit}; {spent} is spent, and this request may cost up to {reservation.Amount}. Raise the budget, or ask for fewer tokens (max_tokens).");
+        }
+        return null;
+    }
+
+    private static ApiException BudgetBusy(string why) => new(429, "insufficient_quota", "budget_held",
+        $"The request does not fit the budget right now: {why}. Try again in a moment.", retryAfter: TimeSpan.FromSeconds(1));
+
+    private Money? Least(Reservation reservation, Func<BudgetState, Int128> used)
+    {
+        Money? least = null;
+        foreach (Budget budget in reservation.Budgets)
+        {
+            if (budget.Limit is not { } limit) continue;
+            Money left = new(Int128.Max(0, limit.Picos - used(StateOf(budget.Scope))), limit.Currency);
+            if (least is null || left < least) least = left;
+        }
+        return least;
+    }
+
+    private BudgetState StateOf(BudgetScope scope)
+    {
+        if (!states.TryGetValue(scope, out BudgetState? state))
+            states[scope] = state = new BudgetState();
+        return state;
+    }
+
+    /// <summary>The three budgets a caller's request counts against, in the price's currency.</summary>
+    public IReadOnlyList<Budget> BudgetsOf(Caller caller, Currency currency)
+    {
+        ArgumentNullException.ThrowIfNull(caller);
+        DateOnly month = CurrentMonth();
+        return
+        [
+            Budget("tenant", caller.Tenant.Id.Value, caller.Tenant.MonthlyBudget),
+            Budget("project", caller.Project.Id.Value, caller.Project.MonthlyBudget),
+            Budget("key", caller.Key.Id.Value, caller.Key.MonthlyBudget),
+        ];
+
+        Budget Budget(string level, Guid id, Money? limit) => limit is { } money && money.Currency != currency
+            ? throw new ApiException(402, "insufficient_quota", "budget_currency",
+                $"The {level}'s budget is in {money.Currency} but the model's price is in {currency}: set the budget in {currency}.")
+            : new Budget(level, new BudgetScope(id, month, currency), limit);
+    }
+
+    private static IEnumerable<BudgetScope> Scopes(TenantId tenant, ProjectId project, KeyId key, DateOnly month, Currency currency) =>
+        [new(tenant.Value, month, currency), new(project.Value, month, currency), new(key.Value, month, currency)];
+
+    private DateOnly CurrentMonth() => MonthOf(clock.GetUtcNow());
+
+    /// <summary>The first day of the UTC calendar month that an instant falls in.</summary>
+    public static DateOnly MonthOf(DateTimeOffset time) => new(time.UtcDateTime.Year, time.UtcDateTime.Month, 1);
+
+    private sealed class BudgetState
+    {
+        public Int128 Spent;
+        public Int128 Held;
+    }
+
+    private sealed class WaitingHold(Reservation reservation)
+    {
+        public Reservation Reservation { get; } = reservation;
+        public TaskCompletionSource<Reservation> Admitted { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    }
+}
+
+/// <summary>One tenant, project or key in one month and currency.</summary>
+public readonly record struct BudgetScope(Guid Id, DateOnly Month, Currency Currency);
+
+/// <param name="Limit">Null: no limit at this level.</param>
+public sealed record Budget(string Level, BudgetScope Scope, Money? Limit);
+
+/// <summary>Money held for one request in the month in which it was placed.</summary>
+public sealed class Reservation(IReadOnlyList<Budget> budgets, Money amount)
+{
+    public IReadOnlyList<Budget> Budgets { get; } = budgets;
+    public Money Amount { get; internal set; } = amount;
+}

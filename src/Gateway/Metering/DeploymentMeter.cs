@@ -1,0 +1,215 @@
+using System.Collections.Concurrent;
+using System.Collections.Immutable;
+using System.Threading.Channels;
+using Microsoft.Extensions.Logging;
+using Qanat.Books;
+using Qanat.Engine;
+
+namespace Qanat.Gateway;
+
+/// <summary>Turns the steps of one engine into facts, and lets tokens go to the client only once the facts that count them are durable. So what a client received is
+/// always metered, whenever the process dies. Steps that end while a commit is under way go into the next one together: the batch comes from the fsync itself.</summary>
+public sealed class DeploymentMeter : IStepSink, IAsyncDisposable
+{
+    private readonly IBookStore store;
+    private readonly TariffState tariffs;
+    private readonly BudgetLimits limits;
+    private readonly LiveMeter live;
+    private readonly CommitGate gate;
+    private readonly MeterOptions options;
+    private readonly TimeProvider clock;
+    private readonly ILogger log;
+    private readonly Channel<StepFact> steps;
+    private readonly ConcurrentDictionary<Guid, RunningCall> calls = [];
+    private readonly CancellationTokenSource stopping = new();
+    private InferenceEngine? engine;
+    private Instant origin;
+    private Instant recordedTo;
+    private Task running = Task.CompletedTask;
+
+    public DeploymentMeter(DeploymentName deployment, PoolName pool, IBookStore store, TariffState tariffs, BudgetLimits limits, LiveMeter live, CommitGate gate, MeterOptions options, TimeProvider clock, ILogger<DeploymentMeter> log)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        (Deployment, Pool, this.store, this.tariffs, this.limits, this.live, this.gate, this.options, this.clock, this.log) = (deployment, pool, store, tariffs, limits, live, gate, options, clock, log);
+        steps = Channel.CreateBounded<StepFact>(new BoundedChannelOptions(options.StepsWaitingMax) { SingleReader = true, SingleWriter = true });
+    }
+
+    public DeploymentName Deployment { get; }
+    public PoolName Pool { get; }
+
+    /// <summary>Commits are failing: nothing new is admitted until one succeeds.</summary>
+    public bool Stalled { get; private set; }
+
+    /// <summary>Begins metering an engine whose clock reads 0 at <paramref name="engineStart"/>; the pool's wall time is recorded up to <paramref name="recorded"/> already.</summary>
+    public void Start(InferenceEngine metered, Instant engineStart, Instant recorded)
+    {
+        engine = metered;
+        origin = engineStart;
+        recordedTo = recorded;
+        running = Task.Run(MeterAsync);
+    }
+
+    public void Register(RunningCall call)
+    {
+        ArgumentNullException.ThrowIfNull(call);
+        calls[call.Hold.Id.Value] = call;
+        live.Started();
+    }
+
+    /// <summary>Takes back a call of which no sequence was submitted.</summary>
+    public void Withdraw(RunningCall call)
+    {
+        ArgumentNullException.ThrowIfNull(call);
+        if (calls.TryRemove(call.Hold.Id.Value, out _)) live.Finished();
+    }
+
+    /// <summary>On the engine's thread. Waits when commits fall far behind, so that what is not yet durable stays bounded.</summary>
+    public void OnStep(StepFact step)
+    {
+        if (!steps.Writer.TryWrite(step))
+            steps.Writer.WriteAsync(step).AsTask().GetAwaiter().GetResult();
+    }
+
+    /// <summary>Call after the engine has ended: commits what is left.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        steps.Writer.TryComplete();
+        await stopping.CancelAsync();
+        await running;
+        foreach (RunningCall call in calls.Values)
+            call.Complete(new ApiException(503, "server_error", "shutting_down", "The server is shutting down.", retryAfter: TimeSpan.FromSeconds(5)));
+        stopping.Dispose();
+    }
+
+    private async Task MeterAsync()
+    {
+        List<StepFact> batch = [];
+        while (await steps.Reader.WaitToReadAsync())
+        {
+            batch.Clear();
+            while (batch.Count < options.StepsWaitingMax && steps.Reader.TryRead(out StepFact? step)) batch.Add(step);
+            MeterPlan plan = Plan(batch);
+            if (!await CommitAsync(plan)) return;
+            Apply(plan);
+        }
+    }
+
+    /// <summary>Folds steps into one atomic fact: progress and busy time together, then extensions of holds, then the end of finished calls.</summary>
+    private MeterPlan Plan(List<StepFact> batch)
+    {
+        MeterPlan plan = new();
+        long busy = 0;
+        foreach (StepFact step in batch)
+        {
+            Instant at = new(origin.UnixNanoseconds + step.EndNs);
+            foreach (SequenceStep part in step.Sequences)
+            {
+                busy += part.PrefillNanoseconds + part.DecodeNanoseconds;
+                if (part.Failure is { } failure) log.LogError("Request {Request} failed in the engine: {Failure}", part.Id.Request, failure);
+                if (calls.TryGetValue(part.Id.Request, out RunningCall? call)) plan.Add(call, part, at);
+            }
+        }
+        Instant to = new(Math.Max(recordedTo.UnixNanoseconds, origin.UnixNanoseconds + batch[^1].EndNs));
+        if (to > recordedTo) plan.Capacity = new CapacityRecord(Pool, recordedTo, to, CapacityState.Serving, busy);
+        plan.BusyNanoseconds = busy;
+        foreach (RunningCall call in plan.Touched.Where(call => !call.Finished)) PlanExtension(plan, call);
+        foreach (RunningCall call in plan.Touched.Where(call => call.Finished)) PlanEnd(plan, call, to);
+        return plan;
+    }
+
+    private void PlanExtension(MeterPlan plan, RunningCall call)
+    {
+        if (call.BudgetExhausted || call.AllowedNewTokens >= call.MaxNewTokens || call.AllowedNewTokens - call.MostGenerated > options.ExtendWithTokensLeft) return;
+        int wanted = Math.Min(options.HoldOutputTokens, call.MaxNewTokens - call.AllowedNewTokens);
+        if (call.Price is { } price)
+        {
+            Money held = call.Reservation.Amount;
+            if (limits.Available(call.Reservation) is { } left)
+                wanted = (int)Math.Min(wanted, Rating.AffordableOutput(price, call.Call.Prompt.Length, held + left, call.Call.Operation) / call.Choices - call.AllowedNewTokens);
+            Money extra = Rating.WorstCase(price, call.Call.Prompt.Length, ((long)call.AllowedNewTokens + Math.Max(0, wanted)) * call.Choices, call.Call.Operation) - held;
+            if (wanted <= 0 || !limits.TryExtend(call.Reservation, extra))
+            {
+                call.BudgetExhausted = true;
+                return;
+            }
+            plan.Facts.Add(new HoldExtended(call.Hold.Id, call.Reservation.Amount));
+        }
+        call.AllowedNewTokens += wanted;
+        plan.Extended.Add(call);
+    }
+
+    private void PlanEnd(MeterPlan plan, RunningCall call, Instant at)
+    {
+        if (call.Tokens == default && call.Device.TotalNanoseconds == 0)
+        {
+            plan.Facts.Add(new HoldReleased(call.Hold.Id, at, "ended before anything was computed"));
+            plan.Released.Add(call);
+            return;
+        }
+        UsageRecord record = Settlement.Record(call.Hold, call.Progress, call.Outcome, call.FirstTokenAt ?? at, at, Pool, call.Price, tariffs.Costs);
+        plan.Facts.Add(new HoldSettled(record));
+        plan.Settled.Add((call, record));
+    }
+
+    /// <summary>Tries until it is durable: nothing is handed out before, and the engine waits rather than generate what cannot be metered.</summary>
+    private async Task<bool> CommitAsync(MeterPlan plan)
+    {
+        TimeSpan pause = options.RetryPause;
+        while (true)
+        {
+            try
+            {
+                await gate.RunAsync(() => AppendAsync(plan.ToFact()), CancellationToken.None);
+                Stalled = false;
+                if (plan.Capacity is { } capacity) recordedTo = capacity.To;
+                return true;
+            }
+            catch (StoreException error)
+            {
+                Stalled = true;
+                log.LogError(error, "Usage could not be written; streams wait and nothing new is admitted until it can");
+                if (stopping.IsCancellationRequested) return false;
+                await Task.Delay(pause, clock).WaitAsync(CancellationToken.None);
+                pause = TimeSpan.FromTicks(Math.Min(pause.Ticks * 2, options.RetryPauseMax.Ticks));
+            }
+        }
+    }
+
+    private async Task<bool> AppendAsync(Fact fact)
+    {
+        await store.AppendAsync(fact);
+        return true;
+    }
+
+    private void Apply(MeterPlan plan)
+    {
+        live.Worked(plan.PromptTokens, plan.GeneratedTokens, plan.BusyNanoseconds);
+        foreach ((RunningCall call, CallEvent happened) in plan.Events) call.Hand(happened);
+        foreach (RunningCall call in plan.Extended)
+        {
+            for (int choice = 0; choice < call.Choices; choice++) engine!.Allow(call.Sequence(choice), call.AllowedNewTokens);
+        }
+        foreach (RunningCall call in plan.Touched.Where(call => call.BudgetExhausted))
+        {
+            foreach (int choice in call.ChoicesAtTheirLimit()) engine!.End(call.Sequence(choice), FinishReason.Budget);
+        }
+        foreach (RunningCall call in plan.Released)
+        {
+            limits.Release(call.Reservation);
+            Close(call);
+        }
+        foreach ((RunningCall call, UsageRecord record) in plan.Settled)
+        {
+            limits.Settle(call.Reservation, record.Charge ?? Money.Zero(call.Reservation.Amount.Currency));
+            call.Hand(new Settled(record));
+            Close(call);
+        }
+    }
+
+    private void Close(RunningCall call)
+    {
+        calls.TryRemove(call.Hold.Id.Value, out _);
+        live.Finished();
+        call.Complete();
+    }
+}

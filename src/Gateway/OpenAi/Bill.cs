@@ -1,0 +1,72 @@
+using System.Collections.Immutable;
+using Qanat.Books;
+using Qanat.Engine;
+
+namespace Qanat.Gateway;
+
+/// <summary>What an answer used, cost and is charged, over all calls that made it; filled as their events arrive. Sums are exact.</summary>
+internal sealed class Bill(GenerationRequest request, TariffState tariffs)
+{
+    private readonly List<Admitted> admitted = [];
+    private readonly List<UsageRecord> records = [];
+
+    public Caller Caller => request.Calls[0].Caller;
+    public string? Notice => request.Model.Notice;
+    public bool IsComplete => records.Count == request.Calls.Length;
+    public IReadOnlyList<Admitted> Admitted => admitted;
+    public IReadOnlyList<UsageRecord> Records => records;
+    public TokenCounts Tokens => records.Aggregate(default(TokenCounts), (sum, record) => sum + record.Tokens);
+    public long DeviceNanoseconds => records.Sum(record => record.Device.TotalNanoseconds);
+
+    /// <summary>Null: a call is unpriced.</summary>
+    public Money? Charge => Sum(records.Select(record => record.Charge));
+
+    /// <summary>Null: a call is uncosted.</summary>
+    public Money? Cost => Sum(records.Select(record => record.Cost));
+
+    public Money? Hold => Sum(admitted.Select(each => (Money?)each.HoldAmount));
+
+    /// <summary>The rates in force; null: unpriced.</summary>
+    public TokenRates? Rates => admitted.Count > 0 ? admitted[0].Rates : null;
+
+    /// <summary>The price version behind the charge.</summary>
+    public PriceVersion? Price => records.Count > 0 && records[0].Price is { } id ? tariffs.Prices.Get(id) : null;
+
+    /// <summary>The pool rate behind the cost.</summary>
+    public PoolRate? PoolRate => records.Count > 0 && records[0].PoolRate is { } id ? tariffs.Costs.Get(id) : null;
+
+    /// <summary>A budget ended a choice.</summary>
+    public bool EndedByBudget { get; private set; }
+
+    /// <summary>What must be known of these figures: nothing is silently zero, no assumption is shown as a fact.</summary>
+    public ImmutableArray<string> States
+    {
+        get
+        {
+            ImmutableArray<string>.Builder states = ImmutableArray.CreateBuilder<string>();
+            if (records.Any(record => record.Charge is null)) states.Add("unpriced");
+            if (records.Any(record => record.Cost is null)) states.Add("uncosted");
+            if (Price is { IsAssumption: true }) states.Add("price_assumed");
+            if (PoolRate is { IsAssumption: true }) states.Add("cost_assumed");
+            return states.DrainToImmutable();
+        }
+    }
+
+    public void Add(CallEvent happened)
+    {
+        if (happened is Admitted admission) admitted.Add(admission);
+        if (happened is ChoiceFinished { Reason: FinishReason.Budget }) EndedByBudget = true;
+        if (happened is Settled settled) records.Add(settled.Record);
+    }
+
+    private static Money? Sum(IEnumerable<Money?> parts)
+    {
+        Money? sum = null;
+        foreach (Money? part in parts)
+        {
+            if (part is not { } money) return null;
+            sum = sum is { } before ? before + money : money;
+        }
+        return sum;
+    }
+}

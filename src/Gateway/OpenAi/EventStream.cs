@@ -1,0 +1,85 @@
+using System.Buffers;
+using System.Text.Json;
+using Microsoft.AspNetCore.Http;
+
+namespace Qanat.Gateway;
+
+/// <summary>Writes server-sent events: "data: JSON", an empty line, and comment lines while there is nothing to say.</summary>
+internal sealed class EventStream(HttpResponse response, TimeSpan heartbeatInterval, TimeProvider clock) : IDisposable
+{
+    private readonly Utf8JsonWriter json = new(response.BodyWriter, JsonAnswer.Options);
+    private Task? heartbeat;
+    private bool unflushed;
+
+    /// <summary>Something was written, sent or not: it cannot be taken back.</summary>
+    public bool HasBegun { get; private set; }
+
+    public static void SetHeaders(HttpResponse response)
+    {
+        response.ContentType = "text/event-stream; charset=utf-8";
+        response.Headers.CacheControl = "no-cache";
+        // Proxies that buffer (nginx) are told not to.
+        response.Headers["X-Accel-Buffering"] = "no";
+    }
+
+    /// <summary>Waits for what comes next; sends what was written before it waits, and a comment line every interval while it does.</summary>
+    public async ValueTask<bool> WaitAsync(ValueTask<bool> next, CancellationToken cancel)
+    {
+        if (next.IsCompletedSuccessfully) return next.Result;
+        Task<bool> waiting = next.AsTask();
+        try
+        {
+            await FlushAsync(cancel);
+            while (!waiting.IsCompleted)
+            {
+                // One timer serves many tokens: it is replaced only when it has run out.
+                heartbeat ??= Task.Delay(heartbeatInterval, clock, cancel);
+                await Task.WhenAny(waiting, heartbeat);
+                if (!heartbeat.IsCompleted) continue;
+                heartbeat = null;
+                if (waiting.IsCompleted) continue;
+                cancel.ThrowIfCancellationRequested();
+                Write(": waiting\n\n"u8);
+                await FlushAsync(cancel);
+            }
+        }
+        catch
+        {
+            // The source must come to rest before it may be disposed of.
+            await waiting.ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+            throw;
+        }
+        return await waiting;
+    }
+
+    /// <summary>Begins an event; its JSON goes to the writer, then <see cref="End"/>.</summary>
+    public Utf8JsonWriter Begin()
+    {
+        Write("data: "u8);
+        json.Reset();
+        return json;
+    }
+
+    public void End()
+    {
+        json.Flush();
+        Write("\n\n"u8);
+    }
+
+    public void WriteDone() => Write("data: [DONE]\n\n"u8);
+
+    public async Task FlushAsync(CancellationToken cancel)
+    {
+        if (!unflushed) return;
+        unflushed = false;
+        await response.BodyWriter.FlushAsync(cancel);
+    }
+
+    public void Dispose() => json.Dispose();
+
+    private void Write(ReadOnlySpan<byte> bytes)
+    {
+        response.BodyWriter.Write(bytes);
+        unflushed = HasBegun = true;
+    }
+}

@@ -1,0 +1,56 @@
+using Microsoft.AspNetCore.Http;
+
+namespace Qanat.Gateway;
+
+/// <summary>Serves a generation over HTTP, whole or as a stream. A client that leaves cancels its calls; a failure midway ends the stream with an error event and a cut connection, never cleanly.</summary>
+internal sealed class GenerationAnswer(RunCall run, TariffState tariffs, GatewayOptions options, TimeProvider clock)
+{
+    public Task SendAsync(HttpContext context, GenerationRequest request, AnswerShape shape) =>
+        request.Stream ? StreamAsync(context, request, shape) : WholeAsync(context, request, shape);
+
+    private async Task WholeAsync(HttpContext context, GenerationRequest request, AnswerShape shape)
+    {
+        AnswerState answer = new(request, shape, tariffs);
+        await foreach (PromptEvent next in CallGroup.RunAsync(run, request.Calls, context.RequestAborted))
+            answer.Take(next);
+        answer.EnsureComplete();
+        BillHeaders.SetStart(context.Response, answer.Bill);
+        BillHeaders.SetEnd(context.Response, answer.Bill);
+        using JsonAnswer json = new();
+        shape.WriteWhole(json.Writer, answer.Head, request, answer.Choices, answer.Bill);
+        await json.SendAsync(context.Response);
+    }
+
+    private async Task StreamAsync(HttpContext context, GenerationRequest request, AnswerShape shape)
+    {
+        HttpResponse response = context.Response;
+        CancellationToken cancel = context.RequestAborted;
+        using EventStream stream = new(response, options.HeartbeatInterval, clock);
+        StreamedAnswer answer = new(new AnswerState(request, shape, tariffs), stream, response);
+        try
+        {
+            await using IAsyncEnumerator<PromptEvent> events = CallGroup.RunAsync(run, request.Calls, cancel).GetAsyncEnumerator(cancel);
+            while (await stream.WaitAsync(events.MoveNextAsync(), cancel))
+                answer.Tell(events.Current);
+            answer.Finish();
+            await stream.FlushAsync(cancel);
+        }
+        catch (Exception error) when (stream.HasBegun && !cancel.IsCancellationRequested)
+        {
+            await BreakOffAsync(context, stream, error);
+        }
+    }
+
+    /// <summary>Some clients take a stream that ends cleanly after an error event for a whole answer: the connection must break.</summary>
+    private async Task BreakOffAsync(HttpContext context, EventStream stream, Exception error)
+    {
+        ErrorBody.Write(stream.Begin(), ErrorBoundary.Word(error));
+        stream.End();
+        await stream.FlushAsync(context.RequestAborted);
+        // Not context.Abort(): that may throw the error event away unsent. An exception after the start is logged, and ends the connection once everything written is out.
+        throw new StreamBrokenOffException(error);
+    }
+}
+
+/// <summary>Ends a started response without completing it. The cause was told to the client already.</summary>
+internal sealed class StreamBrokenOffException(Exception cause) : Exception("A stream broke off; its client was told.", cause);

@@ -1,0 +1,29 @@
+using System.Buffers;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using Microsoft.AspNetCore.Http;
+
+namespace Qanat.Gateway;
+
+/// <summary>A JSON document being written in memory, whole before the first byte leaves: its length is known, and an error while writing it is still an error answer.</summary>
+internal sealed class JsonAnswer : IDisposable
+{
+    /// <summary>JSON is sent as JSON, never inside a page: other scripts than Latin stay readable and short. Writers here are trusted, so their nesting is not checked again.</summary>
+    public static readonly JsonWriterOptions Options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true };
+
+    private readonly ArrayBufferWriter<byte> buffer = new(1024);
+
+    public JsonAnswer() => Writer = new Utf8JsonWriter(buffer, Options);
+
+    public Utf8JsonWriter Writer { get; }
+
+    public async Task SendAsync(HttpResponse response)
+    {
+        Writer.Flush();
+        response.ContentType = "application/json; charset=utf-8";
+        response.ContentLength = buffer.WrittenCount;
+        await response.Body.WriteAsync(buffer.WrittenMemory, response.HttpContext.RequestAborted);
+    }
+
+    public void Dispose() => Writer.Dispose();
+}

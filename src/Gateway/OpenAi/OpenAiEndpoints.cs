@@ -1,0 +1,44 @@
+using Microsoft.AspNetCore.Http;
+
+namespace Qanat.Gateway;
+
+/// <summary>OpenAI's API.</summary>
+internal sealed class OpenAiEndpoints(Callers callers, ModelList models, ChatRequests chats, CompletionRequests completions, GenerationAnswer answer, GatewayOptions options)
+{
+    private static readonly ChatShape Chat = new();
+    private static readonly CompletionShape Completion = new();
+
+    public void Map(ApiRoutes routes)
+    {
+        routes.Get("/v1/models", ListModelsAsync);
+        // Names of models may contain slashes.
+        routes.Get("/v1/models/{**id}", ShowModelAsync);
+        routes.Post("/v1/chat/completions", context => GenerateAsync(context, chats.Read, Chat));
+        routes.Post("/v1/completions", context => GenerateAsync(context, completions.Read, Completion));
+    }
+
+    private async Task ListModelsAsync(HttpContext context)
+    {
+        Caller caller = callers.Require(context.Request);
+        using JsonAnswer json = new();
+        models.WriteAll(json.Writer, caller);
+        await json.SendAsync(context.Response);
+    }
+
+    private async Task ShowModelAsync(HttpContext context)
+    {
+        Caller caller = callers.Require(context.Request);
+        using JsonAnswer json = new();
+        models.WriteOne(json.Writer, (string)context.Request.RouteValues["id"]!, caller);
+        await json.SendAsync(context.Response);
+    }
+
+    private async Task GenerateAsync(HttpContext context, Func<JsonFields, Caller, GenerationRequest> read, AnswerShape shape)
+    {
+        Caller caller = callers.Require(context.Request);
+        GenerationRequest request;
+        using (JsonBody body = await JsonBody.ReadAsync(context.Request, options, context.RequestAborted))
+            request = read(JsonFields.OfRequest(body.Root), caller);
+        await answer.SendAsync(context, request, shape);
+    }
+}

@@ -1,0 +1,41 @@
+using System.Collections.Immutable;
+using Qanat.Books;
+using Qanat.Engine;
+using Qanat.Models;
+
+namespace Qanat.Gateway;
+
+/// <summary>A model served by the built-in engine on this machine.</summary>
+public sealed class Deployment(ModelName name, LoadedModel model, InferenceEngine engine, DeploymentMeter meter) : IAsyncDisposable
+{
+    public ModelName Name { get; } = name;
+    public LoadedModel Model { get; } = model;
+    public InferenceEngine Engine { get; } = engine;
+    public DeploymentMeter Meter { get; } = meter;
+
+    /// <summary>Ends what runs, commits its usage, then frees the model.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await Engine.DisposeAsync();
+        await Meter.DisposeAsync();
+        Model.Dispose();
+    }
+}
+
+/// <summary>What is served under which name. Swapped whole when a deployment comes or goes.</summary>
+public sealed class RoutingState
+{
+    private volatile ImmutableDictionary<ModelName, Deployment> deployments = ImmutableDictionary<ModelName, Deployment>.Empty;
+
+    public IReadOnlyCollection<Deployment> Deployments => [.. deployments.Values.OrderBy(each => each.Name.Value, StringComparer.Ordinal)];
+
+    public void Add(Deployment deployment)
+    {
+        ArgumentNullException.ThrowIfNull(deployment);
+        deployments = deployments.Add(deployment.Name, deployment);
+    }
+
+    /// <exception cref="ApiException">404: nothing is served under that name.</exception>
+    public Deployment Find(ModelName model) => deployments.GetValueOrDefault(model) ?? throw new ApiException(404, "invalid_request_error", "model_not_found",
+        $"The model '{model}' is not served here. Served: {string.Join(", ", Deployments.Select(each => each.Name.Value))}.", "model");
+}

@@ -1,0 +1,93 @@
+using System.Collections.Immutable;
+using System.Threading.Channels;
+using Qanat.Books;
+using Qanat.Engine;
+
+namespace Qanat.Gateway;
+
+/// <summary>A call between its hold and its settlement. Changed only by the meter of its deployment, one batch at a time.</summary>
+public sealed class RunningCall
+{
+    private readonly Channel<CallEvent> events = Channel.CreateUnbounded<CallEvent>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
+    private readonly ChoiceState[] choices;
+
+    public RunningCall(Hold hold, Call call, PriceVersion? price, Reservation reservation, int maxNewTokens, int allowedNewTokens)
+    {
+        ArgumentNullException.ThrowIfNull(call);
+        Hold = hold;
+        Call = call;
+        Price = price;
+        Reservation = reservation;
+        MaxNewTokens = maxNewTokens;
+        AllowedNewTokens = allowedNewTokens;
+        choices = [.. Enumerable.Range(0, call.Choices).Select(_ => new ChoiceState())];
+    }
+
+    public Hold Hold { get; }
+    public Call Call { get; }
+    public PriceVersion? Price { get; }
+    public Reservation Reservation { get; }
+
+    /// <summary>Per choice.</summary>
+    public int MaxNewTokens { get; }
+
+    /// <summary>Per choice: what the hold pays for.</summary>
+    public int AllowedNewTokens { get; set; }
+
+    /// <summary>No budget can pay for more than is allowed now.</summary>
+    public bool BudgetExhausted { get; set; }
+
+    public TokenCounts Tokens { get; private set; }
+    public DeviceTime Device { get; private set; }
+    public Instant? FirstTokenAt { get; private set; }
+    public bool Finished => choices.All(choice => choice.Finish is not null);
+    public int MostGenerated => choices.Max(choice => choice.Generated);
+    public int Choices => choices.Length;
+    public UsageProgress Progress => new(Hold.Id, Tokens, Device);
+    public ChannelReader<CallEvent> Events => events.Reader;
+
+    public SequenceId Sequence(int choice) => new(Hold.Id.Value, choice);
+
+    /// <summary>Adds what a step did. The prompt counts once, however many choices read it and however often it was recomputed.</summary>
+    public void Add(SequenceStep step, Instant at)
+    {
+        ArgumentNullException.ThrowIfNull(step);
+        ChoiceState choice = choices[step.Id.Choice];
+        choice.Prompt = Math.Min(choice.Prompt + step.PromptTokensComputed + step.CachedPromptTokens, Call.Prompt.Length);
+        choice.Generated += step.Tokens.Length;
+        choice.Finish ??= step.Finish;
+        // Other choices find the first one's prompt in the cache; only what the first found there was there before the request.
+        int cached = step.Id.Choice == 0 && Tokens.CacheRead == 0 ? Math.Min(step.CachedPromptTokens, Call.Prompt.Length) : (int)Tokens.CacheRead;
+        if (step.Tokens.Length > 0) FirstTokenAt ??= at;
+        Device += new DeviceTime(step.PrefillNanoseconds, step.DecodeNanoseconds);
+        Tokens = new TokenCounts(choices.Max(each => each.Prompt), cached, 0, choices.Sum(each => (long)each.Generated), 0);
+    }
+
+    /// <summary>Choices that paused because the hold pays for no more.</summary>
+    public IEnumerable<int> ChoicesAtTheirLimit() =>
+        Enumerable.Range(0, choices.Length).Where(index => choices[index].Finish is null && choices[index].Generated >= AllowedNewTokens);
+
+    public Outcome Outcome => choices switch
+    {
+        _ when choices.Any(choice => choice.Finish == FinishReason.Failed) => Outcome.Failed,
+        _ when choices.Any(choice => choice.Finish == FinishReason.Cancelled) => Outcome.AbortedByClient,
+        _ when choices.Any(choice => choice.Finish == FinishReason.Budget) => Outcome.CutByLimit,
+        _ => Outcome.Completed,
+    };
+
+    /// <summary>Choices from this one on were never submitted: they have nothing to wait for.</summary>
+    public void AbandonFrom(int choice)
+    {
+        foreach (ChoiceState each in choices[choice..]) each.Finish = FinishReason.Cancelled;
+    }
+
+    public void Hand(CallEvent happened) => events.Writer.TryWrite(happened);
+    public void Complete(Exception? error = null) => events.Writer.TryComplete(error);
+
+    private sealed class ChoiceState
+    {
+        public int Prompt;
+        public int Generated;
+        public FinishReason? Finish;
+    }
+}

@@ -1,0 +1,179 @@
+using System.Collections.Immutable;
+using Qanat.Books;
+
+namespace Qanat.Gateway;
+
+/// <summary>A key as its creator sees it, this once.</summary>
+public sealed record NewKey(ApiKey Key, string Secret);
+
+/// <summary>The directory in memory. A change is first appended to the books, with who made it, and takes effect when it is durable; readers always see a whole snapshot.</summary>
+public sealed class DirectoryState : IDisposable
+{
+    public const int NameLengthMax = 100;
+
+    /// <summary>The project that every tenant begins with.</summary>
+    public const string DefaultProject = "default";
+
+    private readonly IBookStore store;
+    private readonly TimeProvider clock;
+    private readonly SemaphoreSlim changing = new(1);
+    private volatile DirectoryModel current;
+
+    private DirectoryState(IBookStore store, TimeProvider clock, DirectoryModel current)
+    {
+        this.store = store;
+        this.clock = clock;
+        this.current = current;
+    }
+
+    public DirectoryModel Current => current;
+
+    public static async Task<DirectoryState> LoadAsync(IBookStore store, TimeProvider clock, CancellationToken cancel)
+    {
+        ArgumentNullException.ThrowIfNull(store);
+        return new DirectoryState(store, clock, new DirectoryModel(await store.ReadDirectoryAsync(cancel)));
+    }
+
+    /// <summary>Creates a tenant with its first project.</summary>
+    /// <exception cref="ApiException">400: the name is empty or too long. 409: it is taken.</exception>
+    public Task<Tenant> CreateTenantAsync(string who, NewTenant asked, CancellationToken cancel)
+    {
+        ArgumentNullException.ThrowIfNull(asked);
+        return ChangeAsync(now =>
+        {
+            string name = DirectoryNames.Check(asked.Name, "name");
+            if (now.FindTenant(name) is not null) throw DirectoryNames.Taken("tenant", name);
+            Instant at = Instant.Now(clock);
+            Tenant tenant = new(TenantId.New(clock), name, at, asked.MonthlyBudget, asked.IsDemo);
+            Project project = new(ProjectId.New(clock), tenant.Id, DefaultProject, at, null);
+            return new Change<Tenant>(tenant, now.With(tenant).With(project),
+                [new TenantSaved(tenant), new ProjectSaved(project), Audit(who, "tenant.create", name, null, Describe(tenant.MonthlyBudget))]);
+        }, cancel);
+    }
+
+    /// <exception cref="ApiException">400: the name is empty or too long. 409: it is taken.</exception>
+    public Task<Project> CreateProjectAsync(string who, Tenant tenant, string name, Money? monthlyBudget, CancellationToken cancel)
+    {
+        ArgumentNullException.ThrowIfNull(tenant);
+        return ChangeAsync(now =>
+        {
+            string checkedName = DirectoryNames.Check(name, "name");
+            if (now.FindProject(tenant.Id, checkedName) is not null) throw DirectoryNames.Taken("project", checkedName);
+            Project project = new(ProjectId.New(clock), tenant.Id, checkedName, Instant.Now(clock), monthlyBudget);
+            return new Change<Project>(project, now.With(project),
+                [new ProjectSaved(project), Audit(who, "project.create", $"{tenant.Name}/{checkedName}", null, Describe(monthlyBudget))]);
+        }, cancel);
+    }
+
+    /// <summary>Makes a key; its secret is in the answer and nowhere else.</summary>
+    /// <param name="secret">The key's text when it is given from outside; null: a random one.</param>
+    public Task<NewKey> CreateKeyAsync(string who, NewKeyOrder order, string? secret, CancellationToken cancel)
+    {
+        ArgumentNullException.ThrowIfNull(order);
+        return ChangeAsync(now =>
+        {
+            string text = secret ?? KeySecret.New();
+            string name = DirectoryNames.Check(order.Name, "name");
+            ApiKey key = new(KeyId.New(clock), order.Project.Tenant, order.Project.Id, name, KeySecret.PrefixOf(text), KeySecret.Hash(text), order.Role, Instant.Now(clock), null, order.MonthlyBudget);
+            if (now.FindKey(key.Hash.AsSpan()) is not null)
+                throw new ApiException(400, "invalid_request_error", "key_taken", "This key exists already: give another, or none to have one made.", "key");
+            return new Change<NewKey>(new NewKey(key, text), now.With(key),
+                [new KeySaved(key), Audit(who, "key.create", key.Prefix, null, $"{order.Role}, {Describe(order.MonthlyBudget)}")]);
+        }, cancel);
+    }
+
+    /// <summary>Ends a key for good. Revoking it again changes nothing.</summary>
+    public Task<ApiKey> RevokeKeyAsync(string who, KeyId id, CancellationToken cancel) => ChangeAsync(now =>
+    {
+        ApiKey key = now.FindKey(id) ?? throw DirectoryNames.Unknown("key", id.ToString());
+        if (key.RevokedAt is not null) return new Change<ApiKey>(key, now, []);
+        if (key.Role == KeyRole.Owner && now.Keys.Count(other => other is { Role: KeyRole.Owner, RevokedAt: null }) == 1)
+            throw new ApiException(400, "invalid_request_error", "last_owner_key", "This is the only owner key left: make another one before you revoke it.", "id");
+        ApiKey revoked = key with { RevokedAt = Instant.Now(clock) };
+        return new Change<ApiKey>(revoked, now.With(revoked), [new KeySaved(revoked), Audit(who, "key.revoke", key.Prefix, null, null)]);
+    }, cancel);
+
+    /// <summary>Sets or clears (null) what a tenant may spend in a calendar month (UTC).</summary>
+    public Task<Tenant> SetBudgetAsync(string who, TenantId id, Money? monthlyBudget, CancellationToken cancel) => ChangeAsync(now =>
+    {
+        Tenant before = now.FindTenant(id) ?? throw DirectoryNames.Unknown("tenant", id.ToString());
+        Tenant after = before with { MonthlyBudget = monthlyBudget };
+        return new Change<Tenant>(after, now.With(after),
+            [new TenantSaved(after), Audit(who, "tenant.budget", before.Name, Describe(before.MonthlyBudget), Describe(monthlyBudget))]);
+    }, cancel);
+
+    /// <summary>The same for a project.</summary>
+    public Task<Project> SetBudgetAsync(string who, ProjectId id, Money? monthlyBudget, CancellationToken cancel) => ChangeAsync(now =>
+    {
+        Project before = now.FindProject(id) ?? throw DirectoryNames.Unknown("project", id.ToString());
+        Project after = before with { MonthlyBudget = monthlyBudget };
+        return new Change<Project>(after, now.With(after),
+            [new ProjectSaved(after), Audit(who, "project.budget", before.Name, Describe(before.MonthlyBudget), Describe(monthlyBudget))]);
+    }, cancel);
+
+    /// <summary>The same for a key.</summary>
+    public Task<ApiKey> SetBudgetAsync(string who, KeyId id, Money? monthlyBudget, CancellationToken cancel) => ChangeAsync(now =>
+    {
+        ApiKey before = now.FindKey(id) ?? throw DirectoryNames.Unknown("key", id.ToString());
+        ApiKey after = before with { MonthlyBudget = monthlyBudget };
+        return new Change<ApiKey>(after, now.With(after),
+            [new KeySaved(after), Audit(who, "key.budget", before.Prefix, Describe(before.MonthlyBudget), Describe(monthlyBudget))]);
+    }, cancel);
+
+    /// <summary>Gives a tenant another name.</summary>
+    public Task<Tenant> RenameAsync(string who, TenantId id, string name, CancellationToken cancel) => ChangeAsync(now =>
+    {
+        Tenant before = now.FindTenant(id) ?? throw DirectoryNames.Unknown("tenant", id.ToString());
+        string checkedName = DirectoryNames.Check(name, "name");
+        if (now.FindTenant(checkedName) is { } other && other.Id != id) throw DirectoryNames.Taken("tenant", checkedName);
+        Tenant after = before with { Name = checkedName };
+        return new Change<Tenant>(after, now.With(after), [new TenantSaved(after), Audit(who, "tenant.rename", before.Name, before.Name, checkedName)]);
+    }, cancel);
+
+    /// <summary>Appends facts that change the directory behind its back (removing the demo) and reads it anew.</summary>
+    public async Task ApplyAsync(Fact fact, CancellationToken cancel)
+    {
+        await changing.WaitAsync(cancel);
+        try
+        {
+            await store.AppendAsync(fact, cancel);
+            current = new DirectoryModel(await store.ReadDirectoryAsync(CancellationToken.None));
+        }
+        finally
+        {
+            changing.Release();
+        }
+    }
+
+    public void Dispose() => changing.Dispose();
+
+    private async Task<T> ChangeAsync<T>(Func<DirectoryModel, Change<T>> decide, CancellationToken cancel)
+    {
+        await changing.WaitAsync(cancel);
+        try
+        {
+            Change<T> change = decide(current);
+            // Once handed over it must take effect in memory too, whether or not the caller still waits.
+            if (change.Facts.Length > 0) await store.AppendAsync(new Together(change.Facts), CancellationToken.None);
+            current = change.After;
+            return change.Result;
+        }
+        finally
+        {
+            changing.Release();
+        }
+    }
+
+    private Audited Audit(string who, string action, string subject, string? before, string? after) =>
+        new(new AuditEntry(Instant.Now(clock), who, action, subject, before, after));
+
+    private static string Describe(Money? monthlyBudget) => monthlyBudget is { } money ? $"monthly budget {money}" : "no budget";
+
+    private sealed record Change<T>(T Result, DirectoryModel After, ImmutableArray<Fact> Facts);
+}
+
+/// <summary>What a new tenant is to be.</summary>
+public sealed record NewTenant(string Name, Money? MonthlyBudget, bool IsDemo);
+
+/// <summary>What a new key is to be.</summary>
+public sealed record NewKeyOrder(Project Project, string Name, KeyRole Role, Money? MonthlyBudget);

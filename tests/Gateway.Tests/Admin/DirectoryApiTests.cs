@@ -1,0 +1,91 @@
+using System.Text.Json.Nodes;
+
+namespace Qanat.Gateway.Tests;
+
+public sealed class DirectoryApiTests
+{
+    [Fact]
+    public async Task A_tenant_gets_a_project_and_keys_that_work_until_they_are_revoked()
+    {
+        await using TestGateway gateway = await TestGateway.StartAsync();
+        Answer tenant = await gateway.AdminAsync("POST", "/api/tenants", """{"name":"Wasser & Söhne","monthly_budget":"12.50"}""");
+        Assert.Equal((200, "12.5", "USD"), (tenant.Status, (string?)tenant.Body["monthly_budget"], (string?)tenant.Body["currency"]));
+        Answer key = await gateway.AdminAsync("POST", "/api/keys", """{"tenant":"wasser & söhne","name":"ci"}""");
+        string secret = (string)key.Body["key"]!;
+        Assert.StartsWith("sk-", secret, StringComparison.Ordinal);
+        using HttpClient client = gateway.Client(secret);
+        Assert.Equal(200, (await TestGateway.SendAsync(client, new HttpRequestMessage(HttpMethod.Get, "/v1/models"))).Status);
+
+        Answer listed = await gateway.AdminAsync("GET", "/api/keys");
+        Assert.DoesNotContain(secret, listed.Text, StringComparison.Ordinal);
+        Assert.Contains(secret[..7], listed.Text, StringComparison.Ordinal);
+        Assert.Equal(200, (await gateway.AdminAsync("DELETE", $"/api/keys/{key.Body["id"]}")).Status);
+        Assert.Equal(401, (await TestGateway.SendAsync(client, new HttpRequestMessage(HttpMethod.Get, "/v1/models"))).Status);
+    }
+
+    [Fact]
+    public async Task Budgets_are_set_cleared_and_survive_a_restart_of_the_directory()
+    {
+        await using TestGateway gateway = await TestGateway.StartAsync();
+        Answer key = await gateway.AdminAsync("POST", "/api/keys", """{"tenant":"acme"}""");
+        Answer project = await gateway.AdminAsync("POST", "/api/projects", """{"tenant":"acme","name":"web","monthly_budget":7}""");
+        Assert.Equal("7", (string?)project.Body["monthly_budget"]);
+        foreach (string path in (string[])["/api/tenants/acme/budget", $"/api/projects/{project.Body["id"]}/budget", $"/api/keys/{key.Body["id"]}/budget"])
+        {
+            Assert.Equal("0.000000000001", (string?)(await gateway.AdminAsync("PUT", path, """{"monthly_budget":"0.000000000001"}""")).Body["monthly_budget"]);
+            Answer typo = await gateway.AdminAsync("PUT", path, """{"budget":"5"}""");
+            Assert.Equal((400, "monthly_budget"), (typo.Status, typo.Param));
+        }
+        DirectoryState again = await DirectoryState.LoadAsync(gateway.Store, TimeProvider.System, TestContext.Current.CancellationToken);
+        Assert.All([again.Current.FindTenant("acme")!.MonthlyBudget, again.Current.Projects.Single(each => each.Name == "web").MonthlyBudget], budget => Assert.Equal(1, budget!.Value.Picos));
+        Answer cleared = await gateway.AdminAsync("PUT", "/api/tenants/acme/budget", """{"monthly_budget":null}""");
+        Assert.True(cleared.Body.AsObject().ContainsKey("monthly_budget"));
+        Assert.Null(cleared.Body["monthly_budget"]);
+    }
+
+    [Fact]
+    public async Task Names_are_taken_once_whatever_their_case()
+    {
+        await using TestGateway gateway = await TestGateway.StartAsync();
+        Answer again = await gateway.AdminAsync("POST", "/api/tenants", """{"name":"ACME"}""");
+        Assert.Equal((409, "name_taken"), (again.Status, again.Code));
+        await gateway.AdminAsync("POST", "/api/projects", """{"tenant":"acme","name":"web"}""");
+        Assert.Equal(409, (await gateway.AdminAsync("POST", "/api/projects", """{"tenant":"acme","name":"Web"}""")).Status);
+        Assert.Equal(200, (await gateway.AdminAsync("POST", "/api/projects", """{"tenant":"house","name":"web"}""")).Status);
+    }
+
+    [Fact]
+    public async Task The_last_owner_key_cannot_be_revoked()
+    {
+        await using TestGateway gateway = await TestGateway.StartAsync();
+        Answer keys = await gateway.AdminAsync("GET", "/api/keys");
+        string owner = (string)keys.Body["data"]!.AsArray().Single(key => (string?)key!["role"] == "owner")!["id"]!;
+        Answer refused = await gateway.AdminAsync("DELETE", "/api/keys/" + owner);
+        Assert.Equal((400, "last_owner_key"), (refused.Status, refused.Code));
+        Assert.Equal(200, (await gateway.AdminAsync("POST", "/api/keys", """{"tenant":"house","role":"owner"}""")).Status);
+        Assert.Equal(200, (await gateway.AdminAsync("DELETE", "/api/keys/" + owner)).Status);
+        Assert.Equal(401, (await gateway.AdminAsync("GET", "/api/keys")).Status);
+    }
+
+    [Fact]
+    public async Task Concurrent_changes_are_all_kept()
+    {
+        await using TestGateway gateway = await TestGateway.StartAsync();
+        Answer[] made = await Task.WhenAll(Enumerable.Range(0, 20).Select(index => gateway.AdminAsync("POST", "/api/tenants", $$"""{"name":"t{{index % 10}}"}""")));
+        Assert.Equal(10, made.Count(answer => answer.Status == 200));
+        Assert.Equal(10, made.Count(answer => answer.Status == 409));
+        DirectoryState stored = await DirectoryState.LoadAsync(gateway.Store, TimeProvider.System, TestContext.Current.CancellationToken);
+        Assert.Equal(12, stored.Current.Tenants.Length);
+    }
+
+    [Fact]
+    public async Task Every_change_is_in_the_audit_log_with_who_made_it()
+    {
+        await using TestGateway gateway = await TestGateway.StartAsync();
+        await gateway.AdminAsync("PUT", "/api/tenants/acme/budget", """{"monthly_budget":"3"}""");
+        Answer audit = await gateway.AdminAsync("GET", "/api/audit?limit=1");
+        JsonNode entry = audit.Body["data"]![0]!;
+        Assert.Equal(("tenant.budget", "acme", "no budget", "monthly budget 3 USD"), ((string?)entry["action"], (string?)entry["subject"], (string?)entry["before"], (string?)entry["after"]));
+        Assert.StartsWith("owner (sk-owne", (string?)entry["who"], StringComparison.Ordinal);
+    }
+}

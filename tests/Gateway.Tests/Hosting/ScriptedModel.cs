@@ -1,0 +1,39 @@
+using System.Text;
+using Qanat.Books;
+using Qanat.Engine;
+using Qanat.Models;
+
+namespace Qanat.Gateway.Tests;
+
+/// <summary>A model whose tokens are bytes, so that tests can say prompts and answers in text.</summary>
+internal static class ScriptedModel
+{
+    public const string Name = "scripted-1";
+    public const int EndOfTurn = 256;
+    public const int ContextLength = 4096;
+
+    private static readonly byte[][] ByteTokens = [.. Enumerable.Range(0, 256).Select(value => new[] { (byte)value })];
+
+    public static ServedModel Served(string? notice = null, int contextLength = ContextLength) => new()
+    {
+        Name = new ModelName(Name),
+        Notice = notice,
+        ServedSince = new Instant(1_700_000_000_000_000_000),
+        ContextLength = contextLength,
+        VocabularySize = 257,
+        TokenBytesMax = 1,
+        Engine = () => new EngineStatus(0, 0, 100, 0, 0, 0, 0, 0, 0, "scripted"),
+        RenderChat = (messages, thinking) => [.. Tokens(string.Concat(messages.Select(Line)) + "assistant" + (thinking == Thinking.ModelDefault ? "" : "/" + thinking) + ":"), EndOfTurn],
+        Encode = text => [.. Tokens(text)],
+        Bytes = token => token < 256 ? ByteTokens[token] : [],
+        SpecialTextOf = token => token == EndOfTurn ? "<|end|>" : null,
+    };
+
+    public static IEnumerable<int> Tokens(string text) => Encoding.UTF8.GetBytes(text).Select(value => (int)value);
+
+    /// <summary>The text of a prompt, with special tokens by name.</summary>
+    public static string TextOf(IEnumerable<int> tokens) => string.Concat(tokens.Select(token => token == EndOfTurn ? "<|end|>" : ((char)token).ToString()));
+
+    private static string Line(ChatMessage message) =>
+        $"{message.Role}: {(message.ReasoningContent is { } reasoning ? $"({reasoning}) " : "")}{message.Content}\n";
+}
