@@ -1,0 +1,6 @@
+namespace Qanat.Console;
+
+public enum IconName
+{
+    Overview, Playground, Statement, Requests, Journal, Checks, Tenants, Prices, Settings, Outlook, More, Close, Back, Forward, Plus, Copy, Stop, Send, Sun, Leave, Refresh, Warning,
+}

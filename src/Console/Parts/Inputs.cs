@@ -1,0 +1,44 @@
+using System.Globalization;
+using Qanat.Books;
+
+namespace Qanat.Console;
+
+/// <summary>Reads what people type into forms. Every failure is a sentence.</summary>
+public static class Inputs
+{
+    /// <summary>An amount of dollars; null when the field is empty.</summary>
+    /// <exception cref="FormatException">It is no amount, or is negative.</exception>
+    public static Money? Budget(string? text)
+    {
+        if (string.IsNullOrWhiteSpace(text)) return null;
+        Money money = Amount(text);
+        return money.IsNegative ? throw new FormatException("A budget is zero or more; leave it empty for no limit.") : money;
+    }
+
+    /// <exception cref="FormatException">It is no amount.</exception>
+    public static Money Amount(string? text) => Money.Parse((text ?? "").Trim().TrimStart('$'), Currency.Usd);
+
+    /// <summary>A percentage with at most one decimal, in permille.</summary>
+    /// <exception cref="FormatException">It is none between 0.1 and 100.</exception>
+    public static int Permille(string? text)
+    {
+        bool read = decimal.TryParse((text ?? "").Trim().TrimEnd('%', ' '), NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out decimal percent);
+        decimal permille = percent * 10;
+        if (!read || permille < 1 || permille > 1000 || permille != decimal.Truncate(permille))
+            throw new FormatException($"'{text}' is not a practical capacity: write a percentage from 0.1 to 100, with at most one decimal.");
+        return (int)permille;
+    }
+
+    /// <summary>What a browser's date and time field holds, read as UTC.</summary>
+    /// <exception cref="FormatException">It is empty, or centuries away.</exception>
+    public static Instant At(DateTime field) => field.Year is >= 1970 and < 2200
+        ? Instant.From(new DateTimeOffset(DateTime.SpecifyKind(field, DateTimeKind.Utc)))
+        : throw new FormatException("Choose the day and time from which this applies.");
+
+    /// <summary>What such a field shows for an instant: whole seconds.</summary>
+    public static DateTime Seconds(Instant at)
+    {
+        DateTime time = at.ToDateTimeOffset().UtcDateTime;
+        return time.AddTicks(-(time.Ticks % TimeSpan.TicksPerSecond));
+    }
+}

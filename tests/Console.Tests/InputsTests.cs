@@ -1,0 +1,47 @@
+using Qanat.Books;
+
+namespace Qanat.Console.Tests;
+
+public sealed class InputsTests
+{
+    [Theory]
+    [InlineData("12.5", "12.5")]
+    [InlineData(" $0.000000000001 ", "0.000000000001")]
+    public void A_budget_is_an_exact_amount(string text, string amount) => Assert.Equal(Money.Parse(amount, Currency.Usd), Inputs.Budget(text));
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("  ")]
+    [InlineData(null)]
+    public void No_budget_means_no_limit(string? text) => Assert.Null(Inputs.Budget(text));
+
+    [Theory]
+    [InlineData("-1")]
+    [InlineData("ten")]
+    [InlineData("1e3")]
+    [InlineData("0.0000000000001")]
+    public void What_is_no_budget_is_refused(string text) => Assert.Throws<FormatException>(() => Inputs.Budget(text));
+
+    [Theory]
+    [InlineData("85", 850)]
+    [InlineData("85.5 %", 855)]
+    [InlineData("100", 1000)]
+    [InlineData("0.1", 1)]
+    public void A_practical_capacity_is_kept_in_permille(string text, int permille) => Assert.Equal(permille, Inputs.Permille(text));
+
+    [Theory]
+    [InlineData("0")]
+    [InlineData("100.1")]
+    [InlineData("85.55")]
+    [InlineData("-5")]
+    [InlineData("")]
+    public void What_is_no_practical_capacity_is_refused(string text) => Assert.Throws<FormatException>(() => Inputs.Permille(text));
+
+    [Fact]
+    public void A_date_and_time_field_is_read_as_UTC_to_the_second()
+    {
+        Instant at = FixedClock.At("2026-11-01T12:34:56.789Z");
+        Assert.Equal(FixedClock.At("2026-11-01T12:34:56Z"), Inputs.At(Inputs.Seconds(at)));
+        Assert.Throws<FormatException>(() => Inputs.At(default));
+    }
+}
