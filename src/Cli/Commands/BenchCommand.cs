@@ -1,0 +1,42 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text.Json.Nodes;
+
+namespace Qanat.Cli;
+
+/// <summary>qanat bench: how fast a model file runs on this machine.</summary>
+internal static class BenchCommand
+{
+    public static Command Build(Shared shared)
+    {
+        Argument<FileInfo> file = new("file") { Description = "A GGUF file." };
+        Option<int> prompt = Count("--prompt", "Prompt tokens per sequence.", 512);
+        Option<int> generate = Count("--gen", "Tokens to generate per sequence.", 128);
+        Option<int> parallel = Count("--parallel", "Sequences at the same time.", 1);
+        Option<int> repeats = Count("--repeats", "Runs; the median counts.", 3);
+        Option<int?> threads = new("--threads") { Description = "Threads to compute with. Default: one per core." };
+        Command bench = new("bench", "Measure prompt and generation speed, memory and load time of a model file.") { file, prompt, generate, parallel, repeats, threads };
+        bench.SetAction((parsed, cancel) => Shared.RunAsync(async () =>
+        {
+            Benchmark benchmark = new(parsed.GetRequiredValue(file).FullName, parsed.GetValue(prompt), parsed.GetValue(generate), parsed.GetValue(parallel), parsed.GetValue(threads), parsed.GetValue(repeats));
+            JsonObject result = await benchmark.RunAsync(new LineProgress(), cancel);
+            shared.Terminal(parsed).Table(result, new JsonArray(result.DeepClone()),
+                new Column("model", "model"), new Column("prefill tok/s", "prefill_tokens_per_s", Align.Right, Rounded), new Column("decode tok/s", "decode_tokens_per_s", Align.Right, Rounded),
+                new Column("peak MB", "peak_rss_bytes", Align.Right, Megabytes), new Column("load s", "load_s", Align.Right, Rounded), new Column("kernels", "kernels"));
+        }));
+        return bench;
+    }
+
+    private static Option<int> Count(string name, string description, int standard)
+    {
+        Option<int> option = new(name) { Description = description, DefaultValueFactory = _ => standard };
+        option.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<int>() < 1) result.AddError($"{name} needs a whole number from 1.");
+        });
+        return option;
+    }
+
+    private static string Rounded(string text) => double.Parse(text, CultureInfo.InvariantCulture).ToString("0.00", CultureInfo.InvariantCulture);
+    private static string Megabytes(string text) => (long.Parse(text, CultureInfo.InvariantCulture) >> 20).ToString(CultureInfo.InvariantCulture);
+}

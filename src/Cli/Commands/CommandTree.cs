@@ -1,0 +1,29 @@
+using System.CommandLine;
+
+namespace Qanat.Cli;
+
+/// <summary>Everything `qanat` can be asked.</summary>
+internal static class CommandTree
+{
+    public static RootCommand Build()
+    {
+        Shared shared = new();
+        RootCommand root = new("Qanat: your own AI cloud on open Qwen models, with exact books.")
+        {
+            UpCommand.Build(shared),
+            DirectoryCommands.Tenant(shared),
+            DirectoryCommands.Project(shared),
+            DirectoryCommands.Key(shared),
+            TariffCommands.Price(shared),
+            TariffCommands.Cost(shared),
+            BooksCommands.Usage(shared),
+            BooksCommands.Books(shared),
+            DemoCommands.Build(shared),
+            OutlookTree.Build(shared),
+            BenchCommand.Build(shared),
+        };
+        root.Options.Add(shared.DataOption);
+        root.Options.Add(shared.JsonOption);
+        return root;
+    }
+}

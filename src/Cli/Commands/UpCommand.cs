@@ -1,0 +1,69 @@
+using System.CommandLine;
+using Spectre.Console;
+
+namespace Qanat.Cli;
+
+/// <summary>qanat up: serve until stopped.</summary>
+internal static class UpCommand
+{
+    public static Command Build(Shared shared)
+    {
+        Option<string> urls = new("--urls") { Description = "Addresses to listen on, separated by ';'. Only this machine can reach the default.", DefaultValueFactory = _ => ServerOptions.DefaultUrl };
+        Option<FileInfo?> model = new("--model") { Description = "A GGUF file of a Qwen3 dense model. Without one, a small random model is made and served." };
+        Option<string?> name = new("--name") { Description = "What the API calls the model." };
+        Option<int?> threads = new("--threads") { Description = "Threads the engine computes with. Default: one per core." };
+        Option<int> kvMegabytes = new("--kv-mb") { Description = "Memory for keys and values, in MB.", DefaultValueFactory = _ => 512 };
+        Option<bool> demo = new("--demo") { Description = "Three demo tenants send real requests for a while, so that the page shows measured figures." };
+        Option<int> demoSeconds = new("--demo-seconds") { Description = "How long they do.", DefaultValueFactory = _ => 30 };
+        Command up = new("up", "Serve a model, meter every token, keep the books, show them at the address printed.") { urls, model, name, threads, kvMegabytes, demo, demoSeconds };
+        up.SetAction((parsed, cancel) => Shared.RunAsync(async () =>
+        {
+            ServerOptions options = new()
+            {
+                Data = shared.Data(parsed),
+                Urls = parsed.GetValue(urls)!,
+                ModelFile = parsed.GetValue(model)?.FullName,
+                ModelName = parsed.GetValue(name),
+                Threads = parsed.GetValue(threads),
+                KvBytesMax = (long)parsed.GetValue(kvMegabytes) << 20,
+                OwnerKey = Environment.GetEnvironmentVariable("QANAT_OWNER_KEY"),
+            };
+            TimeSpan? demoTime = parsed.GetValue(demo) ? TimeSpan.FromSeconds(parsed.GetValue(demoSeconds)) : null;
+            await ServeAsync(options, demoTime, cancel);
+        }));
+        return up;
+    }
+
+    private static async Task ServeAsync(ServerOptions options, TimeSpan? demo, CancellationToken cancel)
+    {
+        LineProgress progress = new();
+        await using QanatServer server = await QanatServer.StartAsync(options, progress, cancel);
+        Greet(server, options);
+        using CancellationTokenSource stopped = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        Task traffic = demo is { } duration ? new DemoTraffic(server, duration, TimeProvider.System).RunAsync(progress, stopped.Token) : Task.CompletedTask;
+        await server.WaitForStopAsync(cancel);
+        await stopped.CancelAsync();
+        await traffic.ContinueWith(_ => { }, TaskScheduler.Default);
+        progress.Report("Stopping: running answers end, then the books are closed.");
+    }
+
+    private static void Greet(QanatServer server, ServerOptions options)
+    {
+        System.Console.WriteLine();
+        System.Console.WriteLine($"  Console     {server.Url}/");
+        System.Console.WriteLine($"  API         {server.Url}/v1   model {server.Deployment!.Name}");
+        System.Console.WriteLine($"  Data        {options.Data.Root}");
+        if (server.NewOwnerKey is { } key)
+        {
+            System.Console.WriteLine();
+            System.Console.WriteLine($"  Owner key   {key.Secret}");
+            System.Console.WriteLine("              It is shown this once: keep it. It signs in to the console and works with the API.");
+        }
+        if (server.Deployment.Model.Notice is { } notice)
+        {
+            System.Console.WriteLine();
+            AnsiConsole.MarkupLine($"  [yellow]Note[/]        {Markup.Escape(notice)}");
+        }
+        System.Console.WriteLine();
+    }
+}

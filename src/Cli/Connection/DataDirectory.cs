@@ -1,0 +1,67 @@
+using System.Text.Json;
+
+namespace Qanat.Cli;
+
+/// <summary>Where one Qanat keeps everything: the books, the default model, and, while a server runs, how to reach it.</summary>
+public sealed class DataDirectory
+{
+    private static readonly UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+
+    public DataDirectory(string path)
+    {
+        Root = Path.GetFullPath(path);
+    }
+
+    public string Root { get; }
+    public string Models => Path.Combine(Root, "models");
+    public string CookieKeys => Path.Combine(Root, "cookie-keys");
+    private string NoteFile => Path.Combine(Root, "server.json");
+
+    /// <summary>--data, else QANAT_DATA, else the user's own data folder.</summary>
+    public static DataDirectory Choose(string? option)
+    {
+        string? chosen = option ?? Environment.GetEnvironmentVariable("QANAT_DATA");
+        if (!string.IsNullOrWhiteSpace(chosen)) return new DataDirectory(chosen);
+        string home = Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.Create);
+        return new DataDirectory(Path.Combine(home.Length > 0 ? home : ".", "qanat"));
+    }
+
+    public void Create()
+    {
+        Directory.CreateDirectory(Root);
+        Directory.CreateDirectory(Models);
+    }
+
+    /// <summary>Leaves a note for commands on this machine: the server's address and a key that lasts as long as the server. Only the user can read it.</summary>
+    public void WriteNote(ServerNote note)
+    {
+        string next = NoteFile + ".next";
+        FileStreamOptions options = new() { Mode = FileMode.Create, Access = FileAccess.Write };
+        if (!OperatingSystem.IsWindows()) options.UnixCreateMode = OwnerOnly;
+        using (FileStream file = new(next, options))
+        {
+            JsonSerializer.Serialize(file, note);
+        }
+        File.Move(next, NoteFile, overwrite: true);
+    }
+
+    public void RemoveNote() => File.Delete(NoteFile);
+
+    /// <summary>The note of a server that runs now or ran last; null: there is none.</summary>
+    public ServerNote? ReadNote()
+    {
+        try
+        {
+            using FileStream file = File.OpenRead(NoteFile);
+            return JsonSerializer.Deserialize<ServerNote>(file);
+        }
+        catch (Exception error) when (error is FileNotFoundException or DirectoryNotFoundException or JsonException)
+        {
+            return null;
+        }
+    }
+}
+
+/// <param name="Url">Base address, e.g. http://127.0.0.1:7777.</param>
+/// <param name="Key">An owner key made at this start; it is worth nothing once the server has ended.</param>
+public sealed record ServerNote(string Url, string Key, int ProcessId);

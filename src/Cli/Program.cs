@@ -1,0 +1,4 @@
+using Qanat.Cli;
+
+Terminal.FitToOutput();
+return await CommandTree.Build().Parse(args).InvokeAsync();

@@ -1,0 +1,156 @@
+using System.Security.Cryptography;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Qanat.Books;
+using Qanat.Console;
+using Qanat.Gateway;
+using Qanat.Store;
+
+namespace Qanat.Cli;
+
+/// <summary>The one process: books, front door, engine and pages, started in the order in which they depend on each other and stopped in the reverse.</summary>
+public sealed class QanatServer : IAsyncDisposable
+{
+    private readonly ServerOptions options;
+    private readonly IBookStore store;
+    private readonly WebApplication app;
+    private readonly Deployment? deployment;
+    private readonly BooksPoster poster;
+
+    private QanatServer(ServerOptions options, IBookStore store, WebApplication app, Deployment? deployment, BooksPoster poster, string localKey, NewKey? newOwnerKey)
+    {
+        (this.options, this.store, this.app, this.deployment, this.poster) = (options, store, app, deployment, poster);
+        LocalKey = localKey;
+        NewOwnerKey = newOwnerKey;
+        Url = app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
+    }
+
+    public string Url { get; }
+
+    /// <summary>An owner key that only this process and its note know, for commands on this machine.</summary>
+    public string LocalKey { get; }
+
+    /// <summary>Set on the first start only: to be shown this once.</summary>
+    public NewKey? NewOwnerKey { get; }
+
+    public IServiceProvider Services => app.Services;
+    public Deployment? Deployment => deployment;
+
+    /// <exception cref="CommandException">Another process holds the data directory, or the model file cannot be served.</exception>
+    public static async Task<QanatServer> StartAsync(ServerOptions options, IProgress<string> progress, CancellationToken cancel)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        TimeProvider clock = TimeProvider.System;
+        Instant processStart = Instant.Now(clock);
+        options.Data.Create();
+        IBookStore store = await OpenStoreAsync(options.Data, clock, cancel);
+        try
+        {
+            return await StartAsync(options, store, clock, processStart, progress, cancel);
+        }
+        catch
+        {
+            await store.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Waits until a stop is asked for (Ctrl+C, SIGTERM), then lets running streams end.</summary>
+    public async Task WaitForStopAsync(CancellationToken cancel) => await app.WaitForShutdownAsync(cancel);
+
+    public async ValueTask DisposeAsync()
+    {
+        if (options.Parts == ServedParts.Everything) options.Data.RemoveNote();
+        using (CancellationTokenSource drain = new(options.DrainMax)) await app.StopAsync(drain.Token);
+        if (deployment is not null) await deployment.DisposeAsync();
+        await poster.StopAsync();
+        await app.DisposeAsync();
+        await store.DisposeAsync();
+    }
+
+    private static async Task<QanatServer> StartAsync(ServerOptions options, IBookStore store, TimeProvider clock, Instant processStart, IProgress<string> progress, CancellationToken cancel)
+    {
+        TariffState tariffs = await TariffState.LoadAsync(store, cancel);
+        DirectoryState directory = await DirectoryState.LoadAsync(store, clock, cancel);
+        NewKey? newOwnerKey = await FirstStart.EnsureOwnerAsync(directory, options.OwnerKey, cancel);
+        string localKey = "sk-local-" + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));
+        BudgetLimits limits = new(options.Budgets, clock);
+        LiveMeter live = new(clock);
+        RoutingState routing = new();
+        if (options.Parts == ServedParts.Everything) await SettlePastAsync(store, tariffs, limits, clock, progress, cancel);
+
+        WebApplication app = Build(options, builder =>
+        {
+            builder.Services.AddSingleton(store);
+            builder.Services.AddSingleton(clock);
+            builder.Services.AddSingleton(tariffs);
+            builder.Services.AddSingleton(directory);
+            builder.Services.AddSingleton(limits);
+            builder.Services.AddSingleton(live);
+            builder.Services.AddSingleton(routing);
+            builder.Services.AddSingleton(options.Meter);
+            builder.Services.AddSingleton(new KeyRing(directory, localKey));
+            builder.Services.AddSingleton<CallPipeline>();
+            builder.Services.AddSingleton<CommitGate>();
+            builder.Services.AddSingleton<BooksPoster>();
+        });
+        Deployment? deployment = options.Parts == ServedParts.Everything
+            ? await BuiltInEngine.StartAsync(options, app.Services, processStart, progress, cancel)
+            : null;
+        BooksPoster poster = app.Services.GetRequiredService<BooksPoster>();
+        await app.StartAsync(cancel);
+        QanatServer server = new(options, store, app, deployment, poster, localKey, newOwnerKey);
+        if (options.Parts == ServedParts.Everything)
+        {
+            poster.Start();
+            options.Data.WriteNote(new ServerNote(server.Url, localKey, Environment.ProcessId));
+        }
+        return server;
+    }
+
+    /// <summary>Before anything is served: requests that were open when the last process ended are settled, and this month's spending is known again.</summary>
+    private static async Task SettlePastAsync(IBookStore store, TariffState tariffs, BudgetLimits limits, TimeProvider clock, IProgress<string> progress, CancellationToken cancel)
+    {
+        await Defaults.EnsureAsync(tariffs, clock, cancel);
+        RecoveryResult recovered = await Recovery.SettleOpenHoldsAsync(store, tariffs, Defaults.Pool, Instant.Now(clock), cancel);
+        if (recovered.Settled + recovered.Released > 0)
+            progress.Report($"The last process ended with open requests: {recovered.Settled} settled at what was served, {recovered.Released} released unused.");
+        DateOnly month = BudgetLimits.MonthOf(clock.GetUtcNow());
+        Instant monthStart = Instant.From(new DateTimeOffset(month, TimeOnly.MinValue, TimeSpan.Zero));
+        limits.Restore(await store.ReadSpendAsync(new Period(monthStart, new Instant(long.MaxValue)), cancel), month);
+    }
+
+    private static WebApplication Build(ServerOptions options, Action<WebApplicationBuilder> addState)
+    {
+        WebApplicationBuilder builder = WebApplication.CreateBuilder(new WebApplicationOptions { ApplicationName = "qanat", ContentRootPath = AppContext.BaseDirectory });
+        builder.WebHost.UseUrls(options.Urls.Split(';', ','));
+        builder.Logging.ClearProviders();
+        builder.Logging.AddSimpleConsole(console => console.SingleLine = true);
+        builder.Logging.SetMinimumLevel(LogLevel.Warning);
+        // Cookie keys lie in the data directory, which only its owner reads, like the books themselves.
+        builder.Logging.AddFilter("Microsoft.AspNetCore.DataProtection", LogLevel.Error);
+        addState(builder);
+        builder.AddQanatGateway();
+        if (options.Parts == ServedParts.Everything)
+        {
+            builder.WebHost.UseStaticWebAssets();
+            builder.Services.AddQanatConsole(new ConsoleOptions { CookieKeysFolder = options.Data.CookieKeys });
+        }
+        WebApplication app = builder.Build();
+        app.MapQanatGateway();
+        if (options.Parts == ServedParts.Everything) app.MapQanatConsole();
+        return app;
+    }
+
+    private static async Task<IBookStore> OpenStoreAsync(DataDirectory data, TimeProvider clock, CancellationToken cancel)
+    {
+        try
+        {
+            return await SqliteBookStore.OpenAsync(data.Root, clock);
+        }
+        catch (StoreException error)
+        {
+            throw new CommandException(error.Message, error);
+        }
+    }
+}

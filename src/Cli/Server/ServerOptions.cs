@@ -1,0 +1,35 @@
+using Qanat.Gateway;
+
+namespace Qanat.Cli;
+
+/// <summary>How a server is started.</summary>
+public sealed record ServerOptions
+{
+    public required DataDirectory Data { get; init; }
+
+    /// <summary>Addresses to listen on; port 0 picks a free one.</summary>
+    public string Urls { get; init; } = DefaultUrl;
+
+    /// <summary>A GGUF file to serve; null: the small random model that every Qanat can make for itself.</summary>
+    public string? ModelFile { get; init; }
+
+    /// <summary>What the API calls the model; null: what the file calls itself.</summary>
+    public string? ModelName { get; init; }
+
+    public ServedParts Parts { get; init; } = ServedParts.Everything;
+    public int? Threads { get; init; }
+    public long KvBytesMax { get; init; } = 512L << 20;
+    public string? OwnerKey { get; init; }
+    public MeterOptions Meter { get; init; } = new();
+    public BudgetOptions Budgets { get; init; } = new();
+
+    /// <summary>How long running streams may go on after a stop was asked for.</summary>
+    public TimeSpan DrainMax { get; init; } = TimeSpan.FromSeconds(10);
+
+    public const string DefaultUrl = "http://127.0.0.1:7777";
+
+    /// <summary>A server that lives for one command: the books and the admin API on a private port, nothing else.</summary>
+    public static ServerOptions ForCommands(DataDirectory data) => new() { Data = data, Urls = "http://127.0.0.1:0", Parts = ServedParts.BooksOnly };
+}
+
+public enum ServedParts { Everything, BooksOnly }

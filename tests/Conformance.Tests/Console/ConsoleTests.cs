@@ -1,0 +1,201 @@
+using System.Text.Json.Nodes;
+using Microsoft.Playwright;
+
+namespace Qanat.Conformance.Tests;
+
+/// <summary>The pages as a person meets them: a real server, real requests, a real browser.</summary>
+public sealed class ConsoleTests(DemoServer server) : IClassFixture<DemoServer>
+{
+    [Fact]
+    public async Task Nobody_sees_a_page_without_the_owners_key()
+    {
+        IPage page = await server.VisitAsync(Screen.Laptop);
+        await page.GotoAsync("/pnl");
+        Assert.Equal("/signin", new Uri(page.Url).AbsolutePath);
+        await page.FillAsync("#key", "sk-somebody-elses");
+        await page.ClickAsync(".signin-form button");
+        Assert.Contains("not an active owner key", await page.InnerTextAsync("[role=alert]"), StringComparison.Ordinal);
+
+        IAPIResponse forged = await page.APIRequest.PostAsync("/signin", new APIRequestContextOptions { DataString = "key=x", Headers = [new("Content-Type", "application/x-www-form-urlencoded")] });
+        Assert.Equal(400, forged.Status);
+        IAPIResponse hub = await page.APIRequest.PostAsync("/_blazor/negotiate?negotiateVersion=1", new APIRequestContextOptions { MaxRedirects = 0 });
+        Assert.NotEqual(200, hub.Status);
+    }
+
+    [Fact]
+    public async Task Signing_in_leads_to_the_page_that_was_asked_for_and_sets_a_cookie_that_scripts_cannot_read()
+    {
+        IPage page = await server.VisitAsync(Screen.Laptop);
+        await page.GotoAsync("/tenants");
+        await page.FillAsync("#key", Simulation.Tests.ServerProcess.OwnerKey);
+        await page.ClickAsync(".signin-form button");
+        await page.WaitForURLAsync("**/tenants");
+        BrowserContextCookiesResult session = Assert.Single(await page.Context.CookiesAsync(), cookie => cookie.Name == "qanat-session");
+        Assert.True(session.HttpOnly);
+        Assert.Equal(SameSiteAttribute.Strict, session.SameSite);
+
+        await page.ClickAsync(".side-nav .signout button");
+        await page.WaitForURLAsync("**/signin");
+        await page.GotoAsync("/tenants");
+        Assert.Equal("/signin", new Uri(page.Url).AbsolutePath);
+    }
+
+    [Fact]
+    public async Task The_overview_shows_the_figures_that_the_API_tells_to_the_last_pico()
+    {
+        // Asking the API posts what is settled; after the demo only unused capacity still grows.
+        JsonNode total = (await server.GetAsync("api/books/pnl"))["totals"]![0]!;
+        IPage page = await server.SignInAsync(Screen.Laptop);
+        await page.GotoAsync("/?period=all");
+        Assert.True((long)total["requests"]! > 0);
+        Assert.Equal((string)total["revenue"]!, await ExactAsync(page, "revenue"));
+        Assert.Equal((string)total["compute_cost"]!, await ExactAsync(page, "cost"));
+        Assert.Equal((string)total["gross_margin"]!, await ExactAsync(page, "margin"));
+        Assert.Equal("0", await page.InnerTextAsync("[data-test=Unpriced]"));
+        Assert.Equal("0", await page.InnerTextAsync("[data-test=Uncosted]"));
+        Assert.Equal("2", await page.InnerTextAsync("[data-test=Assumed]"));
+        Assert.Contains("demo", await page.InnerTextAsync(".note.demo"), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(Screen.Laptop)]
+    [InlineData(Screen.Phone)]
+    public async Task A_figure_of_the_statement_leads_to_entries_that_sum_to_it_and_on_to_a_request_whose_charge_is_worked_out(Screen screen)
+    {
+        IPage page = await server.SignInAsync(screen);
+        await page.GotoAsync("/pnl?period=all&by=tenant");
+        ILocator figure = page.Locator("[data-test=row-revenue]").First;
+        string revenue = (await figure.Locator("data").GetAttributeAsync("value"))!;
+        await figure.ClickAsync();
+
+        await page.WaitForSelectorAsync("[data-test=entry-sum]");
+        Assert.Equal(revenue, await ExactAsync(page, "entry-sum"));
+        await page.Locator("[data-test=transaction]").First.ClickAsync();
+
+        await page.Locator("table.requests td.head a").First.ClickAsync();
+        await page.WaitForSelectorAsync("table.arithmetic");
+        string id = new Uri(page.Url).Segments[^1];
+        JsonNode record = await server.GetAsync("api/usage/" + id);
+        Assert.Equal((string)record["charge"]!, await ExactAsync(page, "charge"));
+        Assert.Equal((string)record["cost"]!, await ExactAsync(page, "cost"));
+        Assert.Equal(["✓ ties out", "✓ ties out"], await page.Locator(".tie .badge").AllInnerTextsAsync());
+        Assert.Equal(1, await page.Locator("[data-test=posting]").CountAsync());
+    }
+
+    [Theory]
+    [InlineData(Screen.Laptop)]
+    [InlineData(Screen.Phone)]
+    public async Task The_playground_streams_an_answer_and_shows_the_charge_that_is_in_the_books(Screen screen)
+    {
+        IPage page = await server.SignInAsync(screen);
+        await page.GotoAsync("/playground");
+        Assert.NotEmpty(await page.InnerTextAsync("[data-test=notice]"));
+        await page.EvaluateAsync("""
+            () => {
+                window.lengths = new Set();
+                new MutationObserver(() => { for (const answer of document.querySelectorAll('[data-test=answer]')) window.lengths.add(answer.textContent.length); })
+                    .observe(document.body, { subtree: true, childList: true, characterData: true });
+            }
+            """);
+        await AskAsync(page, "Who measured the water?");
+        await page.WaitForSelectorAsync("[data-test=answer-charge]");
+        Assert.True(await page.EvaluateAsync<int>("() => window.lengths.size") > 2, "the answer did not grow");
+
+        string href = (await page.Locator(".bubble-account a").GetAttributeAsync("href"))!;
+        JsonNode record = await server.GetAsync("api/usage/" + href.Split('/')[^1]);
+        Assert.Equal((string)record["charge"]!, await ExactAsync(page, "answer-charge"));
+        Assert.Equal("playground", (string)record["user"]!);
+    }
+
+    [Fact]
+    public async Task Stopping_an_answer_ends_it_and_charges_what_was_generated()
+    {
+        IPage page = await server.SignInAsync(Screen.Laptop);
+        await page.GotoAsync("/playground");
+        await page.EvaluateAsync("() => { const range = document.querySelector('#play-max'); range.value = range.max; range.dispatchEvent(new Event('input', { bubbles: true })); }");
+        // The page itself presses Stop with the first words of the answer: a fast model is done before a click from outside arrives.
+        await page.EvaluateAsync("""
+            () => {
+                new MutationObserver((_, observer) => {
+                    const stop = document.querySelector('.play-ask .danger');
+                    if (!stop || !document.querySelector('[data-test=answer]')?.textContent) return;
+                    observer.disconnect();
+                    window.stopped = true;
+                    stop.click();
+                }).observe(document.body, { subtree: true, childList: true, characterData: true });
+            }
+            """);
+        await AskAsync(page, "Tell a very long story.");
+        await page.WaitForSelectorAsync("[data-test=answer-charge]");
+        Assert.True(await page.EvaluateAsync<bool>("() => window.stopped === true"), "Stop was never there to press");
+        string href = (await page.Locator(".bubble-account a").GetAttributeAsync("href"))!;
+        JsonNode record = await server.GetAsync("api/usage/" + href.Split('/')[^1]);
+        Assert.Equal((string)record["charge"]!, await ExactAsync(page, "answer-charge"));
+        await page.WaitForSelectorAsync(".play-ask button[type=submit]:not(.hidden)");
+    }
+
+    [Fact]
+    public async Task A_key_is_made_shown_once_and_works()
+    {
+        IPage page = await server.SignInAsync(Screen.Laptop);
+        await page.GotoAsync("/tenants");
+        await WhenLiveAsync(page);
+        await page.ClickAsync("text=New tenant");
+        await page.FillAsync("#dialog-name", "Browser's tenant");
+        await page.FillAsync("#dialog-budget", "1.5");
+        await page.ClickAsync("dialog button[type=submit]");
+        await page.ClickAsync("[data-test=new-key-button]");
+        await page.FillAsync("#key-name", "made by hand");
+        await page.ClickAsync("dialog button[type=submit]");
+        string key = await page.InnerTextAsync("[data-test=new-key]");
+        Assert.StartsWith("sk-", key, StringComparison.Ordinal);
+
+        IAPIResponse models = await page.APIRequest.GetAsync("/v1/models", new APIRequestContextOptions { Headers = [new("Authorization", $"Bearer {key}")] });
+        Assert.Equal(200, models.Status);
+        await page.ReloadAsync();
+        await page.WaitForSelectorAsync("text=made by hand");
+        Assert.DoesNotContain(key, await page.ContentAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Every_identity_of_the_books_holds()
+    {
+        IPage page = await server.SignInAsync(Screen.Laptop);
+        await page.GotoAsync("/checks");
+        await page.WaitForSelectorAsync("[data-test=checks-verdict]");
+        Assert.StartsWith("All ", await page.InnerTextAsync("[data-test=checks-verdict]"), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(Screen.Laptop)]
+    [InlineData(Screen.Phone)]
+    public async Task No_page_scrolls_sideways_or_fails_to_load_anything(Screen screen)
+    {
+        IPage page = await server.SignInAsync(screen);
+        List<string> faults = [];
+        page.PageError += (_, error) => faults.Add(error);
+        page.Response += (_, response) => { if (response.Status >= 400) faults.Add($"{response.Status} {response.Url}"); };
+        page.Request += (_, request) => { if (new Uri(request.Url).Authority != server.Address.Authority) faults.Add($"leaves the server: {request.Url}"); };
+        foreach (string path in (string[])["/", "/pnl?period=all", "/pnl?period=week&by=day", "/requests?period=all", "/journal?period=all", "/journal?view=trial", "/journal?view=sheet", "/tenants", "/prices", "/playground", "/checks", "/settings"])
+        {
+            await page.GotoAsync(path);
+            await page.WaitForSelectorAsync("main h1");
+            int excess = await page.EvaluateAsync<int>("() => document.documentElement.scrollWidth - document.documentElement.clientWidth");
+            if (excess > 0) faults.Add($"{path} is {excess} px too wide");
+        }
+        Assert.Empty(faults);
+    }
+
+    /// <summary>The exact figure behind what is shown.</summary>
+    private static async Task<string> ExactAsync(IPage page, string test) => (await page.Locator($"[data-test={test}] data").First.GetAttributeAsync("value"))!;
+
+    private static async Task AskAsync(IPage page, string question)
+    {
+        await WhenLiveAsync(page);
+        await page.FillAsync("#play-question", question);
+        await page.ClickAsync(".play-ask button[type=submit]");
+    }
+
+    /// <summary>A page is drawn before its live connection is up; clicks count from then on.</summary>
+    private static Task WhenLiveAsync(IPage page) => page.WaitForSelectorAsync("html[data-live]");
+}

@@ -1,0 +1,89 @@
+using Qanat.Models;
+using Qanat.TinyModel;
+
+namespace Qanat.Conformance.Tests;
+
+/// <summary>The same GGUF file computed by llama.cpp and by us: the same greedy tokens, nearly the same logits, the same token ids.</summary>
+public sealed class LlamaCppParityTests(ITestOutputHelper log)
+{
+    private const int NewTokens = 32;
+
+    // English, Chinese, code, emoji and more, of different lengths.
+    private static readonly string[] _texts =
+    [
+        "Hello",
+        "The quick brown fox jumps over the lazy dog.",
+        "What does a token cost, and who pays for the idle hours of the machine?",
+        "In the town of Yazd the water clock was a bowl with a small hole, floating in a larger bowl; when it sank, one share had passed.",
+        "Once upon a time",
+        "坎儿井是一种地下水渠。",
+        "每一个词元的成本是多少？谁来支付空闲的机器时间？",
+        "通义千问是阿里云推出的大语言模型，支持多种语言。",
+        "春眠不觉晓，处处闻啼鸟。夜来风雨声，花落知多少。",
+        "你好",
+        "def fibonacci(n):\n    return n if n < 2 else fibonacci(n - 1) + fibonacci(n - 2)\n",
+        "public static int Sum(ReadOnlySpan<int> values)\n{\n    int sum = 0;\n    foreach (int value in values)\n        sum += value;\n    return sum;\n}\n",
+        "SELECT tenant, SUM(cost) FROM journal GROUP BY tenant HAVING SUM(cost) > 100;",
+        "{\"model\": \"qanat-tiny\", \"messages\": [{\"role\": \"user\", \"content\": \"Hi\"}]}",
+        "<html><body><p class='a'>x &lt; y</p></body></html>",
+        "🙂🚀💧 water 🏜️ desert 👩‍🔧",
+        "¿Cuánto cuesta? Ça coûte 3,50 €. Größe: 10 m². Цена: 100 ₽.",
+        "قنات یک کانال زیرزمینی است که آب را به روستاها می‌رساند.",
+        "日本語のテキストと한국어 텍스트를 섞어서.",
+        "1234567890 3.14159 1e-6 0xdeadbeef\t\ttabs   and   spaces\n\n\nlines",
+    ];
+
+    /// <summary>Activations are rounded before each product (to bytes, halves or bfloat16), so the last bit of a sum can become a whole step, and layers magnify that: two right
+    /// computations differ by the noise of the rounding itself. How much that is, llama.cpp tells by differing from itself when its flash attention is switched on.
+    /// We must be no further from it than that, and agree on every token.</summary>
+    [Theory]
+    [InlineData(GgmlType.F32)]
+    [InlineData(GgmlType.F16)]
+    [InlineData(GgmlType.BF16)]
+    [InlineData(GgmlType.Q8_0)]
+    public void Greedy_tokens_and_logits_equal_those_of_llama_cpp(GgmlType type)
+    {
+        string path = (TinyModelRecipe.Tiny with { Type = type }).WriteTo(Path.Combine(Path.GetTempPath(), "qanat-models"));
+        using GgufFile file = GgufFile.Open(path);
+        BpeTokenizer tokenizer = BpeTokenizer.FromGguf(file);
+        int[][] prompts = [.. _texts.Select(text => tokenizer.Encode(text, SpecialText.AsPlainText))];
+        LlamaCppPeer peer = LlamaCppPeer.Ask(path, prompts, NewTokens, _texts);
+
+        for (int i = 0; i < _texts.Length; i++)
+            Assert.Equal(peer.TextTokens[i], prompts[i]);
+
+        LlamaCppPeer again = LlamaCppPeer.AskAgain(path, prompts, NewTokens, peer);
+        var itself = LogitDistance.Between(peer, again.Logits);
+        LogitDistance ours = Compute(file, prompts, peer);
+        log.WriteLine(FormattableString.Invariant($"{type}: {prompts.Length} prompts x {NewTokens} tokens; we differ from llama.cpp by {ours}"));
+        log.WriteLine(FormattableString.Invariant($"{type}: llama.cpp with flash attention differs from itself by {itself}"));
+
+        Assert.InRange(ours.Relative, 0, 1.25 * itself.Relative);
+        Assert.Equal(0, ours.Different);
+    }
+
+    /// <summary>Our logits along the peer's own tokens, so that one difference does not make all later ones.</summary>
+    private static LogitDistance Compute(GgufFile file, int[][] prompts, LlamaCppPeer peer)
+    {
+        using Network network = Network.Load(file, new NetworkOptions());
+        int vocabulary = network.Shape.Vocabulary;
+        Assert.Equal(vocabulary, peer.Vocabulary);
+        var logits = new float[prompts.Length][];
+        for (int prompt = 0; prompt < prompts.Length; prompt++)
+        {
+            int[] tokens = [.. prompts[prompt], .. peer.Tokens[prompt][..^1]];
+            using KvCache cache = network.CreateKvCache((tokens.Length + 31) / 32, 32);
+            int[] blocks = [.. Enumerable.Range(0, cache.BlockCount)];
+            logits[prompt] = new float[NewTokens * vocabulary];
+            network.Forward(new StepBatch
+            {
+                Tokens = tokens,
+                Positions = [.. Enumerable.Range(0, tokens.Length)],
+                Slices = [new StepSlice(0, tokens.Length, 0, blocks.Length)],
+                BlockTables = blocks,
+                LogitRows = [.. Enumerable.Range(prompts[prompt].Length - 1, NewTokens)],
+            }, cache, logits[prompt]);
+        }
+        return LogitDistance.Between(peer, (prompt, step) => logits[prompt].AsSpan(step * vocabulary, vocabulary));
+    }
+}

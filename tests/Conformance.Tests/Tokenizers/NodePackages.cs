@@ -1,0 +1,82 @@
+using System.ComponentModel;
+using System.Diagnostics;
+using System.Security.Cryptography;
+using System.Text;
+
+namespace Qanat.Conformance.Tests;
+
+/// <summary>npm packages for a test, installed once into a folder of the user's cache that is named after the package.json.</summary>
+internal static class NodePackages
+{
+    /// <summary>The folder with node_modules and the scripts beside the package.json; skips the test when node or npm is missing.</summary>
+    /// <param name="source">A folder with package.json and *.mjs.</param>
+    public static string Install(string source)
+    {
+        foreach (string tool in new[] { "node", "npm" })
+        {
+            if (!TryRun(tool, ["--version"], source, out string problem))
+                Skip($"{tool} is not installed: {problem}");
+        }
+
+        byte[] manifest = File.ReadAllBytes(Path.Combine(source, "package.json"));
+        string folder = Path.Combine(CacheFolder(), "qanat", "npm", Convert.ToHexStringLower(SHA256.HashData(manifest))[..16]);
+        string done = Path.Combine(folder, "installed");
+        if (!File.Exists(done))
+        {
+            Directory.CreateDirectory(folder);
+            File.WriteAllBytes(Path.Combine(folder, "package.json"), manifest);
+            if (!TryRun("npm", ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock"], folder, out string problem))
+                Skip($"npm could not install the packages of {source}: {problem}");
+            File.WriteAllText(done, "");
+        }
+        foreach (string script in Directory.EnumerateFiles(source, "*.mjs"))
+            File.Copy(script, Path.Combine(folder, Path.GetFileName(script)), overwrite: true);
+        return folder;
+    }
+
+    /// <summary>Runs a script in the installed folder to its end.</summary>
+    public static void Run(string folder, params string[] arguments) =>
+        Assert.True(TryRun("node", arguments, folder, out string problem), problem);
+
+    /// <summary>Runs a script to its end and gives what it printed.</summary>
+    public static string RunAndRead(string folder, params string[] arguments)
+    {
+        string printed = "";
+        Assert.True(TryRun("node", arguments, folder, out string problem, output => printed = output), problem);
+        return printed;
+    }
+
+    private static string CacheFolder() =>
+        Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } cache ? cache
+        : Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData) is { Length: > 0 } data ? data
+        : Path.GetTempPath();
+
+    private static void Skip(string reason)
+    {
+        Assert.False(Environment.GetEnvironmentVariable("QANAT_CI") == "1", reason);
+        Assert.Skip(reason);
+    }
+
+    private static bool TryRun(string tool, string[] arguments, string folder, out string problem, Action<string>? printed = null)
+    {
+        problem = "";
+        var start = new ProcessStartInfo(tool, arguments) { WorkingDirectory = folder, RedirectStandardError = true, RedirectStandardOutput = true, UseShellExecute = false };
+        try
+        {
+            using Process process = Process.Start(start)!;
+            var errors = new StringBuilder();
+            process.ErrorDataReceived += (_, line) => errors.AppendLine(line.Data);
+            process.BeginErrorReadLine();
+            string output = process.StandardOutput.ReadToEnd();
+            process.WaitForExit();
+            problem = errors.ToString();
+            printed?.Invoke(output);
+            return process.ExitCode == 0;
+        }
+        catch (Win32Exception e)
+        {
+            problem = e.Message;
+            return false;
+        }
+    }
+}

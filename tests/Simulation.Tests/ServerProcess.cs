@@ -1,0 +1,134 @@
+using System.Diagnostics;
+using System.Net.Http.Headers;
+using System.Text.Json.Nodes;
+
+namespace Qanat.Simulation.Tests;
+
+/// <summary>The built `qanat up` as a process of its own, so that it can be killed.</summary>
+internal sealed class ServerProcess : IAsyncDisposable
+{
+    public const string OwnerKey = "sk-owner-of-the-simulation";
+    private readonly Process process;
+    private readonly Task output;
+    private readonly Transcript errors;
+
+    private ServerProcess(Process process, Task output, Transcript errors, string url)
+    {
+        this.process = process;
+        this.output = output;
+        this.errors = errors;
+        Http = new HttpClient { BaseAddress = new Uri(url), Timeout = TimeSpan.FromMinutes(2) };
+        Http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", OwnerKey);
+    }
+
+    public HttpClient Http { get; }
+
+    /// <summary>Starts on a data directory and returns when it answers.</summary>
+    public static async Task<ServerProcess> StartAsync(string data, CancellationToken cancel, params string[] more)
+    {
+        Process process = Process.Start(Program(["up", "--data", data, "--urls", "http://127.0.0.1:0", .. more]))!;
+        Transcript errors = new();
+        process.ErrorDataReceived += (_, line) => errors.Add(line.Data);
+        process.BeginErrorReadLine();
+        while (await process.StandardOutput.ReadLineAsync(cancel) is { } line)
+        {
+            string[] words = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+            if (words is ["API", { } url, ..]) return new ServerProcess(process, process.StandardOutput.ReadToEndAsync(cancel), errors, url[..^"/v1".Length]);
+        }
+        throw new InvalidOperationException($"qanat up ended before it served:\n{errors}");
+    }
+
+    /// <summary>Waits until the server has written a line that begins like this to standard error.</summary>
+    public Task SaidAsync(string beginning, CancellationToken cancel) => errors.WaitAsync(beginning).WaitAsync(cancel);
+
+    /// <summary>SIGKILL: nothing is flushed, nothing is said good-bye to.</summary>
+    public async Task KillAsync()
+    {
+        process.Kill();
+        await process.WaitForExitAsync();
+    }
+
+    public async Task<JsonNode> GetAsync(string path, CancellationToken cancel) => JsonNode.Parse(await Http.GetStringAsync(path, cancel))!;
+
+    public async ValueTask DisposeAsync()
+    {
+        if (!process.HasExited) await KillAsync();
+        Http.Dispose();
+        await output.ContinueWith(_ => { }, TaskScheduler.Default);
+        process.Dispose();
+    }
+
+    /// <summary>Runs another command of the same program to its end.</summary>
+    public static async Task<CommandResult> RunAsync(CancellationToken cancel, params string[] arguments)
+    {
+        using Process process = Process.Start(Program(arguments))!;
+        Task<string> output = process.StandardOutput.ReadToEndAsync(cancel);
+        Task<string> errors = process.StandardError.ReadToEndAsync(cancel);
+        await process.WaitForExitAsync(cancel);
+        return new CommandResult(process.ExitCode, await output, await errors);
+    }
+
+    /// <summary>SIGTERM: the server ends by itself.</summary>
+    public async Task StopAsync(CancellationToken cancel)
+    {
+        using Process kill = Process.Start("kill", ["-TERM", process.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)]);
+        await kill.WaitForExitAsync(cancel);
+        await process.WaitForExitAsync(cancel);
+    }
+
+    private static ProcessStartInfo Program(string[] arguments)
+    {
+        ProcessStartInfo start = new("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
+        foreach (string argument in (string[])[ProgramPath(), .. arguments]) start.ArgumentList.Add(argument);
+        start.Environment["QANAT_OWNER_KEY"] = OwnerKey;
+        start.Environment.Remove("QANAT_URL");
+        return start;
+    }
+
+    /// <summary>The program that the same build made: tests/X/bin/CONFIG/net10.0 -> src/Cli/bin/CONFIG/net10.0.</summary>
+    private static string ProgramPath()
+    {
+        DirectoryInfo framework = new(AppContext.BaseDirectory.TrimEnd(Path.DirectorySeparatorChar));
+        string root = framework.Parent!.Parent!.Parent!.Parent!.Parent!.FullName;
+        return Path.Combine(root, "src", "Cli", "bin", framework.Parent.Name, framework.Name, "qanat.dll");
+    }
+}
+
+internal sealed record CommandResult(int ExitCode, string Output, string Errors);
+
+/// <summary>Lines as they come, and who waits for one of them.</summary>
+internal sealed class Transcript
+{
+    private readonly Lock gate = new();
+    private readonly List<string> lines = [];
+    private readonly List<(string Beginning, TaskCompletionSource Said)> waiting = [];
+
+    public void Add(string? line)
+    {
+        if (line is null) return;
+        lock (gate)
+        {
+            lines.Add(line);
+            foreach ((string beginning, TaskCompletionSource said) in waiting)
+            {
+                if (line.StartsWith(beginning, StringComparison.Ordinal)) said.TrySetResult();
+            }
+        }
+    }
+
+    public Task WaitAsync(string beginning)
+    {
+        lock (gate)
+        {
+            TaskCompletionSource said = new(TaskCreationOptions.RunContinuationsAsynchronously);
+            if (lines.Any(line => line.StartsWith(beginning, StringComparison.Ordinal))) said.SetResult();
+            waiting.Add((beginning, said));
+            return said.Task;
+        }
+    }
+
+    public override string ToString()
+    {
+        lock (gate) return string.Join('\n', lines);
+    }
+}
