@@ -1,0 +1,29 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using System.Text.Json;
+
+namespace Qanat.Bench;
+
+/// <summary>What to measure.</summary>
+internal sealed record BenchOptions
+{
+    public required string Model { get; init; }
+    public int Threads { get; init; } = 2;
+    public int Rounds { get; init; } = 3;
+    public int PromptTokens { get; init; } = 512;
+    public int DecodeTokens { get; init; } = 64;
+    public ImmutableArray<int> Parallel { get; init; } = [4, 8, 16];
+    public string? Json { get; init; }
+
+    public static int Number(string text) => int.Parse(text, NumberStyles.None, CultureInfo.InvariantCulture);
+}
+
+/// <summary>One measure: tokens per second of each round, ours and the peer's.</summary>
+/// <param name="Ratio">Median of the rounds' ratios, ours to the peer's; null without a peer.</param>
+internal sealed record Measure(string Name, ImmutableArray<double> Ours, ImmutableArray<double> Peer, double? Ratio);
+
+/// <summary>All measures and what they were measured with.</summary>
+internal sealed record BenchReport(string Model, long ModelBytes, int Threads, string Tier, string? Peer, double LoadSeconds, long PeakBytes, ImmutableArray<Measure> Measures)
+{
+    public static JsonSerializerOptions Layout { get; } = new(JsonSerializerDefaults.Web) { WriteIndented = true };
+}

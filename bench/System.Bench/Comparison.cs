@@ -1,0 +1,46 @@
+using System.Collections.Immutable;
+using System.Diagnostics;
+
+namespace Qanat.Bench;
+
+/// <summary>Takes turns, ours and the peer's, so that both meet the same neighbours on a shared machine; ratios are of the same round.</summary>
+internal static class Comparison
+{
+    public static BenchReport Run(BenchOptions options, TextWriter log)
+    {
+        using var own = new OwnRun(options);
+        LlamaRun? peer = LlamaRun.FromEnvironment(options);
+        log.WriteLine(FormattableString.Invariant($"{Path.GetFileName(options.Model)}, {own.Tier}, loaded in {own.LoadSeconds:F2} s"));
+        own.Prefill(32);
+        own.Decode(1, 4);
+
+        var measures = ImmutableArray.CreateBuilder<Measure>();
+        measures.Add(Take(options, log, FormattableString.Invariant($"prefill {options.PromptTokens}"), () => own.Prefill(options.PromptTokens), peer is null ? null : () => peer.Prefill(options.PromptTokens)));
+        measures.Add(Take(options, log, FormattableString.Invariant($"decode {options.DecodeTokens}"), () => own.Decode(1, options.DecodeTokens), peer is null ? null : () => peer.Decode(options.DecodeTokens)));
+        foreach (int parallel in options.Parallel)
+            measures.Add(Take(options, log, FormattableString.Invariant($"decode {options.DecodeTokens} x {parallel}"), () => own.Decode(parallel, options.DecodeTokens), peer is null ? null : () => peer.Decode(parallel, options.DecodeTokens)));
+        using var process = Process.GetCurrentProcess();
+        return new BenchReport(Path.GetFileName(options.Model), new FileInfo(options.Model).Length, options.Threads, own.Tier, peer?.Name, own.LoadSeconds, process.PeakWorkingSet64, measures.ToImmutable());
+    }
+
+    private static Measure Take(BenchOptions options, TextWriter log, string name, Func<double> own, Func<double>? peer)
+    {
+        var ours = new double[options.Rounds];
+        var theirs = new double[peer is null ? 0 : options.Rounds];
+        for (int round = 0; round < options.Rounds; round++)
+        {
+            ours[round] = own();
+            if (peer is not null)
+                theirs[round] = peer();
+        }
+        double? ratio = peer is null ? null : Median(ours.Zip(theirs, (a, b) => a / b));
+        log.WriteLine(FormattableString.Invariant($"{name,-16} {Median(ours),8:F1} tok/s") + (ratio is { } known ? FormattableString.Invariant($"   llama.cpp {Median(theirs),8:F1}   ratio {known:F2}") : ""));
+        return new Measure(name, [.. ours], [.. theirs], ratio);
+    }
+
+    private static double Median(IEnumerable<double> values)
+    {
+        double[] sorted = [.. values.Order()];
+        return (sorted[(sorted.Length - 1) / 2] + sorted[sorted.Length / 2]) / 2;
+    }
+}

@@ -1,0 +1,85 @@
+using System.Diagnostics;
+using Qanat.Models;
+
+namespace Qanat.Bench;
+
+/// <summary>Our network, driven without engine or sampler: what the kernels and the network alone can do, as llama-bench measures llama.cpp.</summary>
+internal sealed class OwnRun : IDisposable
+{
+    private const int BlockTokens = 32;
+
+    private readonly Network _network;
+    private readonly Random _random = new(1);
+
+    public OwnRun(BenchOptions options)
+    {
+        long started = Stopwatch.GetTimestamp();
+        using (GgufFile file = GgufFile.Open(options.Model))
+            _network = Network.Load(file, new NetworkOptions { Threads = options.Threads });
+        LoadSeconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
+    }
+
+    public double LoadSeconds { get; }
+    public string Tier => _network.KernelTier;
+
+    /// <summary>Tokens per second of one prompt from an empty cache, logits of its last token.</summary>
+    public double Prefill(int tokens)
+    {
+        using var run = new Sequences(_network, _random, 1, tokens);
+        long started = Stopwatch.GetTimestamp();
+        run.Step(tokens);
+        return tokens / Stopwatch.GetElapsedTime(started).TotalSeconds;
+    }
+
+    /// <summary>Tokens per second of all sequences together, each growing from <paramref name="context"/> tokens by one a step.</summary>
+    public double Decode(int sequences, int tokens, int context = 1)
+    {
+        using var run = new Sequences(_network, _random, sequences, context + tokens);
+        run.Step(context);
+        long started = Stopwatch.GetTimestamp();
+        for (int i = 0; i < tokens; i++)
+            run.Step(1);
+        return sequences * tokens / Stopwatch.GetElapsedTime(started).TotalSeconds;
+    }
+
+    public void Dispose() => _network.Dispose();
+
+    private sealed class Sequences : IDisposable
+    {
+        private readonly Network _network;
+        private readonly Random _random;
+        private readonly KvCache _cache;
+        private readonly int _count;
+        private readonly int _blocks;
+        private readonly int[] _tables;
+        private readonly float[] _logits;
+        private int _done;
+
+        public Sequences(Network network, Random random, int count, int tokens)
+        {
+            _network = network;
+            _random = random;
+            _count = count;
+            _blocks = (tokens + BlockTokens - 1) / BlockTokens;
+            _cache = network.CreateKvCache(count * _blocks, BlockTokens);
+            _tables = [.. Enumerable.Range(0, count * _blocks)];
+            _logits = new float[count * network.Shape.Vocabulary];
+        }
+
+        public void Step(int tokens)
+        {
+            int rows = _count * tokens;
+            _network.Forward(new StepBatch
+            {
+                Tokens = Enumerable.Range(0, rows).Select(_ => _random.Next(_network.Shape.Vocabulary)).ToArray(),
+                Positions = Enumerable.Range(0, rows).Select(row => _done + row % tokens).ToArray(),
+                Slices = Enumerable.Range(0, _count).Select(i => new StepSlice(i * tokens, tokens, i * _blocks, _blocks)).ToArray(),
+                BlockTables = _tables,
+                LogitRows = Enumerable.Range(0, _count).Select(i => (i + 1) * tokens - 1).ToArray(),
+            }, _cache, _logits);
+            _done += tokens;
+        }
+
+        public void Dispose() => _cache.Dispose();
+    }
+}
