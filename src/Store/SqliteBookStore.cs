@@ -4,8 +4,8 @@ using Qanat.Books;
 
 namespace Qanat.Store;
 
-/// <summary>The books in one SQLite file, qanat.db, in a data directory that one process owns. Write-ahead log, every commit on disk before its caller hears of it.</summary>
-public sealed class SqliteBookStore : IBookStore
+/// <summary>The books, and the documents beside them, in one SQLite file, qanat.db, in a data directory that one process owns. Write-ahead log, every commit on disk before its caller hears of it.</summary>
+public sealed class SqliteBookStore : IStore
 {
     private readonly string _file;
     private readonly DirectoryLock _lock;
@@ -13,10 +13,11 @@ public sealed class SqliteBookStore : IBookStore
     private readonly CommitQueue _queue;
     private readonly ReaderPool _readers;
     private readonly Checkpointer _checkpointer;
+    private readonly DocumentWrites _documents;
     private readonly StoreOptions _options;
     private int _disposed;
 
-    private SqliteBookStore(DirectoryLock taken, SqliteDatabase writer, string file, StoreOptions options)
+    private SqliteBookStore(DirectoryLock taken, SqliteDatabase writer, string file, StoreOptions options, TimeProvider clock)
     {
         _file = file;
         _lock = taken;
@@ -25,6 +26,7 @@ public sealed class SqliteBookStore : IBookStore
         _checkpointer = new Checkpointer(writer, file, options.LogBytesBegin);
         _readers = new ReaderPool(file, options.ReadersMax);
         _queue = new CommitQueue(new FactWriter(writer).Commit, _checkpointer.AfterCommit, options.QueueFactsMax, options.BatchFactsMax);
+        _documents = new DocumentWrites(_queue, clock, options.DocumentBytesMax);
     }
 
     /// <summary>Opens the books in a directory, which is made when it is missing, and brings their schema forward.</summary>
@@ -70,6 +72,20 @@ public sealed class SqliteBookStore : IBookStore
     public Task<ImmutableArray<AuditEntry>> ReadAuditAsync(int limit, CancellationToken cancel = default) =>
         _readers.QueryAsync(reader => JournalQueries.Audit(reader, limit), cancel);
 
+    public Task<StoredDocument?> FindAsync(DocumentKey key, CancellationToken cancel = default) => _readers.QueryAsync(reader => DocumentRows.Find(reader, key, _documents.Now), cancel);
+
+    public Task<ImmutableArray<StoredDocument>> ListAsync(DocumentQuery query, CancellationToken cancel = default) =>
+        _readers.QueryAsync(reader => DocumentRows.List(reader, query, _documents.Now), cancel);
+
+    public Task<DocumentVersion?> TryAddAsync(NewDocument document, CancellationToken cancel = default) => _documents.TryAddAsync(document, cancel);
+
+    public Task<DocumentVersion?> TryReplaceAsync(DocumentKey key, DocumentVersion expected, ReadOnlyMemory<byte> content, Instant? expiresAt = null, CancellationToken cancel = default) =>
+        _documents.TryReplaceAsync(key, expected, content, expiresAt, cancel);
+
+    public Task<bool> TryDeleteAsync(DocumentKey key, DocumentVersion? expected = null, CancellationToken cancel = default) => _documents.TryDeleteAsync(key, expected, cancel);
+
+    public Task<long> DeleteExpiredAsync(int documentsMax, CancellationToken cancel = default) => _documents.DeleteExpiredAsync(documentsMax, cancel);
+
     /// <summary>SQLite's own checks of the file and its references, sums made afresh from the records, balance of every transaction, capacity without gaps.
     /// Reads everything: at ten million records this takes minutes.</summary>
     public Task<ImmutableArray<string>> VerifyAsync(CancellationToken cancel = default) => _readers.QueryAsync(SqliteCheck.Run, cancel);
@@ -101,7 +117,7 @@ public sealed class SqliteBookStore : IBookStore
             writer = SqliteDatabase.OpenWriter(file);
             SqliteMigrations.Apply(writer, migrations, clock);
             if (options.DatabaseBytesMax is long bytesMax) writer.LimitTo(bytesMax);
-            return new SqliteBookStore(taken, writer, file, options);
+            return new SqliteBookStore(taken, writer, file, options, clock);
         }
         catch (SqliteException failure)
         {

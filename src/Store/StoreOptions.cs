@@ -20,6 +20,9 @@ public sealed record StoreOptions
     /// More makes opening after a crash slower, less copies the same pages more often.</summary>
     public long LogBytesBegin { get; init; } = 64 << 20;
 
+    /// <summary>Content of one document. The writer commits documents in line with metering, so a large one makes requests wait.</summary>
+    public long DocumentBytesMax { get; init; } = 4 << 20;
+
     /// <summary>Size that the database file may reach; then facts are refused as on a full disk. Null: no limit but the disk.</summary>
     public long? DatabaseBytesMax { get; init; }
 

@@ -7,7 +7,7 @@ public sealed class SqliteStoreTests : StoreTestKit
 {
     private readonly TestDirectory _directory = new();
 
-    protected override async Task<IBookStore> OpenAsync() => await SqliteBookStore.OpenAsync(_directory.Path, TimeProvider.System);
+    protected override async Task<IStore> OpenAsync() => await SqliteBookStore.OpenAsync(_directory.Path, Clock);
 
     protected override ValueTask RemoveAsync()
     {

@@ -7,7 +7,8 @@ namespace Qanat.Store.Tests;
 public abstract partial class StoreTestKit : IAsyncLifetime
 {
     protected TestBooks Facts { get; } = new();
-    protected IBookStore Store { get; private set; } = null!;
+    protected TestClock Clock { get; } = new();
+    protected IStore Store { get; private set; } = null!;
     protected static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
     public async ValueTask InitializeAsync()
@@ -26,7 +27,7 @@ public abstract partial class StoreTestKit : IAsyncLifetime
     }
 
     /// <summary>An empty store.</summary>
-    protected abstract Task<IBookStore> OpenAsync();
+    protected abstract Task<IStore> OpenAsync();
     protected abstract ValueTask RemoveAsync();
 
     protected async Task Append(params IEnumerable<Fact> facts)

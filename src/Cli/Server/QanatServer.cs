@@ -12,12 +12,12 @@ namespace Qanat.Cli;
 public sealed class QanatServer : IAsyncDisposable
 {
     private readonly ServerOptions options;
-    private readonly IBookStore store;
+    private readonly SqliteBookStore store;
     private readonly WebApplication app;
     private readonly Deployment? deployment;
     private readonly BooksPoster poster;
 
-    private QanatServer(ServerOptions options, IBookStore store, WebApplication app, Deployment? deployment, BooksPoster poster, string localKey, NewKey? newOwnerKey)
+    private QanatServer(ServerOptions options, SqliteBookStore store, WebApplication app, Deployment? deployment, BooksPoster poster, string localKey, NewKey? newOwnerKey)
     {
         (this.options, this.store, this.app, this.deployment, this.poster) = (options, store, app, deployment, poster);
         LocalKey = localKey;
@@ -43,7 +43,7 @@ public sealed class QanatServer : IAsyncDisposable
         TimeProvider clock = TimeProvider.System;
         Instant processStart = Instant.Now(clock);
         options.Data.Create();
-        IBookStore store = await OpenStoreAsync(options.Data, clock, cancel);
+        SqliteBookStore store = await OpenStoreAsync(options.Data, clock, cancel);
         try
         {
             return await StartAsync(options, store, clock, processStart, progress, cancel);
@@ -68,7 +68,7 @@ public sealed class QanatServer : IAsyncDisposable
         await store.DisposeAsync();
     }
 
-    private static async Task<QanatServer> StartAsync(ServerOptions options, IBookStore store, TimeProvider clock, Instant processStart, IProgress<string> progress, CancellationToken cancel)
+    private static async Task<QanatServer> StartAsync(ServerOptions options, SqliteBookStore store, TimeProvider clock, Instant processStart, IProgress<string> progress, CancellationToken cancel)
     {
         TariffState tariffs = await TariffState.LoadAsync(store, cancel);
         DirectoryState directory = await DirectoryState.LoadAsync(store, clock, cancel);
@@ -81,7 +81,8 @@ public sealed class QanatServer : IAsyncDisposable
 
         WebApplication app = Build(options, builder =>
         {
-            builder.Services.AddSingleton(store);
+            builder.Services.AddSingleton<IBookStore>(store);
+            builder.Services.AddSingleton<IDocumentStore>(store);
             builder.Services.AddSingleton(clock);
             builder.Services.AddSingleton(tariffs);
             builder.Services.AddSingleton(directory);
@@ -142,7 +143,7 @@ public sealed class QanatServer : IAsyncDisposable
         return app;
     }
 
-    private static async Task<IBookStore> OpenStoreAsync(DataDirectory data, TimeProvider clock, CancellationToken cancel)
+    private static async Task<SqliteBookStore> OpenStoreAsync(DataDirectory data, TimeProvider clock, CancellationToken cancel)
     {
         try
         {

@@ -28,6 +28,7 @@ internal sealed class DemoRemoval(SqliteDatabase database, RowNumbers numbers, E
         Run("DELETE FROM transactions WHERE no IN (SELECT no FROM doomed)");
         foreach (string table in (ReadOnlySpan<string>)["usage", "usage_hours", "usage_days", "releases", "price_versions", "keys", "projects"])
             Run($"DELETE FROM {table} WHERE tenant IN {Demo}");
+        Run("DELETE FROM documents WHERE tenant IN (SELECT id FROM tenants WHERE is_demo = 1)");
         Run("DELETE FROM tenants WHERE is_demo = 1");
         string what = string.Create(CultureInfo.InvariantCulture, $"{tenants} tenants, {records} records, {transactions} transactions");
         return new AuditEntry(cleared.At, "qanat", "demo.cleared", "demo tenants", what, null);

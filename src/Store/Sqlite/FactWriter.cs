@@ -18,6 +18,7 @@ internal sealed class FactWriter
     private readonly CapacityFacts _capacity;
     private readonly JournalFacts _journal;
     private readonly DemoRemoval _demo;
+    private readonly DocumentFacts _documents;
     private StoreException? _broken;
 
     public FactWriter(SqliteDatabase database)
@@ -33,6 +34,7 @@ internal sealed class FactWriter
         _capacity = new CapacityFacts(database, _numbers);
         _journal = new JournalFacts(database, _numbers, _identities, _entryRollups);
         _demo = new DemoRemoval(database, _numbers, _entryRollups);
+        _documents = new DocumentFacts(database);
     }
 
     /// <summary>Commits all facts that can be; see <see cref="CommitBatch"/>.</summary>
@@ -125,6 +127,7 @@ internal sealed class FactWriter
             case HoldExtended extended: _holds.Extend(extended); break;
             case HoldReleased released: _holds.Release(released); break;
             case TransactionPosted posted: _journal.Post(posted); break;
+            case DocumentChange change: _documents.Write(change); break;
             case Audited audited: _journal.Audit(audited.Entry); break;
             case TenantSaved saved: _directory.Save(saved.Tenant); break;
             case ProjectSaved saved: _directory.Save(saved.Project); break;
