@@ -11,6 +11,10 @@ public interface IBookStore : IAsyncDisposable
     /// <exception cref="StoreException">It could not be written; nothing of it is stored.</exception>
     Task AppendAsync(Fact fact, CancellationToken cancel = default);
 
+    /// <summary>As above, with what the caller needs the fact to survive before it goes on. A store that knows no difference gives more than was asked.</summary>
+    /// <exception cref="StoreException">As above.</exception>
+    Task AppendAsync(Fact fact, Durability durability, CancellationToken cancel = default) => AppendAsync(fact, cancel);
+
     Task<DirectorySnapshot> ReadDirectoryAsync(CancellationToken cancel = default);
     Task<ImmutableArray<PriceVersion>> ReadPricesAsync(CancellationToken cancel = default);
     Task<ImmutableArray<PoolRate>> ReadPoolRatesAsync(CancellationToken cancel = default);
@@ -53,6 +57,16 @@ public interface IBookStore : IAsyncDisposable
 
     /// <summary>The store's own consistency check (e.g. SQLite integrity_check); empty when sound.</summary>
     Task<ImmutableArray<string>> VerifyAsync(CancellationToken cancel = default);
+}
+
+/// <summary>What a fact must survive before its caller goes on.</summary>
+public enum Durability
+{
+    /// <summary>The loss of power: it is on disk.</summary>
+    Power,
+
+    /// <summary>The death of this process at any instant: the operating system has it, and the disk a few milliseconds later.</summary>
+    Process,
 }
 
 public sealed record DirectorySnapshot(ImmutableArray<Tenant> Tenants, ImmutableArray<Project> Projects, ImmutableArray<ApiKey> Keys);

@@ -7,21 +7,24 @@ namespace Qanat.Store;
 internal delegate void CommitBatch(IReadOnlyList<Fact> facts, Exception?[] outcomes);
 
 /// <summary>Group commit: callers hand over facts, one thread takes whatever has gathered while the last commit was on its way to disk and commits it as one.
-/// There is no timer: an idle store commits a single fact at once, a busy one shares the fsync among all who wait.</summary>
+/// There is no timer: an idle store commits a single fact at once, a busy one shares the commit among all who wait. Who needs the disk waits for the flusher besides, while the thread commits on.</summary>
 internal sealed class CommitQueue : IAsyncDisposable
 {
     private readonly Channel<Waiting> _channel;
     private readonly CommitBatch _commit;
     private readonly Action _afterBatch;
     private readonly int _batchFactsMax;
+    private readonly LogFlusher? _flusher;
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <param name="queueFactsMax">Facts that may wait for the writer; whoever comes later waits for a place.</param>
     /// <param name="batchFactsMax">Facts in one commit.</param>
+    /// <param name="flusher">Brings commits to the disk; null: they are there when <paramref name="commit"/> returns.</param>
     /// <param name="afterBatch">Housekeeping on the writer's thread, once the callers of a batch have their answers. It does not throw.</param>
-    public CommitQueue(CommitBatch commit, Action afterBatch, int queueFactsMax, int batchFactsMax)
+    public CommitQueue(CommitBatch commit, Action afterBatch, int queueFactsMax, int batchFactsMax, LogFlusher? flusher = null)
     {
         _commit = commit;
+        _flusher = flusher;
         _afterBatch = afterBatch;
         _batchFactsMax = batchFactsMax;
         _channel = Channel.CreateBounded<Waiting>(new BoundedChannelOptions(queueFactsMax) { SingleReader = true, FullMode = BoundedChannelFullMode.Wait });
@@ -30,10 +33,13 @@ internal sealed class CommitQueue : IAsyncDisposable
 
     /// <summary>Completes when the fact is durable. <paramref name="cancel"/> ends the wait for a place in the queue; a fact that has its place is always carried through,
     /// so that its caller never has to guess whether it was written.</summary>
-    public Task AppendAsync(Fact fact, CancellationToken cancel)
+    public Task AppendAsync(Fact fact, CancellationToken cancel) => AppendAsync(fact, Durability.Power, cancel);
+
+    /// <summary>As above; with <see cref="Durability.Process"/> it completes when the commit survives this process, and the disk has it soon after.</summary>
+    public Task AppendAsync(Fact fact, Durability durability, CancellationToken cancel)
     {
         if (cancel.IsCancellationRequested) return Task.FromCanceled(cancel);
-        Waiting waiting = new(fact);
+        Waiting waiting = new(fact, durability);
         return _channel.Writer.TryWrite(waiting) ? waiting.Task : AppendAsync(waiting, cancel);
     }
 
@@ -83,6 +89,7 @@ internal sealed class CommitQueue : IAsyncDisposable
 #pragma warning disable CA1031 // whatever goes wrong belongs to the callers, who wait for it; the writer must live on
         try
         {
+            if (_flusher?.Broken is { } broken) throw broken;
             _commit(batch.ConvertAll(waiting => waiting.Fact), outcomes);
         }
         catch (Exception failure)
@@ -90,15 +97,19 @@ internal sealed class CommitQueue : IAsyncDisposable
             Array.Fill(outcomes, failure);
         }
 #pragma warning restore CA1031
+        List<TaskCompletionSource> forDisk = [];
         for (int index = 0; index < batch.Count; index++)
         {
             if (outcomes[index] is Exception failure) batch[index].SetException(failure);
+            else if (_flusher is not null && batch[index].Durability == Durability.Power) forDisk.Add(batch[index]);
             else batch[index].SetResult();
         }
+        _flusher?.Committed(forDisk);
     }
 
-    private sealed class Waiting(Fact fact) : TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)
+    private sealed class Waiting(Fact fact, Durability durability) : TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)
     {
         public Fact Fact => fact;
+        public Durability Durability => durability;
     }
 }

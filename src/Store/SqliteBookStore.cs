@@ -11,6 +11,7 @@ public sealed class SqliteBookStore : IStore
     private readonly DirectoryLock _lock;
     private readonly SqliteDatabase _writer;
     private readonly CommitQueue _queue;
+    private readonly LogFlusher _flusher;
     private readonly ReaderPool _readers;
     private readonly Checkpointer _checkpointer;
     private readonly DocumentWrites _documents;
@@ -25,7 +26,8 @@ public sealed class SqliteBookStore : IStore
         _options = options;
         _checkpointer = new Checkpointer(writer, file, options.LogBytesBegin);
         _readers = new ReaderPool(file, options.ReadersMax);
-        _queue = new CommitQueue(new FactWriter(writer).Commit, _checkpointer.AfterCommit, options.QueueFactsMax, options.BatchFactsMax);
+        _flusher = new LogFlusher(file, options.FlushBehindMax);
+        _queue = new CommitQueue(new FactWriter(writer).Commit, _checkpointer.AfterCommit, options.QueueFactsMax, options.BatchFactsMax, _flusher);
         _documents = new DocumentWrites(_queue, clock, options.DocumentBytesMax);
     }
 
@@ -34,7 +36,8 @@ public sealed class SqliteBookStore : IStore
     public static Task<SqliteBookStore> OpenAsync(string directory, TimeProvider clock, StoreOptions? options = null) =>
         Task.Run(() => Open(directory, clock, options ?? StoreOptions.Default, Migration.Shipped()));
 
-    public Task AppendAsync(Fact fact, CancellationToken cancel = default) => _queue.AppendAsync(fact, cancel);
+    public Task AppendAsync(Fact fact, CancellationToken cancel = default) => _queue.AppendAsync(fact, Durability.Power, cancel);
+    public Task AppendAsync(Fact fact, Durability durability, CancellationToken cancel = default) => _queue.AppendAsync(fact, durability, cancel);
 
     public Task<DirectorySnapshot> ReadDirectoryAsync(CancellationToken cancel = default) => _readers.QueryAsync(DirectoryQueries.Directory, cancel);
     public Task<ImmutableArray<PriceVersion>> ReadPricesAsync(CancellationToken cancel = default) => _readers.QueryAsync(DirectoryQueries.Prices, cancel);
@@ -99,6 +102,7 @@ public sealed class SqliteBookStore : IStore
     {
         if (Interlocked.Exchange(ref _disposed, 1) != 0) return;
         await _queue.DisposeAsync().ConfigureAwait(false);
+        _flusher.Dispose();
         _checkpointer.Dispose();
         _readers.Dispose();
         _writer.Dispose();

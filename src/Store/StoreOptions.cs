@@ -16,6 +16,9 @@ public sealed record StoreOptions
     /// <summary>Queries at the same time, and streams at the same time; further ones wait.</summary>
     public int ReadersMax { get; init; } = 16;
 
+    /// <summary>How long a commit that nobody waits for (<see cref="Durability.Process"/>) may stay off the disk: what a loss of power can take.</summary>
+    public TimeSpan FlushBehindMax { get; init; } = TimeSpan.FromMilliseconds(5);
+
     /// <summary>Size of the write-ahead log at which it is copied into the database file; it may reach four times this, and more while a long stream reads an old state.
     /// More makes opening after a crash slower, less copies the same pages more often.</summary>
     public long LogBytesBegin { get; init; } = 64 << 20;

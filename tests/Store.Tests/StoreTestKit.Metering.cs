@@ -57,6 +57,27 @@ public abstract partial class StoreTestKit
     }
 
     [Fact]
+    public async Task Progress_keeps_what_was_bought_from_upstreams_and_an_older_one_does_not_bring_back_the_past()
+    {
+        Hold hold = Facts.NewHold();
+        UsageProgress later = TestBooks.ProgressOf(hold, 9) with { Upstream = TestBooks.Bought };
+        await Append(new HoldPlaced(hold), TestBooks.Steps([later]));
+        Assert.Equal(TestBooks.Bought, Assert.Single(await Store.ReadOpenHoldsAsync(Cancel)).Progress.Upstream);
+        await ChangesNothing(TestBooks.Steps([TestBooks.ProgressOf(hold, 3) with { Upstream = TestBooks.Bought with { State = UsageCheckState.Missing } }]));
+        await ChangesNothing(TestBooks.Steps([TestBooks.ProgressOf(hold, 9)]));
+    }
+
+    [Fact]
+    public async Task A_fact_that_need_not_wait_for_the_disk_is_there_when_its_append_completes()
+    {
+        Hold hold = Facts.NewHold();
+        await Store.AppendAsync(new HoldPlaced(hold), Durability.Process, Cancel);
+        Assert.Equal(hold, Assert.Single(await Store.ReadOpenHoldsAsync(Cancel)).Hold);
+        await Store.AppendAsync(new HoldReleased(hold.Id, TestBooks.At(1), "unused"), Durability.Power, Cancel);
+        Assert.Empty(await Store.ReadOpenHoldsAsync(Cancel));
+    }
+
+    [Fact]
     public async Task Progress_and_capacity_are_written_together_or_not_at_all()
     {
         Hold hold = Facts.NewHold();
@@ -101,6 +122,7 @@ public abstract partial class StoreTestKit
             Charge = new Money(-1, TestBooks.Eur),
             Basis = new ChargeBasis(CacheMode.Explicit, new Money(5, TestBooks.Eur), new Money(2, TestBooks.Eur), 1_000, new Money(4, TestBooks.Eur), "acme 2026"),
             Cost = new Money(1_000_000_000, Currency.Usd),
+            Upstream = TestBooks.Bought,
         };
         UsageRecord bare = Facts.NewRecord() with { Price = null, Charge = null, PoolRate = null, Cost = null, Party = Facts.Party };
         await Append(new HoldSettled(record));

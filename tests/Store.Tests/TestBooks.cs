@@ -75,6 +75,13 @@ public sealed class TestBooks
 
     public static UsageProgress ProgressOf(Hold hold, long output) => new(hold.Id, new TokenCounts(100, 20, 0, output, 0), new DeviceTime(5_000, output * 700));
 
+    /// <summary>A first upstream refused, a second served; their prices are in one currency.</summary>
+    public static UpstreamUse Bought { get; } = new(
+    [
+        new UpstreamAttempt("gpu-1", AttemptEnd.Refused, default, null),
+        new UpstreamAttempt("gpu 2", AttemptEnd.Served, new TokenCounts(100, 20, 3, 40, 7), TokenRates.PerMillion(Eur, "0.05", "0.40", cacheRead: "0.01")),
+    ], UsageCheckState.Differs, new TokenCounts(99, 0, 0, 41, 0));
+
     public static CapacityRecord Stretch(long fromSeconds, long toSeconds, CapacityState state = CapacityState.Serving, long busy = 0) =>
         new(Pool, At(fromSeconds), At(toSeconds), state, busy);
 

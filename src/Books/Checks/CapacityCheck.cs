@@ -20,9 +20,17 @@ internal static class CapacityCheck
                 usage.DeviceTime.GetValueOrDefault(pool) + removed, IdentityUnit.Of("ns"), []));
             if (positions.TryGetValue(pool, out PoolPosition? position))
                 identities.AddRange(PoolCost(position, sums, usage, journal));
+            else
+                identities.AddRange(UpstreamCost(pool, usage, journal));
         }
         return identities.ToImmutable();
     }
+
+    /// <summary>A pool without a rate: its requests, if they cost anything, were bought from outside.</summary>
+    private static IEnumerable<Identity> UpstreamCost(PoolName pool, UsageCheck usage, JournalCheck journal) =>
+        usage.PostedCosts.Where(cost => cost.Key.Pool == pool).OrderBy(cost => cost.Key.Currency.Code, StringComparer.Ordinal).Select(cost => new Identity(
+            "upstream cost is the cost of the posted records", pool.Value, "cost of revenue: compute: upstream", journal.PoolSum(pool, cost.Key.Currency, Accounts.UpstreamCost, Templates.IsUsage),
+            "costs of posted records", cost.Value, IdentityUnit.Of(cost.Key.Currency), []));
 
     private static IEnumerable<Identity> PoolCost(PoolPosition position, CapacitySums sums, UsageCheck usage, JournalCheck journal)
     {

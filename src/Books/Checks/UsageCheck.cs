@@ -51,7 +51,7 @@ internal sealed class UsageCheck
         yield return new Identity("charges re-rate", "", "records with a charge", priced, "of them equal to their tokens at the price version used", priced - rates.Count, IdentityUnit.Of("records"), rates.Texts);
         ImmutableArray<string> over = [.. freeTokens.Where(f => f.Value > (contracts.GetValueOrDefault(f.Key)?.Free?.Tokens ?? 0)).Select(f => $"Contract {f.Key} gave {f.Value} free tokens.")];
         yield return new Identity("no free quota is exceeded", "", "contracts that gave free tokens", freeTokens.Count, "of them that gave no more than agreed", freeTokens.Count - over.Length, IdentityUnit.Of("contracts"), over);
-        yield return new Identity("costs re-derive", "", "records with a cost", costed, "of them equal to their device time at the pool rate used", costed - costings.Count, IdentityUnit.Of("records"), costings.Texts);
+        yield return new Identity("costs re-derive", "", "records with a cost", costed, "of them equal to their device time at the pool rate used, or to what upstreams ask", costed - costings.Count, IdentityUnit.Of("records"), costings.Texts);
         yield return new Identity("no request is settled twice", "", "usage records", Records, "of them with an id of their own", Records - twice.Count, IdentityUnit.Of("records"), twice.Texts);
         yield return new Identity("no hold is both open and settled", "", "open holds", openHolds, "of them without a usage record", openHolds - openAndSettled.Count, IdentityUnit.Of("holds"), openAndSettled.Texts);
     }
@@ -68,7 +68,7 @@ internal sealed class UsageCheck
         Records++;
         DeviceTime[record.Pool] = DeviceTime.GetValueOrDefault(record.Pool) + record.Device.TotalNanoseconds;
         if (record.Charge is not null || record.Price is not null) Rerate(record);
-        if (record.Cost is not null || record.PoolRate is not null) Recost(record);
+        if (record.Cost is not null || record.PoolRate is not null || record.Upstream is not null) Recost(record);
     }
 
     private void AddPosted(UsageRecord record)
@@ -104,6 +104,11 @@ internal sealed class UsageCheck
     private void Recost(UsageRecord record)
     {
         costed++;
+        if (record.Upstream is { } use)
+        {
+            if (use.Cost != record.Cost) costings.Add($"Request {record.Id} was costed at {record.Cost}; what it bought from upstreams makes {use.Cost}.");
+            return;
+        }
         PoolRate? rate = record.PoolRate is { } id ? costs.Get(id) : null;
         if (rate is null || rate.Pool != record.Pool) costings.Add($"Request {record.Id} costs {record.Cost} and has no rate of pool '{record.Pool}' that is known.");
         else if (CostBook.Cost(rate, record.Device) is var cost && cost != record.Cost)

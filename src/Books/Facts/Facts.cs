@@ -55,13 +55,16 @@ public sealed record Hold(RequestId Id, Instant PlacedAt, Party Party, ModelName
     PoolName? Pool = null);
 
 /// <summary>What one open request has used so far (cumulative). Durable before the client sees the tokens it counts.</summary>
-public sealed record UsageProgress(RequestId Id, TokenCounts Tokens, DeviceTime Device);
+/// <param name="Upstream">What it bought so far when an upstream serves it. Null: the built-in engine does.</param>
+public sealed record UsageProgress(RequestId Id, TokenCounts Tokens, DeviceTime Device, UpstreamUse? Upstream = null);
 
 /// <summary>One finished request: tokens, device time, outcome, charge and cost. Written exactly once per request id.</summary>
 /// <param name="Charge">Null: unpriced.</param> <param name="Cost">Null: uncosted.</param>
 /// <param name="Basis">What the charge was made from besides tokens and price version. Null: nothing else.</param>
+/// <param name="Upstream">What was bought to serve it, which its cost is then made of. Null: the built-in engine served it.</param>
 public sealed record UsageRecord(RequestId Id, Instant PlacedAt, Instant FirstTokenAt, Instant CompletedAt, Party Party, ModelName Model, DeploymentName Deployment, PoolName Pool,
-    Operation Operation, Outcome Outcome, TokenCounts Tokens, DeviceTime Device, PriceVersionId? Price, Money? Charge, PoolRateId? PoolRate, Money? Cost, ChargeBasis? Basis = null)
+    Operation Operation, Outcome Outcome, TokenCounts Tokens, DeviceTime Device, PriceVersionId? Price, Money? Charge, PoolRateId? PoolRate, Money? Cost, ChargeBasis? Basis = null,
+    UpstreamUse? Upstream = null)
 {
     /// <summary>What the price is applied to.</summary>
     public RatedUsage Rated => new(Tokens, Operation, Outcome, Basis?.Cache ?? CacheMode.Implicit);

@@ -16,6 +16,8 @@ public static class Accounts
     public static readonly Account Revenue = new("revenue");
     public static readonly Account UsageRevenue = new("revenue:usage");
     public static readonly Account ComputeCost = new("cost of revenue:compute");
+    public static readonly Account UpstreamCost = new("cost of revenue:compute:upstream");
+    public static readonly Account AccruedUpstream = new("liabilities:accrued upstream");
     public static readonly Account UnusedCapacity = new("cost of revenue:unused capacity");
     public static readonly Account Cash = new("assets:cash");
     public static readonly Account CustomerCredits = new("liabilities:customer credits");
@@ -54,6 +56,7 @@ public static class Accounts
         new(Receivables, AccountKind.Asset, "Charges for usage not yet paid, by tenant and project."),
         new(CapacityClearing, AccountKind.Asset, "Pool cost accrued and not yet assigned to usage or to unused capacity: the cost of work in progress, by pool."),
         new(AccruedCapacity, AccountKind.Liability, "Cost of pools for the time they ran, by pool."),
+        new(AccruedUpstream, AccountKind.Liability, "What is owed to upstreams for the requests they served, by upstream (as pool)."),
         new(Invoiced, AccountKind.Asset, "Final invoices, each on an account of its own; below it credit notes and payments, by tenant."),
         new(Cash, AccountKind.Asset, "Money received and paid."),
         new(Equipment, AccountKind.Asset, "Assets at their price, each on an account of its own; below it accumulated depreciation and what was written off, by pool."),
@@ -75,6 +78,7 @@ public static class Accounts
         new(ReservedRevenue, AccountKind.Revenue, "Reserved model units and throughput, used or not."),
         new(ExpiredCreditRevenue, AccountKind.Revenue, "Customer credits that expired unused."),
         new(ComputeCost, AccountKind.Expense, "Cost of the device time of requests, by tenant, project, model and pool."),
+        new(UpstreamCost, AccountKind.Expense, "What upstreams ask for the requests they served, by tenant, project, model and upstream (as pool)."),
         new(UnusedCapacity, AccountKind.Expense, "Pool cost that no request used, by pool. Negative while a pool works beyond its practical capacity."),
         new(UnusedCapacityCutOff, AccountKind.Expense, "The unused part of the cut-off, by pool."),
         new(ReratedRevenue, AccountKind.Revenue, "By how much re-rating changed the charges of past requests."),

@@ -15,14 +15,15 @@ public static class Templates
     /// <summary>Requests of one tenant, project, model and pool: the charge becomes a receivable and revenue, the cost leaves the clearing account for cost of revenue.
     /// Null: unpriced or uncosted, which the memo should say. With neither the transaction has no entries and only marks its records as posted.</summary>
     /// <param name="charge">What is owed.</param> <param name="discount">Taken off by contract.</param> <param name="free">List price of tokens from a free quota.</param>
+    /// <param name="upstream">The cost is what an upstream asks, and owed to it.</param>
     /// <param name="template"><see cref="UsageName"/>, or <see cref="LateUsageName"/> for usage of a closed period.</param>
-    public static Transaction Usage(TransactionId id, Instant at, string memo, Dimensions dimensions, Money? charge, Money? cost, Money? discount = null, Money? free = null, string template = UsageName) =>
+    public static Transaction Usage(TransactionId id, Instant at, string memo, Dimensions dimensions, Money? charge, Money? cost, Money? discount = null, Money? free = null, string template = UsageName, bool upstream = false) =>
         Make(id, at, template, memo,
         [
             .. Revenue(dimensions, charge),
             .. discount is { } off ? Pair(dimensions, Accounts.Discounts, Accounts.UsageRevenue, off) : [],
             .. free is { } gift ? Pair(dimensions, Accounts.FreeUsage, Accounts.UsageRevenue, gift) : [],
-            .. Cost(dimensions, cost),
+            .. upstream ? cost is { } asked ? Pair(dimensions, Accounts.UpstreamCost, Accounts.AccruedUpstream, asked) : [] : Cost(dimensions, cost),
         ]);
 
     /// <summary>An account moves to where it must be.</summary>
@@ -55,7 +56,7 @@ public static class Templates
 
     /// <summary>Demo usage is removed: what it cost stays, as the cost of a demonstration.</summary>
     public static Transaction DemoCleared(TransactionId id, Instant at, string memo, ImmutableArray<PoolAmount> costs) =>
-        Make(id, at, DemoClearedName, memo, [.. costs.SelectMany(c => Pair(new Dimensions(Pool: c.Pool), Accounts.Demonstration, Accounts.CapacityClearing, c.Amount))]);
+        Make(id, at, DemoClearedName, memo, [.. costs.SelectMany(c => Pair(new Dimensions(Pool: c.Pool), Accounts.Demonstration, c.Upstream ? Accounts.AccruedUpstream : Accounts.CapacityClearing, c.Amount))]);
 
     private static ImmutableArray<Entry> Revenue(Dimensions dimensions, Money? charge) =>
         charge is { } amount ? Pair(dimensions, Accounts.Receivables, Accounts.UsageRevenue, amount) : [];
@@ -74,5 +75,5 @@ public static class Templates
     }
 }
 
-/// <summary>An amount that belongs to a pool.</summary>
-public sealed record PoolAmount(PoolName Pool, Money Amount);
+/// <summary>An amount that belongs to a pool; or, bought from outside, to an upstream under its pool.</summary>
+public sealed record PoolAmount(PoolName Pool, Money Amount, bool Upstream = false);

@@ -20,10 +20,10 @@ public static class DemoClearing
 
         ImmutableArray<EntrySum> entries = await store.SumEntriesAsync(new SumQuery(Period.All, GroupBy.Tenant | GroupBy.Pool), cancel).ConfigureAwait(false);
         ImmutableArray<PoolAmount> costs = [.. entries
-            .Where(s => s.Account == Accounts.CapacityClearing && s.Key is { Tenant: { } tenant, Pool: not null } && demo.Contains(tenant))
-            .GroupBy(s => (Pool: s.Key.Pool!.Value, s.Amount.Currency))
+            .Where(s => (s.Account == Accounts.CapacityClearing || s.Account == Accounts.AccruedUpstream) && s.Key is { Tenant: { } tenant, Pool: not null } && demo.Contains(tenant))
+            .GroupBy(s => (Pool: s.Key.Pool!.Value, s.Amount.Currency, Upstream: s.Account == Accounts.AccruedUpstream))
             .OrderBy(g => g.Key.Pool.Value, StringComparer.Ordinal)
-            .Select(g => new PoolAmount(g.Key.Pool, -g.Aggregate(Money.Zero(g.Key.Currency), (sum, s) => sum + s.Amount)))];
+            .Select(g => new PoolAmount(g.Key.Pool, -g.Aggregate(Money.Zero(g.Key.Currency), (sum, s) => sum + s.Amount), g.Key.Upstream))];
 
         ImmutableArray<UsageSum> usage = await store.SumUsageAsync(new SumQuery(Period.All, GroupBy.Tenant | GroupBy.Pool), cancel).ConfigureAwait(false);
         ImmutableArray<ClearedUsage> cleared = [.. usage

@@ -26,11 +26,11 @@ public static class UsagePoster
         Money? cost = first.Cost is null ? null : records.Aggregate(Money.Zero(first.Cost.Value.Currency), (sum, r) => sum + r.Cost!.Value);
         ImmutableArray<RequestId> ids = [.. records.Select(r => r.Id)];
         return new TransactionPosted(Templates.Usage(IdOf(at, ids), at, Memo(records) + (late ? $", of {last}" : ""), dimensions, charge, cost,
-            Sum(records, b => b.Discount), Sum(records, b => b.Free), late ? Templates.LateUsageName : Templates.UsageName), ids);
+            Sum(records, b => b.Discount), Sum(records, b => b.Free), late ? Templates.LateUsageName : Templates.UsageName, first.Upstream is not null), ids);
     }
 
     internal static UsageGroup GroupOf(UsageRecord record) => new(record.CompletedAt.HourStart, record.Party.Tenant, record.Party.Project, record.Model, record.Deployment, record.Pool,
-        record.Price, record.Charge?.Currency, record.PoolRate, record.Cost?.Currency);
+        record.Price, record.Charge?.Currency, record.PoolRate, record.Cost?.Currency, record.Upstream is not null);
 
     private static Money? Sum(ImmutableArray<UsageRecord> records, Func<ChargeBasis, Money> part) =>
         records.Where(r => r.Basis is not null).Aggregate((Money?)null, (sum, r) => sum is { } before ? before + part(r.Basis!) : part(r.Basis!));
@@ -55,4 +55,4 @@ public static class UsagePoster
 
 /// <summary>What the records of one posting have in common.</summary>
 internal readonly record struct UsageGroup(Instant Hour, TenantId Tenant, ProjectId Project, ModelName Model, DeploymentName Deployment, PoolName Pool,
-    PriceVersionId? Price, Currency? ChargeCurrency, PoolRateId? PoolRate, Currency? CostCurrency);
+    PriceVersionId? Price, Currency? ChargeCurrency, PoolRateId? PoolRate, Currency? CostCurrency, bool Upstream);

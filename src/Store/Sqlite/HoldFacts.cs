@@ -43,9 +43,10 @@ internal sealed class HoldFacts(SqliteDatabase database, RowNumbers numbers, Row
     public void Progress(UsageProgress progress) =>
         database["""
             UPDATE holds SET input = max(input, ?), cache_read = max(cache_read, ?), cache_write = max(cache_write, ?), output = max(output, ?),
-              reasoning = max(reasoning, ?), prefill_ns = max(prefill_ns, ?), decode_ns = max(decode_ns, ?)
+              reasoning = max(reasoning, ?), prefill_ns = max(prefill_ns, ?), decode_ns = max(decode_ns, ?), 
+              upstream = iif(? >= output, coalesce(?, upstream), upstream)
             WHERE id = ?
-            """].Add(progress.Tokens).Add(progress.Device).Add(progress.Id.Value).Run();
+            """].Add(progress.Tokens).Add(progress.Device).Add(progress.Tokens.Output).Add(progress.Upstream?.ToString()).Add(progress.Id.Value).Run();
 
     /// <summary>Ends the hold, if there was one (usage reported from outside has none), and stores the record.</summary>
     public void Settle(UsageRecord record)
@@ -62,7 +63,7 @@ internal sealed class HoldFacts(SqliteDatabase database, RowNumbers numbers, Row
             .Add(party.Tenant).Add(party.Project).Add(party.Key).Add(record.Party.UserTag)
             .Add(model).Add(numbers.Of(record.Deployment.Value)).Add(pool).Add((long)record.Operation).Add((long)record.Outcome)
             .Add(record.Tokens).Add(record.Device)
-            .Add(numbers.Of(record.Price)).Add(record.Charge).Add(numbers.Of(record.PoolRate)).Add(record.Cost).Add(record.Basis?.ToString()).Add(IdTime.IsInOrder(record.Id, record.CompletedAt)).Run();
+            .Add(numbers.Of(record.Price)).Add(record.Charge).Add(numbers.Of(record.PoolRate)).Add(record.Cost).Add(record.Basis?.ToString()).Add(record.Upstream?.ToString()).Add(IdTime.IsInOrder(record.Id, record.CompletedAt)).Run();
         if (inserted == 1) rollups.Add(record, party, model, pool);
         else if (Settled(record.Id) != record) throw new StoreException($"The request {record.Id} is settled already with other figures: correct it by a reversing fact.");
     }
@@ -111,8 +112,8 @@ internal sealed class HoldFacts(SqliteDatabase database, RowNumbers numbers, Row
     private const string InsertUsage = """
         INSERT INTO usage (id, placed_at, first_token_at, completed_at, tenant, project, key, user_tag, model, deployment, pool, operation, outcome,
           input, cache_read, cache_write, output, reasoning, prefill_ns, decode_ns,
-          price, charge_milli, charge_pico, charge_currency, pool_rate, cost_milli, cost_pico, cost_currency, basis, in_order)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+          price, charge_milli, charge_pico, charge_currency, pool_rate, cost_milli, cost_pico, cost_currency, basis, upstream, in_order)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT (id) DO NOTHING
         """;
 }
@@ -122,7 +123,7 @@ internal static class HoldRows
 {
     private const string Columns = """
         SELECT id, placed_at, tenant, project, key, user_tag, model, deployment, pool, operation, price, amount_milli, amount_pico, amount_currency,
-          input, cache_read, cache_write, output, reasoning, prefill_ns, decode_ns
+          input, cache_read, cache_write, output, reasoning, prefill_ns, decode_ns, upstream
         FROM holds
         """;
     public const string SelectAll = Columns + " ORDER BY placed_at, id";
@@ -134,7 +135,7 @@ internal static class HoldRows
         Hold hold = new(id, row.Instant(), new Party(identities.Tenant(row.Long()), identities.Project(row.Long()), identities.Key(row.Long()), row.TextOrNull()),
             identities.Model(row.Long()), identities.Deployment(row.Long()), Pool: identities.Pool(row.LongOrNull()),
             Operation: (Operation)row.Int(), Price: identities.Price(row.LongOrNull()), Amount: row.Money());
-        return new OpenHold(hold, new UsageProgress(id, row.Tokens(), row.Device()));
+        return new OpenHold(hold, new UsageProgress(id, row.Tokens(), row.Device(), Upstreams.Read(row)));
     }
 }
 
@@ -144,7 +145,7 @@ internal static class UsageRows
     public const string Columns = """
         SELECT no, id, placed_at, first_token_at, completed_at, tenant, project, key, user_tag, model, deployment, pool, operation, outcome,
           input, cache_read, cache_write, output, reasoning, prefill_ns, decode_ns,
-          price, charge_milli, charge_pico, charge_currency, pool_rate, cost_milli, cost_pico, cost_currency, basis
+          price, charge_milli, charge_pico, charge_currency, pool_rate, cost_milli, cost_pico, cost_currency, basis, upstream
         FROM usage
         """;
     public const string SelectById = Columns + " WHERE id = ?";
@@ -156,6 +157,14 @@ internal static class UsageRows
             new Party(identities.Tenant(row.Long()), identities.Project(row.Long()), identities.Key(row.Long()), row.TextOrNull()),
             identities.Model(row.Long()), identities.Deployment(row.Long()), identities.Pool(row.Long()), (Operation)row.Int(), (Outcome)row.Int(),
             row.Tokens(), row.Device(), identities.Price(row.LongOrNull()), row.MoneyOrNull(), identities.PoolRate(row.LongOrNull()), row.MoneyOrNull());
-        return row.TextOrNull() is string basis ? record with { Basis = ChargeBasis.Parse(basis, record.Charge!.Value.Currency) } : record;
+        ChargeBasis? basis = row.TextOrNull() is string text ? ChargeBasis.Parse(text, record.Charge!.Value.Currency) : null;
+        UpstreamUse? upstream = Upstreams.Read(row);
+        return basis is null && upstream is null ? record : record with { Basis = basis, Upstream = upstream };
     }
+}
+
+/// <summary>What was bought from upstreams, kept as its text.</summary>
+internal static class Upstreams
+{
+    public static UpstreamUse? Read(Statement row) => row.TextOrNull() is string text ? UpstreamUse.Parse(text) : null;
 }

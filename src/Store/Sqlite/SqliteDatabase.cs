@@ -24,11 +24,12 @@ internal sealed class SqliteDatabase : IDisposable
     /// <summary>True inside a transaction; SQLite leaves it by itself after some failures, such as a full disk.</summary>
     public bool InTransaction => SQLitePCL.raw.sqlite3_get_autocommit(_connection.Handle) == 0;
 
-    /// <summary>The one connection that writes. Every commit is on disk (fsync) before it returns.</summary>
+    /// <summary>The one connection that writes. A commit survives the death of the process when it returns; <see cref="LogFlusher"/> brings it to the disk.
+    /// SQLite itself flushes the log before it copies any of it into the database file.</summary>
     public static SqliteDatabase OpenWriter(string file)
     {
         SqliteDatabase database = Open(file, SqliteOpenMode.ReadWriteCreate);
-        database.Execute("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY;");
+        database.Execute("PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY;");
         return database;
     }
 

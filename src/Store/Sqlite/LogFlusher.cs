@@ -1,0 +1,101 @@
+using Microsoft.Win32.SafeHandles;
+using Qanat.Books;
+
+namespace Qanat.Store;
+
+/// <summary>Brings the write-ahead log to the disk beside the writer, so that no commit waits for the disk and one flush serves every commit before it. Commits nobody waits
+/// for are flushed soon after, so that a loss of power never takes more than that.</summary>
+internal sealed class LogFlusher : IDisposable
+{
+    private readonly string _logFile;
+    private readonly int _behindMs;
+    private readonly Lock _lock = new();
+    private readonly SemaphoreSlim _wanted = new(0);
+    private readonly Thread _thread;
+    private List<TaskCompletionSource> _waiting = [];
+    private bool _dirty;
+    private bool _closing;
+    private SafeFileHandle? _log;
+    private volatile StoreException? _broken;
+
+    /// <param name="file">The database; its log stands beside it.</param>
+    /// <param name="behindMax">How long a commit that nobody waits for may stay off the disk.</param>
+    public LogFlusher(string file, TimeSpan behindMax)
+    {
+        _logFile = file + "-wal";
+        _behindMs = (int)Math.Ceiling(behindMax.TotalMilliseconds);
+        _thread = new Thread(Run) { Name = "qanat books flusher", IsBackground = true };
+        _thread.Start();
+    }
+
+    /// <summary>Set once the disk has failed: nobody knows what reached it, so nothing more may be written.</summary>
+    public StoreException? Broken => _broken;
+
+    /// <summary>The writer has committed. Completes <paramref name="waiting"/> when everything up to here is on disk.</summary>
+    public void Committed(List<TaskCompletionSource> waiting)
+    {
+        lock (_lock)
+        {
+            bool idle = !_dirty;
+            _dirty = true;
+            _waiting.AddRange(waiting);
+            if (!idle && waiting.Count == 0) return;
+        }
+        _wanted.Release();
+    }
+
+    /// <summary>Flushes what is left.</summary>
+    public void Dispose()
+    {
+        lock (_lock) _closing = true;
+        _wanted.Release();
+        _thread.Join();
+        _log?.Dispose();
+        _wanted.Dispose();
+    }
+
+    private void Run()
+    {
+        while (true)
+        {
+            _wanted.Wait();
+            // Someone who waits ends the pause at once.
+            if (Hurried() is false) _wanted.Wait(_behindMs);
+            List<TaskCompletionSource> served;
+            bool closing;
+            lock (_lock)
+            {
+                (served, _waiting) = (_waiting, []);
+                closing = _closing;
+                if (!_dirty && closing) return;
+                if (!_dirty) continue;
+                _dirty = false;
+            }
+            Flush();
+            foreach (TaskCompletionSource each in served)
+            {
+                if (_broken is { } broken) each.SetException(broken);
+                else each.SetResult();
+            }
+            if (closing) return;
+        }
+    }
+
+    private bool Hurried()
+    {
+        lock (_lock) return _closing || _waiting.Count > 0 || !_dirty;
+    }
+
+    private void Flush()
+    {
+        try
+        {
+            _log ??= File.OpenHandle(_logFile, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
+            RandomAccess.FlushToDisk(_log);
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            _broken = new StoreException($"The books could not be brought to the disk ({failure.Message}): look at the disk, then start again.", failure);
+        }
+    }
+}
