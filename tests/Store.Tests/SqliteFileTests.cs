@@ -171,7 +171,7 @@ public sealed class SqliteFileTests : IDisposable
     [InlineData("UPDATE entries SET at = at + 1", "another time")]
     [InlineData("INSERT INTO capacity SELECT pool, to_at + 5, to_at + 9, state, 0, to_at + 5, 0 FROM capacity", "Capacity")]
     [InlineData("INSERT INTO releases SELECT id, tenant, 0, '' FROM holds", "released")]
-    [InlineData("INSERT INTO holds SELECT id, placed_at, tenant, project, key, NULL, model, deployment, pool, 0, NULL, 0, 0, 'USD', 0, 0, 0, 0, 0, 0, 0 FROM usage", "open and settled")]
+    [InlineData("INSERT INTO holds SELECT id, placed_at, tenant, project, key, NULL, model, deployment, pool, 0, NULL, 0, 0, 'USD', 0, 0, 0, 0, 0, 0, 0, NULL FROM usage", "open and settled")]
     [InlineData("PRAGMA ignore_check_constraints = ON; UPDATE usage SET charge_pico = 1000000000", "damaged")]
     public async Task The_check_finds_what_was_tampered_with(string tampering, string finding)
     {

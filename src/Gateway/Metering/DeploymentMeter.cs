@@ -177,7 +177,7 @@ public sealed class DeploymentMeter : IStepSink, IAsyncDisposable
 
     private async Task<bool> AppendAsync(Fact fact)
     {
-        await store.AppendAsync(fact);
+        await store.AppendAsync(fact, options.Durability);
         return true;
     }
 

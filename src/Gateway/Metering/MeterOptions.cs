@@ -1,9 +1,14 @@
+using Qanat.Books;
+
 namespace Qanat.Gateway;
 
 public sealed record MeterOptions
 {
     /// <summary>Output tokens per choice that a hold pays for at first, and by how many it is extended.</summary>
     public int HoldOutputTokens { get; init; } = 256;
+
+    /// <summary>What holds, progress and settlements must survive before a call goes on (ADR 10).</summary>
+    public Durability Durability { get; init; } = Durability.Process;
 
     /// <summary>A hold is extended when fewer tokens than this are left of it.</summary>
     public int ExtendWithTokensLeft { get; init; } = 64;

@@ -75,7 +75,7 @@ public sealed class CallPipeline(RoutingState routing, TariffState tariffs, Budg
     {
         try
         {
-            await store.AppendAsync(new HoldPlaced(running.Hold), CancellationToken.None);
+            await store.AppendAsync(new HoldPlaced(running.Hold), options.Durability, CancellationToken.None);
         }
         catch (StoreException error)
         {
@@ -129,7 +129,7 @@ public sealed class CallPipeline(RoutingState routing, TariffState tariffs, Budg
     private async Task ReleaseAsync(RunningCall running, string reason)
     {
         limits.Release(running.Reservation);
-        await store.AppendAsync(new HoldReleased(running.Hold.Id, Instant.Now(clock), reason), CancellationToken.None);
+        await store.AppendAsync(new HoldReleased(running.Hold.Id, Instant.Now(clock), reason), options.Durability, CancellationToken.None);
     }
 
     private static void EndAll(RunningCall running, Deployment deployment)
