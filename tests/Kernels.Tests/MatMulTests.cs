@@ -12,12 +12,13 @@ public sealed unsafe class MatMulTests
         using var team = new WorkerTeam(2);
         foreach ((int outputs, int blocks) in new[] { (1, 1), (31, 2), (32, 3), (33, 1), (70, 5), (200, 8) })
         {
-            using var weights = new RandomMatrix(format, outputs, blocks * Math.Max(32, WeightFormats.BlockElements(format)), seed: outputs + blocks);
+            int inputs = WeightFormats.BlockElements(format) == 256 ? Math.Min(blocks, 2) * 256 : blocks * 32;
+            using var weights = new RandomMatrix(format, outputs, inputs, seed: outputs + blocks);
+            using NativeBuffer source = Native.Random(50 * weights.Inputs, outputs);
+            // A row's numbers do not depend on the others, so the rows of a longer product serve for all shorter ones.
+            float[] expected = weights.Multiply(source, 50, CpuTier.Scalar, team);
             foreach (int rows in new[] { 1, 2, 3, 4, 5, 6, 7, 8, 11, 13, 50 })
-            {
-                using NativeBuffer source = Native.Random(rows * weights.Inputs, rows);
-                Native.AssertSameBits(weights.Multiply(source, rows, CpuTier.Scalar, team), weights.Multiply(source, rows, tier, team));
-            }
+                Native.AssertSameBits(expected.AsSpan(0, rows * outputs), weights.Multiply(source, rows, tier, team));
         }
     }
 
@@ -45,7 +46,8 @@ public sealed unsafe class MatMulTests
                     exact += (double)w[k] * restored[k];
                     size += Math.Abs((double)w[k] * restored[k]);
                 }
-                Assert.Equal(exact, actual[row * 45 + o], 1e-5 * size);
+                // Activations' sums that meet offsets are rounded to halves.
+                Assert.Equal(exact, actual[row * 45 + o], (format is WeightFormat.Q4_1 or WeightFormat.Q5_1 ? 5e-4 : 1e-5) * size);
             }
         }
     }

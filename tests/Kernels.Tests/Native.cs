@@ -23,6 +23,13 @@ internal static unsafe class Native
         });
     }
 
+    /// <summary>Normal numbers of deviation 1.</summary>
+    public static NativeBuffer Normal(int count, int seed)
+    {
+        var random = new Random(seed);
+        return Floats(count, _ => (float)(Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble())));
+    }
+
     public static float* AsFloats(this NativeBuffer buffer) => (float*)buffer.Pointer;
 
     public static Span<float> Span(this NativeBuffer buffer) => new(buffer.Pointer, (int)(buffer.Bytes / sizeof(float)));

@@ -60,7 +60,12 @@ internal sealed unsafe class RandomMatrix : IDisposable
     }
 
     /// <summary>Where a block holds numbers that random bits could make infinite.</summary>
-    private static int[] FloatOffsets(WeightFormat format) => [0];
+    private static int[] FloatOffsets(WeightFormat format) => format switch
+    {
+        WeightFormat.Q4_1 or WeightFormat.Q5_1 or WeightFormat.Q4_K or WeightFormat.Q5_K => [0, 2],
+        WeightFormat.Q6_K => [208],
+        _ => [0],
+    };
 
     private static void WriteFloat(WeightFormat format, Span<byte> target, float value)
     {

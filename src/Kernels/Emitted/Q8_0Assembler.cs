@@ -15,7 +15,7 @@ internal sealed class Q8_0Assembler(int rows) : PanelAssembler(rows)
             Code.vcvtph2ps(Scale(half), __ymmword_ptr[Weights + half * 32]);
         for (int row = 0; row < Rows; row++)
         {
-            Code.vpbroadcastd(Integer(row, 0), __dword_ptr[Activation(row, 36)]);
+            Code.vpbroadcastd(Integer(row, 0), __dword_ptr[Activation(row, ActivationRows.CorrectionOffset)]);
             Code.vmovdqa64(Integer(row, 1), Integer(row, 0));
         }
         for (int group = 0; group < 8; group++)
@@ -34,7 +34,7 @@ internal sealed class Q8_0Assembler(int rows) : PanelAssembler(rows)
             for (int half = 0; half < Halves; half++)
             {
                 Code.vcvtdq2ps(Integer(row, half), Integer(row, half));
-                Code.vmulps(Zmm(29 + half), Scale(half), __dword_bcst[Activation(row, 32)]);
+                Code.vmulps(Zmm(29 + half), Scale(half), __dword_bcst[Activation(row, ActivationRows.DeltaOffset)]);
                 Code.vfmadd231ps(Sum(row, half), Integer(row, half), Zmm(29 + half));
             }
         }

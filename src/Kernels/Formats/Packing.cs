@@ -7,6 +7,7 @@ namespace Qanat.Kernels;
 /// <item>F32, F16: one input; 32 numbers, one per output.</item>
 /// <item>BF16: two inputs; per output the pair (even input first).</item>
 /// <item>Q8_0: 32 inputs; 32 scales (halves), then for each group g of 4 inputs, for each output, its 4 bytes with the sign bit flipped: 0..255 for -128..127.</item>
+/// <item>Four to six bits: see <see cref="QuantLayout"/>.</item>
 /// </list></summary>
 internal static unsafe class Packing
 {
@@ -35,7 +36,8 @@ internal static unsafe class Packing
                 PackQ8_0(source, rows, inputs / 32, target);
                 break;
             default:
-                throw new ArgumentOutOfRangeException(nameof(format), format, "unknown weight format");
+                QuantPacking.Panel(format, source, rows, inputs, target);
+                break;
         }
     }
 
@@ -60,7 +62,8 @@ internal static unsafe class Packing
                 UnpackQ8_0(panel, output, inputs / 32, target);
                 break;
             default:
-                throw new ArgumentOutOfRangeException(nameof(format), format, "unknown weight format");
+                QuantPacking.UnpackRow(format, panel, output, inputs, target);
+                break;
         }
     }
 

@@ -6,23 +6,42 @@ namespace Qanat.Kernels;
 
 /// <summary>Rows of activations in the form the weights of a product want.
 /// F32, F16, BF16: singles (rounded), padded with zeros to whole pairs.
-/// Q8: per 32 inputs 40 bytes: 32 signed bytes q, a single d (rounded to a half), and -128 times the sum of the q as an int; x is about d * q.
-/// That sum corrects for weights stored as q + 128: the sum of (q + 128) * a less 128 times the sum of a is the sum of q * a.
-/// The roundings are those of ggml's quantize_row_q8_0 on x86: d = max|x| / 127, q = round(x * 127 / max|x|), ties to even.</summary>
+/// Q8: per 32 inputs 48 bytes: 32 signed bytes q, a single d (rounded to a half), -128 times the sum of the q as an int, and a single s (d times that sum, rounded to a half);
+/// x is about d * q. The integer sum corrects for weights stored as q + 128: the sum of (q + 128) * a less 128 times the sum of a is the sum of q * a; s meets the weights' offsets.
+/// The roundings are those of ggml's quantize_row_q8_0 and _q8_1 on x86: d = max|x| / 127, q = round(x * 127 / max|x|), ties to even, s from d before it is rounded.
+/// Q8K: per 256 inputs 320 bytes: 256 signed bytes q, the sums of each 16 of them as 16 shorts, the sums of each 32 as 8 shorts, and a single d. The roundings are those of ggml's
+/// quantize_row_q8_K: with m the first x of largest magnitude, q = round(-127 / m * x), ties to even, d = 1 / (-127 / m).</summary>
 public static unsafe class ActivationRows
 {
     /// <summary>Inputs of a Q8 block.</summary>
     public const int BlockInputs = 32;
 
     /// <summary>Bytes of a Q8 block.</summary>
-    public const int BlockBytes = 40;
+    public const int BlockBytes = 48;
+
+    /// <summary>Inputs of a Q8K block.</summary>
+    public const int SuperBlockInputs = 256;
+
+    /// <summary>Bytes of a Q8K block.</summary>
+    public const int SuperBlockBytes = 320;
+
+    internal const int DeltaOffset = 32;
+    internal const int CorrectionOffset = 36;
+    internal const int SumOffset = 40;
+    internal const int SuperSums16Offset = 256;
+    internal const int SuperSums32Offset = 288;
+    internal const int SuperDeltaOffset = 304;
 
     /// <summary>Bytes from one row to the next.</summary>
-    public static int Stride(ActivationFormat format, int inputs) =>
-        (format == ActivationFormat.Q8 ? inputs / BlockInputs * BlockBytes : (inputs + 1) / 2 * 8) + 63 & ~63;
+    public static int Stride(ActivationFormat format, int inputs) => 63 + format switch
+    {
+        ActivationFormat.Q8 => inputs / BlockInputs * BlockBytes,
+        ActivationFormat.Q8K => inputs / SuperBlockInputs * SuperBlockBytes,
+        _ => (inputs + 1) / 2 * 8,
+    } & ~63;
 
     /// <summary>Prepares one row.</summary>
-    /// <param name="format">For Q8 the inputs are whole blocks of 32.</param>
+    /// <param name="format">For Q8 the inputs are whole blocks of 32, for Q8K of 256.</param>
     /// <param name="source">[inputs].</param>
     /// <param name="inputs">At least 1.</param>
     /// <param name="target">Stride(format, inputs) bytes.</param>
@@ -32,6 +51,12 @@ public static unsafe class ActivationRows
         {
             for (int block = 0; block < inputs / BlockInputs; block++)
                 QuantizeBlock(source + block * BlockInputs, target + block * BlockBytes);
+            return;
+        }
+        if (format == ActivationFormat.Q8K)
+        {
+            for (int block = 0; block < inputs / SuperBlockInputs; block++)
+                QuantizeSuperBlock(source + block * SuperBlockInputs, target + block * SuperBlockBytes);
             return;
         }
         var rounded = (float*)target;
@@ -53,6 +78,12 @@ public static unsafe class ActivationRows
                 QuantizeBlock_Scalar(source + block * BlockInputs, target + block * BlockBytes);
             return;
         }
+        if (format == ActivationFormat.Q8K)
+        {
+            for (int block = 0; block < inputs / SuperBlockInputs; block++)
+                QuantizeSuperBlock_Scalar(source + block * SuperBlockInputs, target + block * SuperBlockBytes);
+            return;
+        }
         for (int i = 0; i < inputs; i++)
             ((float*)target)[i] = Round(format, source[i]);
         if (inputs % 2 != 0)
@@ -65,7 +96,13 @@ public static unsafe class ActivationRows
         for (int i = 0; i < target.Length; i++)
         {
             byte* block = prepared + i / BlockInputs * BlockBytes;
-            target[i] = format == ActivationFormat.Q8 ? ((float*)(block + 32))[0] * (sbyte)block[i % BlockInputs] : ((float*)prepared)[i];
+            byte* super = prepared + i / SuperBlockInputs * SuperBlockBytes;
+            target[i] = format switch
+            {
+                ActivationFormat.Q8 => *(float*)(block + DeltaOffset) * (sbyte)block[i % BlockInputs],
+                ActivationFormat.Q8K => *(float*)(super + SuperDeltaOffset) * (sbyte)super[i % SuperBlockInputs],
+                _ => ((float*)prepared)[i],
+            };
         }
     }
 
@@ -79,8 +116,7 @@ public static unsafe class ActivationRows
         Vector512<int> qa = Vector512.ConvertToInt32(Vector512.Round(a * inverse));
         Vector512<int> qb = Vector512.ConvertToInt32(Vector512.Round(b * inverse));
         Vector512.Narrow(Vector512.Narrow(qa, qb), default).GetLower().AsByte().Store(target);
-        ((float*)(target + 32))[0] = Float16.HalfToSingle(Float16.SingleToHalf(max / 127));
-        ((int*)(target + 36))[0] = -128 * Vector512.Sum(qa + qb);
+        Finish(target, max / 127, Vector512.Sum(qa + qb));
     }
 
     internal static void QuantizeBlock_Scalar(float* source, byte* target)
@@ -96,9 +132,80 @@ public static unsafe class ActivationRows
             target[i] = (byte)(sbyte)q;
             sum += q;
         }
-        ((float*)(target + 32))[0] = Float16.HalfToSingle(Float16.SingleToHalf(max / 127));
-        ((int*)(target + 36))[0] = -128 * sum;
+        Finish(target, max / 127, sum);
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Finish(byte* target, float d, int sum)
+    {
+        *(float*)(target + DeltaOffset) = RoundToHalf(d);
+        *(int*)(target + CorrectionOffset) = -128 * sum;
+        *(float*)(target + SumOffset) = RoundToHalf(d * sum);
+    }
+
+    internal static void QuantizeSuperBlock(float* source, byte* target)
+    {
+        Vector512<float> most = Vector512<float>.Zero;
+        for (int i = 0; i < SuperBlockInputs; i += Lanes.Count)
+            most = Vector512.Max(most, Vector512.Abs(Vector512.Load(source + i)));
+        float magnitude = Lanes.Max(most);
+        if (magnitude == 0)
+        {
+            new Span<byte>(target, SuperBlockBytes).Clear();
+            return;
+        }
+        float inverse = -127 / First(source, magnitude);
+        Vector512<float> factor = Vector512.Create(inverse);
+        for (int i = 0; i < SuperBlockInputs; i += 32)
+        {
+            Vector512<int> a = Vector512.ConvertToInt32(Vector512.Round(Vector512.Load(source + i) * factor));
+            Vector512<int> b = Vector512.ConvertToInt32(Vector512.Round(Vector512.Load(source + i + 16) * factor));
+            Vector512.Narrow(Vector512.Narrow(a, b), default).GetLower().AsByte().Store(target + i);
+            StoreSums(target, i / 32, Vector512.Sum(a), Vector512.Sum(b));
+        }
+        *(float*)(target + SuperDeltaOffset) = 1 / inverse;
+    }
+
+    internal static void QuantizeSuperBlock_Scalar(float* source, byte* target)
+    {
+        new Span<byte>(target, SuperBlockBytes).Clear();
+        float magnitude = 0;
+        for (int i = 0; i < SuperBlockInputs; i++)
+            magnitude = MathF.Max(magnitude, MathF.Abs(source[i]));
+        if (magnitude == 0)
+            return;
+        float inverse = -127 / First(source, magnitude);
+        for (int part = 0; part < SuperBlockInputs / 32; part++)
+        {
+            int low = 0, high = 0;
+            for (int i = part * 32; i < part * 32 + 32; i++)
+            {
+                int q = (int)MathF.Round(source[i] * inverse, MidpointRounding.ToEven);
+                target[i] = (byte)(sbyte)q;
+                (low, high) = i % 32 < 16 ? (low + q, high) : (low, high + q);
+            }
+            StoreSums(target, part, low, high);
+        }
+        *(float*)(target + SuperDeltaOffset) = 1 / inverse;
+    }
+
+    /// <summary>The first number of this magnitude, with its sign.</summary>
+    private static float First(float* source, float magnitude)
+    {
+        for (int i = 0; i < SuperBlockInputs; i++)
+            if (MathF.Abs(source[i]) == magnitude)
+                return source[i];
+        return magnitude; // not reached unless a number is NaN
+    }
+
+    private static void StoreSums(byte* target, int part, int low, int high)
+    {
+        ((short*)(target + SuperSums16Offset))[2 * part] = (short)low;
+        ((short*)(target + SuperSums16Offset))[2 * part + 1] = (short)high;
+        ((short*)(target + SuperSums32Offset))[part] = (short)(low + high);
+    }
+
+    private static float RoundToHalf(float value) => Float16.HalfToSingle(Float16.SingleToHalf(value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<float> Round(ActivationFormat format, Vector512<float> value) => format switch

@@ -2,7 +2,7 @@ namespace Qanat.Kernels;
 
 /// <summary>The panel kernels of one tier.</summary>
 /// <remarks>All kernels of a format compute each output of each row by the same operations in the same order, whatever the tier and the number of rows:
-/// float weights: sum = fma(w, a, sum) over the inputs in order; Q8_0: per block the exact integer sum, then sum = fma(integer, d_w * d_a, sum).</remarks>
+/// float weights: sum = fma(w, a, sum) over the inputs in order; Q8_0: per block the exact integer sum, then sum = fma(integer, d_w * d_a, sum); fewer bits: see the scalar twin.</remarks>
 public sealed unsafe class KernelSet
 {
     private KernelSet(CpuTier tier)
@@ -34,6 +34,13 @@ public sealed unsafe class KernelSet
         WeightFormat.F16 => &PanelProduct.F16_Scalar,
         WeightFormat.BF16 => &PanelProduct.BF16_Scalar,
         WeightFormat.Q8_0 => &PanelProduct.Q8_0_Scalar,
+        WeightFormat.Q4_0 => &PanelProduct.Quants_Scalar<Q4_0>,
+        WeightFormat.Q4_1 => &PanelProduct.Quants_Scalar<Q4_1>,
+        WeightFormat.Q5_0 => &PanelProduct.Quants_Scalar<Q5_0>,
+        WeightFormat.Q5_1 => &PanelProduct.Quants_Scalar<Q5_1>,
+        WeightFormat.Q4_K => &PanelProduct.Quants_Scalar<Q4_K>,
+        WeightFormat.Q5_K => &PanelProduct.Quants_Scalar<Q5_K>,
+        WeightFormat.Q6_K => &PanelProduct.Quants_Scalar<Q6_K>,
         _ => throw new ArgumentOutOfRangeException(nameof(format), format, "unknown weight format"),
     };
 
@@ -42,7 +49,32 @@ public sealed unsafe class KernelSet
         WeightFormat.F32 => &PanelProduct.F32_Vector512,
         WeightFormat.F16 => &PanelProduct.F16_Vector512,
         WeightFormat.BF16 => &PanelProduct.BF16_Vector512,
-        WeightFormat.Q8_0 => Tier >= CpuTier.AvxVnni && System.Runtime.Intrinsics.X86.AvxVnni.IsSupported ? &PanelProduct.Q8_0_AvxVnni : &PanelProduct.Q8_0_Avx2,
+        _ => Tier >= CpuTier.AvxVnni && System.Runtime.Intrinsics.X86.AvxVnni.IsSupported ? WithAvxVnni(format) : WithAvx2(format),
+    };
+
+    private static delegate*<PanelArgs*, void> WithAvxVnni(WeightFormat format) => format switch
+    {
+        WeightFormat.Q8_0 => &PanelProduct.Q8_0_AvxVnni,
+        WeightFormat.Q4_0 => &PanelProduct.Quants_AvxVnni<Q4_0>,
+        WeightFormat.Q4_1 => &PanelProduct.Quants_AvxVnni<Q4_1>,
+        WeightFormat.Q5_0 => &PanelProduct.Quants_AvxVnni<Q5_0>,
+        WeightFormat.Q5_1 => &PanelProduct.Quants_AvxVnni<Q5_1>,
+        WeightFormat.Q4_K => &PanelProduct.Quants_AvxVnni<Q4_K>,
+        WeightFormat.Q5_K => &PanelProduct.Quants_AvxVnni<Q5_K>,
+        WeightFormat.Q6_K => &PanelProduct.Quants_AvxVnni<Q6_K>,
+        _ => Scalar(format),
+    };
+
+    private static delegate*<PanelArgs*, void> WithAvx2(WeightFormat format) => format switch
+    {
+        WeightFormat.Q8_0 => &PanelProduct.Q8_0_Avx2,
+        WeightFormat.Q4_0 => &PanelProduct.Quants_Avx2<Q4_0>,
+        WeightFormat.Q4_1 => &PanelProduct.Quants_Avx2<Q4_1>,
+        WeightFormat.Q5_0 => &PanelProduct.Quants_Avx2<Q5_0>,
+        WeightFormat.Q5_1 => &PanelProduct.Quants_Avx2<Q5_1>,
+        WeightFormat.Q4_K => &PanelProduct.Quants_Avx2<Q4_K>,
+        WeightFormat.Q5_K => &PanelProduct.Quants_Avx2<Q5_K>,
+        WeightFormat.Q6_K => &PanelProduct.Quants_Avx2<Q6_K>,
         _ => Scalar(format),
     };
 

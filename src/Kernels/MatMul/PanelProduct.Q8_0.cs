@@ -4,130 +4,132 @@ using System.Runtime.Intrinsics.X86;
 
 namespace Qanat.Kernels;
 
-/// <summary>Q8_0 weights in 256-bit vectors. A lane of 32 bits is an output; four vectors hold a panel's 32 outputs.</summary>
+/// <summary>Q8_0 weights in 256-bit vectors: a panel's 32 outputs are two halves of two vectors, and up to four rows share each weight that is loaded.</summary>
 internal static unsafe partial class PanelProduct
 {
-    /// <summary>Equals <see cref="Q8_0Output"/>.</summary>
-    public static void Q8_0_AvxVnni(PanelArgs* args) => Q8_0_Vector256<VnniDot>(args);
+    private const int Q8_0Bytes = 1088;
 
     /// <summary>Equals <see cref="Q8_0Output"/>.</summary>
-    public static void Q8_0_Avx2(PanelArgs* args) => Q8_0_Vector256<MaddDot>(args);
+    public static void Q8_0_AvxVnni(PanelArgs* args) => Q8_0<VnniWeights>(args);
 
-    private interface IByteDot
+    /// <summary>Equals <see cref="Q8_0Output"/>.</summary>
+    public static void Q8_0_Avx2(PanelArgs* args) => Q8_0<SignedWeights>(args);
+
+    private interface IByteWeights
     {
-        /// <summary>Adds to each lane the products of its four unsigned bytes with the four signed bytes of <paramref name="activations"/>.</summary>
-        static abstract Vector256<int> Add(Vector256<int> sum, Vector256<byte> weights, int activations);
+        /// <summary>What a sum begins with, from -128 times the sum of the activations.</summary>
+        static abstract Vector256<int> Begin(byte* correction);
+
+        /// <summary>Adds to each lane the products of its four weights, stored as q + 128, with four activations.</summary>
+        static abstract Vector256<int> Add(Vector256<int> sum, Vector256<byte> weights, Vector256<sbyte> activations);
     }
 
-    private readonly struct VnniDot : IByteDot
+    private readonly struct VnniWeights : IByteWeights
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static Vector256<int> Add(Vector256<int> sum, Vector256<byte> weights, int activations) =>
-            AvxVnni.MultiplyWideningAndAdd(sum, weights, Vector256.Create(activations).AsSByte());
+        public static Vector256<int> Begin(byte* correction) => Vector256.Create(*(int*)correction);
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Vector256<int> Add(Vector256<int> sum, Vector256<byte> weights, Vector256<sbyte> activations) => AvxVnni.MultiplyWideningAndAdd(sum, weights, activations);
     }
 
-    /// <summary>Bytes widened to 16 bits before they are multiplied: <c>vpmaddubsw</c> would saturate at 2 * 255 * 127.</summary>
-    private readonly struct MaddDot : IByteDot
+    /// <summary><c>vpmaddubsw</c> of |q| with the activations that carry q's sign: two products are at most 2 * 128 * 127, which 16 bits hold.</summary>
+    private readonly struct SignedWeights : IByteWeights
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static Vector256<int> Add(Vector256<int> sum, Vector256<byte> weights, int activations)
+        public static Vector256<int> Begin(byte* correction) => Vector256<int>.Zero;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Vector256<int> Add(Vector256<int> sum, Vector256<byte> weights, Vector256<sbyte> activations)
         {
-            Vector256<short> even = (weights.AsUInt16() & Vector256.Create((ushort)0xff)).AsInt16();
-            Vector256<short> odd = (weights.AsUInt16() >> 8).AsInt16();
-            Vector256<short> a = Vector256.Create(activations).AsInt16();
-            sum += Avx2.MultiplyAddAdjacent(even, (a << 8) >> 8);
-            return sum + Avx2.MultiplyAddAdjacent(odd, a >> 8);
+            Vector256<sbyte> q = (weights ^ Vector256.Create((byte)0x80)).AsSByte();
+            return sum + Avx2.MultiplyAddAdjacent(Avx2.MultiplyAddAdjacent(Avx2.Abs(q), Avx2.Sign(activations, q)), Vector256<short>.One);
         }
     }
 
-    private static void Q8_0_Vector256<TDot>(PanelArgs* args) where TDot : IByteDot
+    private static void Q8_0<TWeights>(PanelArgs* args) where TWeights : IByteWeights
     {
         nint row = 0;
-        for (; row + 2 <= args->Rows; row += 2)
-            Q8_0_TwoRows<TDot>(args, row);
-        if (row < args->Rows)
-            Q8_0_OneRow<TDot>(args, row);
+        for (; args->Rows - row >= 4; row += 4)
+            Q8_0<TWeights, FourRows>(args, row);
+        if (args->Rows - row == 3)
+            Q8_0<TWeights, ThreeRows>(args, row);
+        else if (args->Rows - row == 2)
+            Q8_0<TWeights, TwoRows>(args, row);
+        else if (args->Rows - row == 1)
+            Q8_0<TWeights, OneRow>(args, row);
     }
 
-    private static void Q8_0_OneRow<TDot>(PanelArgs* args, nint row) where TDot : IByteDot
+    private static void Q8_0<TWeights, TRows>(PanelArgs* args, nint firstRow) where TWeights : IByteWeights where TRows : IRowCount
     {
-        byte* a = args->Activations + row * args->ActivationStride;
+        nint stride = args->ActivationStride;
+        byte* a = args->Activations + firstRow * stride;
         byte* w = args->Weights;
-        Vector256<float> f0 = Vector256<float>.Zero, f1 = f0, f2 = f0, f3 = f0;
-        for (nint block = 0; block < args->Blocks; block++, w += 1088, a += ActivationRows.BlockBytes)
+        byte* end = w + args->Blocks * Q8_0Bytes;
+        float* sums = stackalloc float[RowsTogether * Width];
+        for (; w < end; w += Q8_0Bytes, a += ActivationRows.BlockBytes)
         {
-            Vector256<int> i0 = Vector256.Create(*(int*)(a + 36)), i1 = i0, i2 = i0, i3 = i0;
-            for (int g = 0; g < 8; g++)
+            for (int half = 0; half < 2; half++)
             {
-                int x = ((int*)a)[g];
-                byte* group = w + 64 + g * 128;
-                i0 = TDot.Add(i0, Vector256.Load(group), x);
-                i1 = TDot.Add(i1, Vector256.Load(group + 32), x);
-                i2 = TDot.Add(i2, Vector256.Load(group + 64), x);
-                i3 = TDot.Add(i3, Vector256.Load(group + 96), x);
+                byte* groups = w + 64 + half * 64;
+                byte* correction = a + ActivationRows.CorrectionOffset;
+                Vector256<int> a0 = TWeights.Begin(correction), a1 = a0;
+                Vector256<int> b0 = TRows.Count > 1 ? TWeights.Begin(correction + stride) : default, b1 = b0;
+                Vector256<int> c0 = TRows.Count > 2 ? TWeights.Begin(correction + 2 * stride) : default, c1 = c0;
+                Vector256<int> d0 = TRows.Count > 3 ? TWeights.Begin(correction + 3 * stride) : default, d1 = d0;
+                for (int group = 0; group < 8; group++)
+                {
+                    Vector256<byte> w0 = Vector256.Load(groups + group * 128), w1 = Vector256.Load(groups + group * 128 + 32);
+                    byte* x = a + group * 4;
+                    Vector256<sbyte> y = Broadcast(x);
+                    a0 = TWeights.Add(a0, w0, y);
+                    a1 = TWeights.Add(a1, w1, y);
+                    if (TRows.Count > 1)
+                    {
+                        y = Broadcast(x + stride);
+                        b0 = TWeights.Add(b0, w0, y);
+                        b1 = TWeights.Add(b1, w1, y);
+                    }
+                    if (TRows.Count > 2)
+                    {
+                        y = Broadcast(x + 2 * stride);
+                        c0 = TWeights.Add(c0, w0, y);
+                        c1 = TWeights.Add(c1, w1, y);
+                    }
+                    if (TRows.Count > 3)
+                    {
+                        y = Broadcast(x + 3 * stride);
+                        d0 = TWeights.Add(d0, w0, y);
+                        d1 = TWeights.Add(d1, w1, y);
+                    }
+                }
+                Vector512<float> delta = Float16.LoadHalf((ushort*)w + half * HalfOutputs);
+                byte* da = a + ActivationRows.DeltaOffset;
+                float* target = sums + half * HalfOutputs;
+                AddScaled(target, a0, a1, delta, da);
+                if (TRows.Count > 1)
+                    AddScaled(target + Width, b0, b1, delta, da + stride);
+                if (TRows.Count > 2)
+                    AddScaled(target + 2 * Width, c0, c1, delta, da + 2 * stride);
+                if (TRows.Count > 3)
+                    AddScaled(target + 3 * Width, d0, d1, delta, da + 3 * stride);
             }
-            Vector512<float> scale = Vector512.Create(*(float*)(a + 32));
-            Vector512<float> low = Float16.LoadHalf((ushort*)w) * scale;
-            Vector512<float> high = Float16.LoadHalf((ushort*)w + 16) * scale;
-            f0 = Fma.MultiplyAdd(Vector256.ConvertToSingle(i0), low.GetLower(), f0);
-            f1 = Fma.MultiplyAdd(Vector256.ConvertToSingle(i1), low.GetUpper(), f1);
-            f2 = Fma.MultiplyAdd(Vector256.ConvertToSingle(i2), high.GetLower(), f2);
-            f3 = Fma.MultiplyAdd(Vector256.ConvertToSingle(i3), high.GetUpper(), f3);
         }
-        Store(args, row, f0, f1, f2, f3);
+        Store<TRows>(args, firstRow, sums);
     }
 
-    private static void Q8_0_TwoRows<TDot>(PanelArgs* args, nint row) where TDot : IByteDot
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void AddScaled(float* sums, Vector256<int> low, Vector256<int> high, Vector512<float> delta, byte* activationDelta)
     {
-        byte* a = args->Activations + row * args->ActivationStride;
-        nint next = args->ActivationStride;
-        byte* w = args->Weights;
-        Vector256<float> f0 = Vector256<float>.Zero, f1 = f0, f2 = f0, f3 = f0, e0 = f0, e1 = f0, e2 = f0, e3 = f0;
-        for (nint block = 0; block < args->Blocks; block++, w += 1088, a += ActivationRows.BlockBytes)
-        {
-            Vector256<int> i0 = Vector256.Create(*(int*)(a + 36)), i1 = i0, i2 = i0, i3 = i0;
-            Vector256<int> j0 = Vector256.Create(*(int*)(a + next + 36)), j1 = j0, j2 = j0, j3 = j0;
-            for (int g = 0; g < 8; g++)
-            {
-                int x = ((int*)a)[g];
-                int y = ((int*)(a + next))[g];
-                byte* group = w + 64 + g * 128;
-                Vector256<byte> weights = Vector256.Load(group);
-                i0 = TDot.Add(i0, weights, x);
-                j0 = TDot.Add(j0, weights, y);
-                weights = Vector256.Load(group + 32);
-                i1 = TDot.Add(i1, weights, x);
-                j1 = TDot.Add(j1, weights, y);
-                weights = Vector256.Load(group + 64);
-                i2 = TDot.Add(i2, weights, x);
-                j2 = TDot.Add(j2, weights, y);
-                weights = Vector256.Load(group + 96);
-                i3 = TDot.Add(i3, weights, x);
-                j3 = TDot.Add(j3, weights, y);
-            }
-            Vector512<float> low = Float16.LoadHalf((ushort*)w);
-            Vector512<float> high = Float16.LoadHalf((ushort*)w + 16);
-            Vector512<float> scale = Vector512.Create(*(float*)(a + 32));
-            f0 = Fma.MultiplyAdd(Vector256.ConvertToSingle(i0), (low * scale).GetLower(), f0);
-            f1 = Fma.MultiplyAdd(Vector256.ConvertToSingle(i1), (low * scale).GetUpper(), f1);
-            f2 = Fma.MultiplyAdd(Vector256.ConvertToSingle(i2), (high * scale).GetLower(), f2);
-            f3 = Fma.MultiplyAdd(Vector256.ConvertToSingle(i3), (high * scale).GetUpper(), f3);
-            scale = Vector512.Create(*(float*)(a + next + 32));
-            e0 = Fma.MultiplyAdd(Vector256.ConvertToSingle(j0), (low * scale).GetLower(), e0);
-            e1 = Fma.MultiplyAdd(Vector256.ConvertToSingle(j1), (low * scale).GetUpper(), e1);
-            e2 = Fma.MultiplyAdd(Vector256.ConvertToSingle(j2), (high * scale).GetLower(), e2);
-            e3 = Fma.MultiplyAdd(Vector256.ConvertToSingle(j3), (high * scale).GetUpper(), e3);
-        }
-        Store(args, row, f0, f1, f2, f3);
-        Store(args, row + 1, e0, e1, e2, e3);
+        Vector256<float> d = Vector256.Create(*(float*)activationDelta);
+        Fma.MultiplyAdd(Vector256.ConvertToSingle(low), delta.GetLower() * d, Vector256.Load(sums)).Store(sums);
+        Fma.MultiplyAdd(Vector256.ConvertToSingle(high), delta.GetUpper() * d, Vector256.Load(sums + 8)).Store(sums + 8);
     }
 
-    private static void Store(PanelArgs* args, nint row, Vector256<float> a, Vector256<float> b, Vector256<float> c, Vector256<float> d)
+    private static void Store<TRows>(PanelArgs* args, nint firstRow, float* sums) where TRows : IRowCount
     {
-        var output = (float*)((byte*)args->Output + row * args->OutputStride);
-        a.Store(output);
-        b.Store(output + 8);
-        c.Store(output + 16);
-        d.Store(output + 24);
+        for (int row = 0; row < TRows.Count; row++)
+            for (int o = 0; o < Width; o += 8)
+                Vector256.Load(sums + row * Width + o).Store((float*)((byte*)args->Output + (firstRow + row) * args->OutputStride) + o);
     }
 }

@@ -37,6 +37,13 @@ internal sealed unsafe class WeightReader(GgufFile file, WorkerTeam team)
             GgmlType.F16 => WeightFormat.F16,
             GgmlType.BF16 => WeightFormat.BF16,
             GgmlType.Q8_0 => WeightFormat.Q8_0,
+            GgmlType.Q4_0 => WeightFormat.Q4_0,
+            GgmlType.Q4_1 => WeightFormat.Q4_1,
+            GgmlType.Q5_0 => WeightFormat.Q5_0,
+            GgmlType.Q5_1 => WeightFormat.Q5_1,
+            GgmlType.Q4_K => WeightFormat.Q4_K,
+            GgmlType.Q5_K => WeightFormat.Q5_K,
+            GgmlType.Q6_K => WeightFormat.Q6_K,
             _ => null,
         };
         if (format is not { } known)
