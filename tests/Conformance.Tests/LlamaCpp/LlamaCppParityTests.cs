@@ -45,7 +45,7 @@ public sealed class LlamaCppParityTests(ITestOutputHelper log)
     [InlineData(GgmlType.BF16)]
     [InlineData(GgmlType.Q8_0)]
     public void Greedy_tokens_and_logits_equal_those_of_llama_cpp(GgmlType type) =>
-        Compare(type.ToString(), (TinyModelRecipe.Tiny with { Type = type }).WriteTo(Path.Combine(Path.GetTempPath(), "qanat-models")));
+        Compare(type.ToString(), (TinyModelRecipe.Tiny with { Type = type }).WriteTo(Path.Combine(Path.GetTempPath(), "qanat-models")), _texts);
 
     /// <summary>The same for files that our quantiser wrote, with an output head of six bits and, in the mixed files, two types in one model.</summary>
     [Theory]
@@ -64,7 +64,7 @@ public sealed class LlamaCppParityTests(ITestOutputHelper log)
             using (GgufFile source = GgufFile.Open((TinyModelRecipe.Tiny with { Type = GgmlType.F32 }).WriteTo(Path.Combine(Path.GetTempPath(), "qanat-models"))))
             using (FileStream target = File.Create(path))
                 GgufQuantizer.Write(source, mix, target, threads: 2, progress: null, TestContext.Current.CancellationToken);
-            Compare(mix.ToString(), path);
+            Compare(mix.ToString(), path, [.. _texts.Where((_, i) => i % 3 == 1)]);
         }
         finally
         {
@@ -72,14 +72,14 @@ public sealed class LlamaCppParityTests(ITestOutputHelper log)
         }
     }
 
-    private void Compare(string type, string path)
+    private void Compare(string type, string path, string[] texts)
     {
         using GgufFile file = GgufFile.Open(path);
         BpeTokenizer tokenizer = BpeTokenizer.FromGguf(file);
-        int[][] prompts = [.. _texts.Select(text => tokenizer.Encode(text, SpecialText.AsPlainText))];
-        LlamaCppPeer peer = LlamaCppPeer.Ask(path, prompts, NewTokens, _texts);
+        int[][] prompts = [.. texts.Select(text => tokenizer.Encode(text, SpecialText.AsPlainText))];
+        LlamaCppPeer peer = LlamaCppPeer.Ask(path, prompts, NewTokens, texts);
 
-        for (int i = 0; i < _texts.Length; i++)
+        for (int i = 0; i < texts.Length; i++)
             Assert.Equal(peer.TextTokens[i], prompts[i]);
 
         LlamaCppPeer again = LlamaCppPeer.AskAgain(path, prompts, NewTokens, peer);
