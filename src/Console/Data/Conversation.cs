@@ -3,6 +3,7 @@ using System.Text;
 using Qanat.Books;
 using Qanat.Engine;
 using Qanat.Gateway;
+using Qanat.Models;
 
 namespace Qanat.Console;
 
@@ -80,7 +81,7 @@ public sealed class PlayMessage(bool fromUser, string text)
     public TokenRates? Rates { get; private set; }
     public bool Admitted { get; private set; }
     public int Generated { get; private set; }
-    public FinishReason? Finish { get; private set; }
+    public AnswerEnd? Finish { get; private set; }
 
     /// <summary>What is in the books; null until it is settled.</summary>
     public UsageRecord? Record { get; private set; }
@@ -98,7 +99,7 @@ public sealed class PlayMessage(bool fromUser, string text)
                 (Request, Rates, Admitted) = (admitted.Id, admitted.Rates, true);
                 break;
             case Delta delta:
-                text.Append(delta.Text);
+                foreach (AnswerPiece piece in delta.Pieces) text.Append(piece is TextPiece said ? said.Text : "");
                 Generated += delta.Tokens.Length;
                 firstToken ??= at;
                 lastToken = at;

@@ -19,9 +19,10 @@ public sealed class PlaygroundCalls(DirectoryState directory, ServedModels model
     {
         ArgumentNullException.ThrowIfNull(request);
         ServedModel model = models.Find(request.Model.Value);
-        ImmutableArray<int> prompt = [.. model.RenderChat(Messages(request), Thinking.ModelDefault)];
+        var conversation = new Models.Conversation(Messages(request));
+        ImmutableArray<int> prompt = [.. model.RenderChat(conversation)];
         var sampling = new SamplingOptions { Temperature = request.Temperature, TopP = request.TopP, TopK = request.TopK, Seed = request.Seed ?? seeds.Next() };
-        return run(new Call(CallerOf(request.Key), Operation.Chat, model.Name, prompt, 1, request.TokensMax, sampling, [], -1, IgnoreStopTokens: false, UserTag), cancel);
+        return run(new Call(CallerOf(request.Key), Operation.Chat, model.Name, prompt, 1, request.TokensMax, sampling, [], -1, IgnoreStopTokens: false, UserTag) { Conversation = conversation }, cancel);
     }
 
     private Caller CallerOf(KeyId id)
@@ -31,11 +32,11 @@ public sealed class PlaygroundCalls(DirectoryState directory, ServedModels model
         throw new ApiException(400, "invalid_request_error", "key_revoked", "The chosen key is revoked: choose another one.");
     }
 
-    private static List<ChatMessage> Messages(PlayRequest request)
+    private static ImmutableArray<ChatMessage> Messages(PlayRequest request)
     {
         List<ChatMessage> messages = [.. request.Turns.Select(turn => new ChatMessage(turn.FromUser ? ChatRole.User : ChatRole.Assistant, turn.Text))];
         if (!string.IsNullOrWhiteSpace(request.System)) messages.Insert(0, new ChatMessage(ChatRole.System, request.System.Trim()));
-        return messages;
+        return [.. messages];
     }
 }
 

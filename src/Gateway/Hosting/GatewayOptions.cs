@@ -12,6 +12,7 @@ public sealed record GatewayOptions
     /// <summary>Choices of one request: prompts times n.</summary>
     public int ChoicesMax { get; init; } = 32;
 
+    public int ToolsMax { get; init; } = 128;
     public int StopStringsMax { get; init; } = 16;
     public int StopStringLengthMax { get; init; } = 256;
     public int LogitBiasMax { get; init; } = 1024;

@@ -29,7 +29,7 @@ public sealed class ServedModel
     /// <summary>What the engine behind it does at this moment.</summary>
     public required Func<EngineStatus> Engine { get; init; }
 
-    public required Func<IReadOnlyList<ChatMessage>, Thinking, int[]> RenderChat { get; init; }
+    public required Func<Conversation, int[]> RenderChat { get; init; }
     public required Func<string, int[]> Encode { get; init; }
     public required TokenBytes Bytes { get; init; }
     public required Func<int, string?> SpecialTextOf { get; init; }

@@ -26,8 +26,7 @@ internal sealed class MeterPlan
         touched.Add(call);
         PromptTokens += part.PromptTokensComputed;
         GeneratedTokens += part.Tokens.Length;
-        if (part.Tokens.Length > 0 || part.Text.Length > 0) Events.Add((call, new Delta(part.Id.Choice, part.Text, part.Tokens)));
-        if (part.Finish is { } reason) Events.Add((call, new ChoiceFinished(part.Id.Choice, reason)));
+        foreach (CallEvent happened in call.Tell(part)) Events.Add((call, happened));
     }
 
     public Fact ToFact()

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Text.Json;
 using Qanat.Engine;
+using Qanat.Models;
 
 namespace Qanat.Gateway;
 
@@ -9,9 +10,6 @@ internal abstract class AnswerShape
 {
     /// <summary>Begins the ids of its answers.</summary>
     public abstract string IdPrefix { get; }
-
-    /// <summary>Whether thoughts are told apart from the answer.</summary>
-    public abstract bool SplitsThinking { get; }
 
     /// <summary>Whether a choice begins with a chunk of its own.</summary>
     public abstract bool HasOpening(ChoiceText choice);
@@ -39,14 +37,16 @@ internal abstract class AnswerShape
     }
 
     /// <summary>A model's end of a turn is "stop"; every limit, a budget too, is "length".</summary>
-    protected static string Word(FinishReason reason) => reason switch
+    protected static string Word(AnswerEnd reason) => reason switch
     {
-        FinishReason.Stop => "stop",
-        FinishReason.Length or FinishReason.Budget => "length",
+        AnswerEnd.Stop => "stop",
+        AnswerEnd.ToolCalls => "tool_calls",
+        AnswerEnd.ContentFilter => "content_filter",
+        AnswerEnd.Length or AnswerEnd.Budget => "length",
         _ => throw new ArgumentOutOfRangeException(nameof(reason), reason, "An answer that was cancelled or failed has no finish_reason: it ends with an error."),
     };
 }
 
 /// <summary>A piece of a stream.</summary>
 /// <param name="Model">Set when log probabilities are wanted.</param>
-internal readonly record struct ChunkPart(AnswerPiece Piece, ImmutableArray<GeneratedToken> Tokens, ServedModel? Model, bool UsageFollows);
+internal readonly record struct ChunkPart(ImmutableArray<AnswerPiece> Pieces, ImmutableArray<GeneratedToken> Tokens, ServedModel? Model, bool UsageFollows);

@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using Qanat.Books;
-using Qanat.Engine;
 
 namespace Qanat.Gateway;
 
@@ -55,7 +54,7 @@ internal sealed class Bill(GenerationRequest request, TariffState tariffs)
     public void Add(CallEvent happened)
     {
         if (happened is Admitted admission) admitted.Add(admission);
-        if (happened is ChoiceFinished { Reason: FinishReason.Budget }) EndedByBudget = true;
+        if (happened is ChoiceFinished { Reason: AnswerEnd.Budget }) EndedByBudget = true;
         if (happened is Settled settled) records.Add(settled.Record);
     }
 

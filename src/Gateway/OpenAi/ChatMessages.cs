@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Text;
 using System.Text.Json;
 using Qanat.Models;
@@ -7,12 +8,12 @@ namespace Qanat.Gateway;
 /// <summary>Reads the messages of a chat request. Text only: pictures, sound and files are refused.</summary>
 internal static class ChatMessages
 {
-    public static List<ChatMessage> Read(JsonFields fields)
+    public static ImmutableArray<ChatMessage> Read(JsonFields fields)
     {
         string param = fields.PathOf("messages");
         if (!fields.TryGet("messages", out JsonElement value)) throw Refusal.Missing(param);
         if (value.ValueKind != JsonValueKind.Array) throw Refusal.Type(param, "an array of messages", JsonFields.Kind(value));
-        List<ChatMessage> messages = new(value.GetArrayLength());
+        ImmutableArray<ChatMessage>.Builder messages = ImmutableArray.CreateBuilder<ChatMessage>(value.GetArrayLength());
         foreach (JsonElement item in value.EnumerateArray())
         {
             string itemParam = FormattableString.Invariant($"{param}[{messages.Count}]");
@@ -20,7 +21,7 @@ internal static class ChatMessages
             messages.Add(ReadMessage(new JsonFields(item, itemParam)));
         }
         if (messages.Count == 0) throw Refusal.Value(param, "at least one message is needed.");
-        return messages;
+        return messages.MoveToImmutable();
     }
 
     private static ChatMessage ReadMessage(JsonFields message)
@@ -33,11 +34,9 @@ internal static class ChatMessages
             "tool" or "function" => ChatRole.Tool,
             _ => throw Refusal.Value(message.PathOf("role"), "it must be 'system', 'developer', 'user', 'assistant' or 'tool'."),
         };
-        bool calledTools = message.TryGet("tool_calls", out JsonElement toolCalls);
         string content = ReadContent(message, required: role != ChatRole.Assistant);
-        if (role == ChatRole.Assistant && calledTools) content = WithToolCalls(content, toolCalls, message.PathOf("tool_calls"));
-        string? reasoning = role == ChatRole.Assistant ? message.Text("reasoning_content") ?? message.Text("reasoning") : null;
-        return new ChatMessage(role, content, reasoning);
+        if (role != ChatRole.Assistant) return new ChatMessage(role, content) { ToolCallId = role == ChatRole.Tool ? message.Text("tool_call_id") : null };
+        return new ChatMessage(role, content, message.Text("reasoning_content") ?? message.Text("reasoning")) { ToolCalls = ReadToolCalls(message) };
     }
 
     private static string ReadContent(JsonFields message, bool required)
@@ -71,22 +70,23 @@ internal static class ChatMessages
         };
     }
 
-    /// <summary>Calls that the assistant made earlier, in the words in which Qwen models make them.</summary>
-    private static string WithToolCalls(string content, JsonElement toolCalls, string param)
+    /// <summary>Calls that the assistant made earlier. Some clients send arguments as the object itself rather than as its text.</summary>
+    private static ImmutableArray<ToolCall> ReadToolCalls(JsonFields message)
     {
-        if (toolCalls.ValueKind != JsonValueKind.Array) throw Refusal.Type(param, "an array of tool calls", JsonFields.Kind(toolCalls));
-        StringBuilder text = new(content);
-        int index = 0;
-        foreach (JsonElement item in toolCalls.EnumerateArray())
+        if (!message.TryGet("tool_calls", out JsonElement value)) return [];
+        string param = message.PathOf("tool_calls");
+        if (value.ValueKind != JsonValueKind.Array) throw Refusal.Type(param, "an array of tool calls", JsonFields.Kind(value));
+        ImmutableArray<ToolCall>.Builder calls = ImmutableArray.CreateBuilder<ToolCall>(value.GetArrayLength());
+        foreach (JsonElement item in value.EnumerateArray())
         {
-            string itemParam = FormattableString.Invariant($"{param}[{index++}]");
+            string itemParam = FormattableString.Invariant($"{param}[{calls.Count}]");
             if (item.ValueKind != JsonValueKind.Object) throw Refusal.Type(itemParam, "a tool call object", JsonFields.Kind(item));
-            JsonFields function = new JsonFields(item, itemParam).Object("function") ?? throw Refusal.Missing($"{itemParam}.function");
-            string name = JsonSerializer.Serialize(function.RequiredText("name"), GatewayJson.Default.String);
-            string arguments = function.Text("arguments") ?? "{}";
-            if (text.Length > 0) text.Append('\n');
-            text.Append("<tool_call>\n{\"name\": ").Append(name).Append(", \"arguments\": ").Append(arguments).Append("}\n</tool_call>");
+            JsonFields call = new(item, itemParam);
+            JsonFields function = call.Object("function") ?? throw Refusal.Missing($"{itemParam}.function");
+            bool isObject = function.TryGet("arguments", out JsonElement arguments) && arguments.ValueKind == JsonValueKind.Object;
+            string json = isObject ? arguments.GetRawText() : function.Text("arguments") ?? "";
+            calls.Add(new ToolCall(function.RequiredText("name"), string.IsNullOrWhiteSpace(json) ? "{}" : json, call.Text("id")));
         }
-        return text.ToString();
+        return calls.MoveToImmutable();
     }
 }

@@ -8,17 +8,50 @@ namespace Qanat.Gateway;
 /// <summary>Reads the body of POST /v1/chat/completions. Fields that nobody here knows are ignored, as OpenAI-compatible servers do.</summary>
 internal sealed class ChatRequests(ServedModels models, GatewayOptions options, SamplingFields sampling)
 {
+    private const string ToolCallEnd = "</tool_call>";
+
     public GenerationRequest Read(JsonFields fields, Caller caller)
     {
         ServedModel model = models.Find(fields.RequiredText("model"));
-        List<ChatMessage> messages = ChatMessages.Read(fields);
-        RefuseWhatCannotBeKept(fields);
-        ImmutableArray<int> prompt = Prompts.Checked(model, "messages", messages.Sum(message => (long)message.Content.Length), () => model.RenderChat(messages, ReadThinking(fields)));
+        Conversation conversation = ReadConversation(fields);
+        RefuseWhatCannotBeKept(fields, conversation);
+        ImmutableArray<int> prompt = Prompts.Checked(model, "messages", conversation.Messages.Sum(message => (long)message.Content.Length), () => Render(model, conversation));
         int choices = (int)(fields.Integer("n", 1, options.ChoicesMax) ?? 1);
         int? maxTokens = fields.IntegerAtLeast("max_completion_tokens", 1) ?? fields.IntegerAtLeast("max_tokens", 1);
-        Call call = new(caller, Operation.Chat, model.Name, prompt, choices, maxTokens, sampling.Read(fields, model), sampling.ReadStop(fields),
-            ReadTopLogprobs(fields), fields.Flag("ignore_eos") ?? false, Prompts.UserTag(fields, options));
+        Call call = new(caller, Operation.Chat, model.Name, prompt, choices, maxTokens, sampling.Read(fields, model), Stops(fields, conversation),
+            ReadTopLogprobs(fields), fields.Flag("ignore_eos") ?? false, Prompts.UserTag(fields, options)) { Conversation = conversation };
         return new GenerationRequest(model, [call], fields.Flag("stream") ?? false, Prompts.IncludeUsage(fields), []);
+    }
+
+    private Conversation ReadConversation(JsonFields fields)
+    {
+        ImmutableArray<ToolDefinition> tools = ToolFields.Read(fields, options.ToolsMax);
+        return new Conversation(ChatMessages.Read(fields))
+        {
+            Tools = tools,
+            ToolChoice = ToolFields.ReadChoice(fields, tools),
+            ParallelToolCalls = fields.Flag("parallel_tool_calls") ?? true,
+            Thinking = ReadThinking(fields),
+        };
+    }
+
+    private static int[] Render(ServedModel model, Conversation conversation)
+    {
+        try
+        {
+            return model.RenderChat(conversation);
+        }
+        catch (ArgumentException error)
+        {
+            throw Refusal.Value("enable_thinking", error.Message);
+        }
+    }
+
+    /// <summary>Where only one call is wanted, its end is the answer's.</summary>
+    private ImmutableArray<string> Stops(JsonFields fields, Conversation conversation)
+    {
+        ImmutableArray<string> stops = sampling.ReadStop(fields);
+        return conversation.ParallelToolCalls || conversation.OfferedTools.IsEmpty ? stops : stops.Add(ToolCallEnd);
     }
 
     private int ReadTopLogprobs(JsonFields fields)
@@ -41,7 +74,7 @@ internal sealed class ChatRequests(ServedModels models, GatewayOptions options, 
     }
 
     /// <summary>Promises that an answer must keep cannot be ignored like an unknown field: a caller who relies on them is told.</summary>
-    private static void RefuseWhatCannotBeKept(JsonFields fields)
+    private static void RefuseWhatCannotBeKept(JsonFields fields, Conversation conversation)
     {
         if (fields.TryGet("response_format", out JsonElement format))
         {
@@ -49,10 +82,6 @@ internal sealed class ChatRequests(ServedModels models, GatewayOptions options, 
             if (new JsonFields(format, "response_format").Text("type") is { } type && type != "text")
                 throw Refusal.Unsupported("response_format", $"answers of type '{type.AsSpan(0, Math.Min(40, type.Length))}' cannot be guaranteed; only 'text' is allowed.");
         }
-        if (fields.TryGet("tool_choice", out JsonElement choice))
-        {
-            bool forced = choice.ValueKind == JsonValueKind.Object || (choice.ValueKind == JsonValueKind.String && JsonFields.TextOf(choice, "tool_choice") is not ("auto" or "none"));
-            if (forced) throw Refusal.Unsupported("tool_choice", "a tool call cannot be forced; only 'auto' and 'none' are allowed.");
-        }
+        if (conversation.ToolChoice.IsForced) throw Refusal.Unsupported("tool_choice", "a tool call cannot be forced; only 'auto' and 'none' are allowed.");
     }
 }

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Qanat.Engine;
+using Qanat.Models;
 
 namespace Qanat.Gateway;
 
@@ -9,7 +10,6 @@ internal sealed class ChatShape : AnswerShape
     private const string Chunk = "chat.completion.chunk";
 
     public override string IdPrefix => "chatcmpl-";
-    public override bool SplitsThinking => true;
 
     public override bool HasOpening(ChoiceText choice) => true;
 
@@ -29,8 +29,12 @@ internal sealed class ChatShape : AnswerShape
     {
         BeginChoice(json, head, choice);
         json.WriteStartObject("delta");
-        if (part.Piece.Reasoning.Length > 0) json.WriteString("reasoning_content", part.Piece.Reasoning);
-        if (part.Piece.Content.Length > 0 || part.Piece.Reasoning.Length == 0) json.WriteString("content", part.Piece.Content);
+        string reasoning = string.Concat(part.Pieces.OfType<ReasoningPiece>().Select(piece => piece.Text));
+        string content = string.Concat(part.Pieces.OfType<TextPiece>().Select(piece => piece.Text));
+        bool callsTools = part.Pieces.Any(piece => piece is ToolCallStart or ToolCallArguments);
+        if (reasoning.Length > 0) json.WriteString("reasoning_content", reasoning);
+        if (content.Length > 0 || (reasoning.Length == 0 && !callsTools)) json.WriteString("content", content);
+        if (callsTools) ToolCallsJson.WriteDelta(json, part.Pieces);
         json.WriteEndObject();
         WriteLogprobs(json, part.Model, part.Tokens);
         json.WriteNull("finish_reason");
@@ -72,7 +76,10 @@ internal sealed class ChatShape : AnswerShape
             json.WriteNumber("index", choice.Index);
             json.WriteStartObject("message");
             json.WriteString("role", "assistant");
-            json.WriteString("content", choice.Content);
+            // OpenAI's answers that only call tools have no content at all, and clients tell them by that.
+            if (choice.ToolCalls.Count > 0 && choice.Content.Length == 0) json.WriteNull("content");
+            else json.WriteString("content", choice.Content);
+            if (choice.ToolCalls.Count > 0) ToolCallsJson.Write(json, choice.ToolCalls);
             if (choice.Reasoning.Length > 0) json.WriteString("reasoning_content", choice.Reasoning);
             json.WriteNull("refusal");
             json.WriteEndObject();

@@ -1,6 +1,6 @@
-using System.Collections.Immutable;
 using System.Text;
 using Qanat.Engine;
+using Qanat.Models;
 
 namespace Qanat.Gateway;
 
@@ -10,13 +10,15 @@ internal sealed class ChoiceText(int index, string echo)
     private readonly StringBuilder reasoning = new();
     private readonly StringBuilder content = new(echo);
     private readonly List<GeneratedToken> tokens = [];
+    private readonly List<(ToolCallStart Start, StringBuilder Arguments)> calls = [];
 
     public int Index { get; } = index;
     public string Echo { get; } = echo;
     public string Reasoning => reasoning.ToString();
     public string Content => content.ToString();
     public IReadOnlyList<GeneratedToken> Tokens => tokens;
-    public FinishReason Finish { get; private set; }
+    public IReadOnlyList<ToolCall> ToolCalls => [.. calls.Select(call => new ToolCall(call.Start.Name, call.Arguments.ToString(), call.Start.Id))];
+    public AnswerEnd Finish { get; private set; }
 
     /// <summary>Its first chunk was told.</summary>
     public bool IsOpened { get; set; }
@@ -24,12 +26,28 @@ internal sealed class ChoiceText(int index, string echo)
     /// <summary>Characters of the tokens that were told already: where the next one begins in the text.</summary>
     public int TextOffset { get; set; }
 
-    public void Add(AnswerPiece piece, ImmutableArray<GeneratedToken> generated)
+    public void Add(Delta delta)
     {
-        reasoning.Append(piece.Reasoning);
-        content.Append(piece.Content);
-        tokens.AddRange(generated);
+        tokens.AddRange(delta.Tokens);
+        foreach (AnswerPiece piece in delta.Pieces)
+        {
+            switch (piece)
+            {
+                case TextPiece text:
+                    content.Append(text.Text);
+                    break;
+                case ReasoningPiece thought:
+                    reasoning.Append(thought.Text);
+                    break;
+                case ToolCallStart start:
+                    calls.Add((start, new StringBuilder()));
+                    break;
+                case ToolCallArguments more:
+                    calls[more.Index].Arguments.Append(more.Fragment);
+                    break;
+            }
+        }
     }
 
-    public void End(FinishReason reason) => Finish = reason;
+    public void End(AnswerEnd reason) => Finish = reason;
 }

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Qanat.Engine;
+using Qanat.Models;
 
 namespace Qanat.Gateway;
 
@@ -9,7 +10,6 @@ internal sealed class CompletionShape : AnswerShape
     private const string Kind = "text_completion";
 
     public override string IdPrefix => "cmpl-";
-    public override bool SplitsThinking => false;
 
     /// <summary>Only an echoed prompt comes before the first token.</summary>
     public override bool HasOpening(ChoiceText choice) => choice.Echo.Length > 0;
@@ -24,7 +24,7 @@ internal sealed class CompletionShape : AnswerShape
 
     public override void WriteDelta(Utf8JsonWriter json, AnswerHead head, ChoiceText choice, ChunkPart part)
     {
-        BeginChoice(json, head, choice, part.Piece.Content);
+        BeginChoice(json, head, choice, string.Concat(part.Pieces.OfType<TextPiece>().Select(piece => piece.Text)));
         WriteLogprobs(json, part.Model, choice, part.Tokens);
         json.WriteNull("finish_reason");
         EndChoice(json, part.UsageFollows);

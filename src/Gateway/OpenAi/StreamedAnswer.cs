@@ -26,7 +26,7 @@ internal sealed class StreamedAnswer(AnswerState answer, EventStream stream, Htt
             case ChoiceFinished finished:
                 ChoiceText choice = answer.Choices[answer.IndexOf(next, finished.Choice)];
                 choice.End(AnswerState.Ended(finished.Reason));
-                TellRest(choice);
+                Open(choice);
                 TellFinish(bill: null);
                 unfinished = choice;
                 break;
@@ -50,20 +50,10 @@ internal sealed class StreamedAnswer(AnswerState answer, EventStream stream, Htt
     private void TellDelta(PromptEvent next, Delta delta)
     {
         ChoiceText choice = answer.Choices[answer.IndexOf(next, delta.Choice)];
-        AnswerPiece piece = answer.Split(next, delta);
         bool withTokens = answer.Request.WithLogprobs && !delta.Tokens.IsEmpty;
-        if (piece.IsEmpty && !withTokens) return;
+        if (delta.Pieces.IsEmpty && !withTokens) return;
         Open(choice);
-        answer.Shape.WriteDelta(stream.Begin(), answer.Head, choice, new ChunkPart(piece, delta.Tokens, withTokens ? answer.Request.Model : null, usageFollows));
-        stream.End();
-    }
-
-    private void TellRest(ChoiceText choice)
-    {
-        Open(choice);
-        AnswerPiece rest = answer.Rest(choice);
-        if (rest.IsEmpty) return;
-        answer.Shape.WriteDelta(stream.Begin(), answer.Head, choice, new ChunkPart(rest, [], null, usageFollows));
+        answer.Shape.WriteDelta(stream.Begin(), answer.Head, choice, new ChunkPart(delta.Pieces, delta.Tokens, withTokens ? answer.Request.Model : null, usageFollows));
         stream.End();
     }
 

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Qanat.Books;
 using Qanat.Engine;
+using Qanat.Models;
 
 namespace Qanat.Gateway;
 
@@ -8,7 +9,11 @@ namespace Qanat.Gateway;
 /// <param name="MaxTokens">Null: what is left of the context. Larger values are clamped to it.</param>
 /// <param name="TopLogprobs">-1: none.</param>
 public sealed record Call(Caller Caller, Operation Operation, ModelName Model, ImmutableArray<int> Prompt, int Choices, int? MaxTokens, SamplingOptions Sampling,
-    ImmutableArray<string> Stop, int TopLogprobs, bool IgnoreStopTokens, string? UserTag);
+    ImmutableArray<string> Stop, int TopLogprobs, bool IgnoreStopTokens, string? UserTag)
+{
+    /// <summary>What the prompt was rendered from, for engines that render it themselves; null: the prompt is text that nobody said (completions).</summary>
+    public Conversation? Conversation { get; init; }
+}
 
 /// <summary>Who calls: the key that was shown, and whose it is.</summary>
 public sealed record Caller(Tenant Tenant, Project Project, ApiKey Key);
@@ -18,9 +23,30 @@ public abstract record CallEvent;
 
 /// <summary>The hold is placed. Rates null: unpriced.</summary>
 public sealed record Admitted(RequestId Id, Instant At, Money HoldAmount, TokenRates? Rates) : CallEvent;
-public sealed record Delta(int Choice, string Text, ImmutableArray<GeneratedToken> Tokens) : CallEvent;
-public sealed record ChoiceFinished(int Choice, FinishReason Reason) : CallEvent;
+
+/// <param name="Tokens">Tokens that were generated meanwhile; their text may be in earlier or later pieces, or in none.</param>
+public sealed record Delta(int Choice, ImmutableArray<AnswerPiece> Pieces, ImmutableArray<GeneratedToken> Tokens) : CallEvent;
+public sealed record ChoiceFinished(int Choice, AnswerEnd Reason) : CallEvent;
 public sealed record Settled(UsageRecord Record) : CallEvent;
+
+/// <summary>Why an answer ended.</summary>
+public enum AnswerEnd
+{
+    /// <summary>The model ended its turn, or wrote a stop string.</summary>
+    Stop,
+
+    /// <summary>The model ended its turn after calling tools: it waits for their results.</summary>
+    ToolCalls,
+
+    Length,
+
+    /// <summary>An upstream withheld the rest.</summary>
+    ContentFilter,
+
+    Budget,
+    Cancelled,
+    Failed,
+}
 
 /// <summary>An error for the client, in OpenAI's terms.</summary>
 public sealed class ApiException(int status, string type, string code, string message, string? param = null, TimeSpan? retryAfter = null) : Exception(message)

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Runtime.CompilerServices;
 using Qanat.Books;
 using Qanat.Engine;
+using Qanat.Models;
 
 namespace Qanat.Gateway;
 
@@ -48,7 +49,7 @@ public sealed class CallPipeline(RoutingState routing, TariffState tariffs, Budg
         Reservation reservation = await limits.PlaceAsync(call.Caller, amount, cancel);
         Hold hold = new(RequestId.New(clock), Instant.Now(clock), new Party(call.Caller.Tenant.Id, call.Caller.Project.Id, call.Caller.Key.Id, call.UserTag),
             call.Model, deployment.Meter.Deployment, call.Operation, price?.Id, amount, deployment.Meter.Pool);
-        RunningCall running = new(hold, call, price, reservation, maxNew, allowed);
+        RunningCall running = new(hold, call, price, reservation, maxNew, allowed, choice => Reader(hold.Id, call, choice, deployment.Model.Chat));
         await PlaceAsync(running, cancel);
         await SubmitAsync(running, deployment);
         return running;
@@ -118,6 +119,10 @@ public sealed class CallPipeline(RoutingState routing, TariffState tariffs, Budg
         ArgumentException => new ApiException(400, "invalid_request_error", "context_length_exceeded", error.Message, "messages"),
         _ => new ApiException(503, "server_error", "engine_stopped", $"{running.Hold.Model} cannot answer: {error.Message}", retryAfter: TimeSpan.FromSeconds(5)),
     };
+
+    private static AnswerReader Reader(RequestId request, Call call, int choice, ChatFormat format) => call.Conversation is { } conversation
+        ? format.Reader(conversation, index => ToolCallIds.Of(request, choice, index))
+        : AnswerReader.Plain();
 
     private static SequenceRequest Request(RunningCall running, int choice)
     {

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Threading.Channels;
 using Qanat.Books;
 using Qanat.Engine;
+using Qanat.Models;
 
 namespace Qanat.Gateway;
 
@@ -11,7 +12,8 @@ public sealed class RunningCall
     private readonly Channel<CallEvent> events = Channel.CreateUnbounded<CallEvent>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
     private readonly ChoiceState[] choices;
 
-    public RunningCall(Hold hold, Call call, PriceVersion? price, Reservation reservation, int maxNewTokens, int allowedNewTokens)
+    /// <param name="reader">Reads the text of a choice; null: whoever answers tells pieces itself.</param>
+    public RunningCall(Hold hold, Call call, PriceVersion? price, Reservation reservation, int maxNewTokens, int allowedNewTokens, Func<int, AnswerReader>? reader)
     {
         ArgumentNullException.ThrowIfNull(call);
         Hold = hold;
@@ -20,7 +22,7 @@ public sealed class RunningCall
         Reservation = reservation;
         MaxNewTokens = maxNewTokens;
         AllowedNewTokens = allowedNewTokens;
-        choices = [.. Enumerable.Range(0, call.Choices).Select(_ => new ChoiceState())];
+        choices = [.. Enumerable.Range(0, call.Choices).Select(choice => new ChoiceState { Reader = reader?.Invoke(choice) })];
     }
 
     public Hold Hold { get; }
@@ -63,6 +65,26 @@ public sealed class RunningCall
         Tokens = new TokenCounts(choices.Max(each => each.Prompt), cached, 0, choices.Sum(each => (long)each.Generated), 0);
     }
 
+    /// <summary>What a step has to tell the client: the pieces of its text, and the end of the choice.</summary>
+    public IEnumerable<CallEvent> Tell(SequenceStep step)
+    {
+        ArgumentNullException.ThrowIfNull(step);
+        AnswerReader reader = choices[step.Id.Choice].Reader ?? throw new InvalidOperationException("This call is answered by an upstream: its steps tell no text.");
+        ImmutableArray<AnswerPiece> pieces = reader.Add(step.Text);
+        if (step.Finish is { } reason) pieces = pieces.AddRange(reader.Finish(wasCut: reason != FinishReason.Stop));
+        if (step.Tokens.Length > 0 || pieces.Length > 0) yield return new Delta(step.Id.Choice, pieces, step.Tokens);
+        if (step.Finish is { } finish) yield return new ChoiceFinished(step.Id.Choice, EndOf(finish, reader));
+    }
+
+    private static AnswerEnd EndOf(FinishReason reason, AnswerReader reader) => reason switch
+    {
+        FinishReason.Stop => reader.HasCalls ? AnswerEnd.ToolCalls : AnswerEnd.Stop,
+        FinishReason.Length => AnswerEnd.Length,
+        FinishReason.Budget => AnswerEnd.Budget,
+        FinishReason.Cancelled => AnswerEnd.Cancelled,
+        _ => AnswerEnd.Failed,
+    };
+
     /// <summary>Choices that paused because the hold pays for no more.</summary>
     public IEnumerable<int> ChoicesAtTheirLimit() =>
         Enumerable.Range(0, choices.Length).Where(index => choices[index].Finish is null && choices[index].Generated >= AllowedNewTokens);
@@ -86,6 +108,7 @@ public sealed class RunningCall
 
     private sealed class ChoiceState
     {
+        public AnswerReader? Reader;
         public int Prompt;
         public int Generated;
         public FinishReason? Finish;

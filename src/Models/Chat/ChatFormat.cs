@@ -1,14 +1,12 @@
+using System.Collections.Immutable;
+using static Qanat.Models.ChatMarks;
+
 namespace Qanat.Models;
 
 /// <summary>Renders messages to the token ids of a prompt: ChatML as Qwen3 was trained on it. Text of users never becomes special tokens.
 /// Same ids as Qwen3's own template gives, as long as no message contains the text of a mark.</summary>
 public sealed class ChatFormat
 {
-    private const string TurnStart = "<|im_start|>", TurnEnd = "<|im_end|>";
-    private const string ThinkStart = "<think>", ThinkEnd = "</think>";
-    private const string CallStart = "<tool_call>", CallEnd = "</tool_call>";
-    private const string ResponseStart = "<tool_response>", ResponseEnd = "</tool_response>";
-
     private readonly BpeTokenizer _tokenizer;
 
     private ChatFormat(BpeTokenizer tokenizer, ThinkingAbility ability)
@@ -34,33 +32,30 @@ public sealed class ChatFormat
 
     /// <summary>Prompt ids, ending with the start of the assistant's turn.</summary>
     /// <exception cref="ArgumentException">There are no messages, or the model cannot think, or not refrain from it, as asked.</exception>
-    public int[] Render(IReadOnlyList<ChatMessage> messages, Thinking thinking) => Render(messages, thinking, []);
-
-    /// <summary>Prompt ids, ending with the start of the assistant's turn.</summary>
-    /// <param name="toolsJson">One JSON object per function that the model may call, as in the "tools" of a request.</param>
-    /// <exception cref="ArgumentException">There are no messages, or the model cannot think, or not refrain from it, as asked.</exception>
-    public int[] Render(IReadOnlyList<ChatMessage> messages, Thinking thinking, IReadOnlyList<string> toolsJson)
+    public int[] Render(Conversation conversation)
     {
-        if (messages.Count == 0)
-            throw new ArgumentException("a chat needs at least one message", nameof(messages));
+        ImmutableArray<ChatMessage> messages = conversation.Messages;
+        Thinking thinking = conversation.Thinking;
+        if (messages.Length == 0)
+            throw new ArgumentException("a chat needs at least one message", nameof(conversation));
         if (thinking == Thinking.On && Ability == ThinkingAbility.Never)
-            throw new ArgumentException("this model has no thinking mode", nameof(thinking));
+            throw new ArgumentException("this model has no thinking mode", nameof(conversation));
         if (thinking == Thinking.Off && Ability == ThinkingAbility.Always)
-            throw new ArgumentException("this model always thinks", nameof(thinking));
+            throw new ArgumentException("this model always thinks", nameof(conversation));
 
         var prompt = new PromptWriter(_tokenizer);
-        int first = WriteHead(prompt, messages, toolsJson);
+        int first = WriteHead(prompt, messages, conversation.OfferedTools);
         int lastQuery = LastQuery(messages);
-        for (int i = first; i < messages.Count; i++)
+        for (int i = first; i < messages.Length; i++)
         {
             ChatMessage message = messages[i];
             switch (message.Role)
             {
                 case ChatRole.Assistant:
-                    WriteAssistant(prompt, message, afterLastQuery: i > lastQuery, isLast: i == messages.Count - 1);
+                    WriteAssistant(prompt, message, afterLastQuery: i > lastQuery, isLast: i == messages.Length - 1);
                     break;
                 case ChatRole.Tool:
-                    WriteToolResult(prompt, message, opens: i == 0 || messages[i - 1].Role != ChatRole.Tool, closes: i + 1 == messages.Count || messages[i + 1].Role != ChatRole.Tool);
+                    WriteToolResult(prompt, message, opens: i == 0 || messages[i - 1].Role != ChatRole.Tool, closes: i + 1 == messages.Length || messages[i + 1].Role != ChatRole.Tool);
                     break;
                 default:
                     prompt.Mark(TurnStart).Text(message.Role == ChatRole.System ? "system\n" : "user\n").Text(message.Content).Mark(TurnEnd).Text("\n");
@@ -75,6 +70,10 @@ public sealed class ChatFormat
         return prompt.Finish();
     }
 
+    /// <summary>Reads the answer to a prompt of this conversation.</summary>
+    /// <param name="callId">The id of the tool call with this index.</param>
+    public AnswerReader Reader(Conversation conversation, Func<int, string> callId) => new(Ability == ThinkingAbility.Always, conversation.OfferedTools, callId);
+
     private static ThinkingAbility AbilityOf(BpeTokenizer tokenizer, string? template)
     {
         if (template is null)
@@ -86,31 +85,31 @@ public sealed class ChatFormat
     }
 
     /// <summary>The system turn if there are tools or a leading system message. Returns the index of the first message that is still to be written.</summary>
-    private static int WriteHead(PromptWriter prompt, IReadOnlyList<ChatMessage> messages, IReadOnlyList<string> toolsJson)
+    private static int WriteHead(PromptWriter prompt, ImmutableArray<ChatMessage> messages, ImmutableArray<ToolDefinition> tools)
     {
         bool hasSystem = messages[0].Role == ChatRole.System;
-        if (toolsJson.Count == 0)
+        if (tools.IsEmpty)
             return 0;
         prompt.Mark(TurnStart).Text("system\n");
         if (hasSystem)
             prompt.Text(messages[0].Content).Text("\n\n");
         prompt.Text("# Tools\n\nYou may call one or more functions to assist with the user query.\n\nYou are provided with function signatures within <tools></tools> XML tags:\n<tools>");
-        foreach (string tool in toolsJson)
-            prompt.Text("\n").Text(tool);
+        foreach (ToolDefinition tool in tools)
+            prompt.Text("\n").Text(ToolJson.Of(tool));
         prompt.Text("\n</tools>\n\nFor each function call, return a json object with function name and arguments within ").Mark(CallStart).Mark(CallEnd).Text(" XML tags:\n")
             .Mark(CallStart).Text("\n{\"name\": <function-name>, \"arguments\": <args-json-object>}\n").Mark(CallEnd).Mark(TurnEnd).Text("\n");
         return hasSystem ? 1 : 0;
     }
 
     /// <summary>The last user message; reasoning of turns before it is left out. Without one, all reasoning is.</summary>
-    private static int LastQuery(IReadOnlyList<ChatMessage> messages)
+    private static int LastQuery(ImmutableArray<ChatMessage> messages)
     {
-        for (int i = messages.Count - 1; i >= 0; i--)
+        for (int i = messages.Length - 1; i >= 0; i--)
         {
             if (messages[i].Role == ChatRole.User)
                 return i;
         }
-        return messages.Count - 1;
+        return messages.Length - 1;
     }
 
     private static void WriteAssistant(PromptWriter prompt, ChatMessage message, bool afterLastQuery, bool isLast)

@@ -38,7 +38,7 @@ public sealed class ChatConformanceTests
             Assert.Equal(ThinkingAbility.Switchable, format.Ability);
             for (int i = 0; i < chats.Length; i++)
             {
-                int[] actual = format.Render(chats[i].Messages, chats[i].Thinking, chats[i].HasTools ? [ToolJson] : []);
+                int[] actual = format.Render(new Conversation(chats[i].Messages) { Thinking = chats[i].Thinking, Tools = chats[i].HasTools ? [new ToolDefinition("get_weather", null, null) { Json = ToolJson }] : [] });
                 Assert.True(actual.AsSpan().SequenceEqual(expected[i]), string.Create(CultureInfo.InvariantCulture,
                     $"chat {i} {ToJson(chats[i]).ToJsonString()}\nexpected {tokenizer.Decode(expected[i])}\ngot {tokenizer.Decode(actual)}"));
             }

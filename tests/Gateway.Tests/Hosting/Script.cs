@@ -3,6 +3,7 @@ using System.Collections.Immutable;
 using System.Runtime.CompilerServices;
 using Qanat.Books;
 using Qanat.Engine;
+using Qanat.Models;
 
 namespace Qanat.Gateway.Tests;
 
@@ -29,21 +30,25 @@ internal sealed class Script
         return Answer(call, cancel);
     }
 
-    public static IAsyncEnumerable<CallEvent> Say(Call call, params string[] pieces) => Say(call, FinishReason.Stop, pieces);
+    public static IAsyncEnumerable<CallEvent> Say(Call call, params string[] pieces) => Say(call, AnswerEnd.Stop, pieces);
 
-    /// <summary>Every choice says the same pieces.</summary>
-    public static async IAsyncEnumerable<CallEvent> Say(Call call, FinishReason reason, params string[] pieces)
+    /// <summary>Every choice says the same pieces, which are read as a model's text is.</summary>
+    public static async IAsyncEnumerable<CallEvent> Say(Call call, AnswerEnd reason, params string[] pieces)
     {
         await Task.Yield();
         Admitted admitted = Admit(call);
         yield return admitted;
+        AnswerReader[] readers = [.. Enumerable.Range(0, call.Choices).Select(_ => ReaderOf(call))];
         foreach (string piece in pieces)
         {
             for (int choice = 0; choice < call.Choices; choice++)
-                yield return new Delta(choice, piece, TokensOf(piece, call.TopLogprobs));
+                yield return new Delta(choice, readers[choice].Add(piece), TokensOf(piece, call.TopLogprobs));
         }
         for (int choice = 0; choice < call.Choices; choice++)
-            yield return new ChoiceFinished(choice, reason);
+        {
+            if (readers[choice].Finish(wasCut: reason != AnswerEnd.Stop) is { IsEmpty: false } rest) yield return new Delta(choice, rest, []);
+            yield return new ChoiceFinished(choice, reason == AnswerEnd.Stop && readers[choice].HasCalls ? AnswerEnd.ToolCalls : reason);
+        }
         yield return Settle(call, admitted, pieces.Sum(piece => piece.Length) * call.Choices);
     }
 
@@ -52,9 +57,9 @@ internal sealed class Script
     {
         Admitted admitted = Admit(call);
         yield return admitted;
-        yield return new Delta(0, "waiting", TokensOf("waiting", call.TopLogprobs));
+        yield return new Delta(0, [new TextPiece("waiting")], TokensOf("waiting", call.TopLogprobs));
         await gate.WaitAsync(cancel);
-        yield return new ChoiceFinished(0, FinishReason.Stop);
+        yield return new ChoiceFinished(0, AnswerEnd.Stop);
         yield return Settle(call, admitted, 7);
     }
 
@@ -63,7 +68,7 @@ internal sealed class Script
     {
         await Task.Yield();
         yield return Admit(call);
-        if (piece.Length > 0) yield return new Delta(0, piece, TokensOf(piece, call.TopLogprobs));
+        if (piece.Length > 0) yield return new Delta(0, [new TextPiece(piece)], TokensOf(piece, call.TopLogprobs));
         throw error;
     }
 
@@ -75,6 +80,10 @@ internal sealed class Script
     }
 
     private static IAsyncEnumerable<CallEvent> Hello(Call call, CancellationToken cancel) => Say(call, "Hel", "lo");
+
+    private static AnswerReader ReaderOf(Call call) => call.Conversation is { } conversation
+        ? new AnswerReader(promptOpensThinking: false, conversation.OfferedTools, index => $"call_{index}")
+        : AnswerReader.Plain();
 
     public static Admitted Admit(Call call) => new(new RequestId(new Guid(0x01234567, 0x89ab, 0x7cde, 0x80, 0, 0, 0, 0, 0, 0, (byte)(call.Prompt.Length % 256))), TestGateway.Now, Money.Parse("0.0005", Currency.Usd), TestGateway.Rates);
 

@@ -23,7 +23,7 @@ internal static class ScriptedModel
         VocabularySize = 257,
         TokenBytesMax = 1,
         Engine = () => new EngineStatus(0, 0, 100, 0, 0, 0, 0, 0, 0, "scripted"),
-        RenderChat = (messages, thinking) => [.. Tokens(string.Concat(messages.Select(Line)) + "assistant" + (thinking == Thinking.ModelDefault ? "" : "/" + thinking) + ":"), EndOfTurn],
+        RenderChat = chat => [.. Tokens(string.Concat(chat.Messages.Select(Line)) + "assistant" + (chat.Thinking == Thinking.ModelDefault ? "" : "/" + chat.Thinking) + ":"), EndOfTurn],
         Encode = text => [.. Tokens(text)],
         Bytes = token => token < 256 ? ByteTokens[token] : [],
         SpecialTextOf = token => token == EndOfTurn ? "<|end|>" : null,
@@ -35,5 +35,5 @@ internal static class ScriptedModel
     public static string TextOf(IEnumerable<int> tokens) => string.Concat(tokens.Select(token => token == EndOfTurn ? "<|end|>" : ((char)token).ToString()));
 
     private static string Line(ChatMessage message) =>
-        $"{message.Role}: {(message.ReasoningContent is { } reasoning ? $"({reasoning}) " : "")}{message.Content}\n";
+        $"{message.Role}: {(message.ReasoningContent is { } reasoning ? $"({reasoning}) " : "")}{message.Content}{string.Concat(message.ToolCalls.Select(call => $"[{call.Id} {call.Name} {call.ArgumentsJson}]"))}{(message.ToolCallId is { } id ? $"[{id}]" : "")}\n";
 }

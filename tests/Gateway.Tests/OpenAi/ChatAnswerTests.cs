@@ -96,16 +96,16 @@ public sealed class ChatAnswerTests(GatewayFixture fixture) : IClassFixture<Gate
     }
 
     [Theory]
-    [InlineData(FinishReason.Stop, "stop")]
-    [InlineData(FinishReason.Length, "length")]
-    [InlineData(FinishReason.Budget, "length")]
-    public async Task Finish_reasons_are_worded_as_clients_know_them(FinishReason reason, string word)
+    [InlineData(AnswerEnd.Stop, "stop")]
+    [InlineData(AnswerEnd.Length, "length")]
+    [InlineData(AnswerEnd.Budget, "length")]
+    public async Task Finish_reasons_are_worded_as_clients_know_them(AnswerEnd reason, string word)
     {
         TestGateway gateway = fixture.Fresh();
         gateway.Script.Answer = (call, _) => Script.Say(call, reason, "x");
         Answer answer = await gateway.PostAsync(Path, Ask);
         Assert.Equal(word, (string?)answer.Body["choices"]![0]!["finish_reason"]);
-        Assert.Equal(reason == FinishReason.Budget ? "budget" : null, (string?)answer.Body["usage"]!["x_qanat"]!["stop_reason"]);
+        Assert.Equal(reason == AnswerEnd.Budget ? "budget" : null, (string?)answer.Body["usage"]!["x_qanat"]!["stop_reason"]);
     }
 
     [Fact]
@@ -123,6 +123,50 @@ public sealed class ChatAnswerTests(GatewayFixture fixture) : IClassFixture<Gate
         Assert.Equal("Then <think> that", string.Concat(deltas.Select(delta => (string?)delta!["content"])));
     }
 
+    private const string Tools = ",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"clock\",\"parameters\":{\"type\":\"object\",\"properties\":{\"zone\":{\"type\":\"string\"}}}}}]";
+
+    [Fact]
+    public async Task Calls_of_tools_are_told_whole()
+    {
+        TestGateway gateway = fixture.Fresh();
+        gateway.Script.Answer = (call, _) => Script.Say(call, "<tool_call>\n{\"name\": \"clock\", \"argu", "ments\": {\"zone\": \"UTC\"}}\n</tool_call>\n<tool_call>\n<function=clock>\n</function>\n</tool_call>");
+        Answer answer = await gateway.PostAsync(Path, With(Tools));
+        JsonNode choice = answer.Body["choices"]![0]!;
+        Assert.Equal("tool_calls", (string?)choice["finish_reason"]);
+        Assert.True(choice["message"]!.AsObject().ContainsKey("content"));
+        Assert.Null(choice["message"]!["content"]);
+        Assert.Equal("""[{"id":"call_0","type":"function","function":{"name":"clock","arguments":"{\u0022zone\u0022: \u0022UTC\u0022}"}},{"id":"call_1","type":"function","function":{"name":"clock","arguments":"{}"}}]""",
+            choice["message"]!["tool_calls"]!.ToJsonString());
+        Assert.Equal("clock", Assert.Single(gateway.Script.LastCall.Conversation!.Tools).Name);
+    }
+
+    [Fact]
+    public async Task Calls_of_tools_are_told_while_they_come()
+    {
+        TestGateway gateway = fixture.Fresh();
+        gateway.Script.Answer = (call, _) => Script.Say(call, "I look.", "\n<tool_call>\n{\"name\": \"clock\", ", "\"arguments\": {\"zo", "ne\": \"UTC\"}}", "\n</tool_call>");
+        IReadOnlyList<string> events = await gateway.StreamAsync(Path, With(Tools + ",\"stream\":true"));
+        JsonNode[] choices = [.. events.SkipLast(1).Select(each => Chunk(each)["choices"]![0]!)];
+        Assert.Equal("I look.", string.Concat(choices.Select(choice => (string?)choice["delta"]!["content"])));
+        JsonNode[] calls = [.. choices.Where(choice => choice["delta"]!["tool_calls"] is not null).Select(choice => Assert.Single(choice["delta"]!["tool_calls"]!.AsArray())!)];
+        Assert.Equal(("call_0", "function", "clock"), ((string?)calls[0]["id"], (string?)calls[0]["type"], (string?)calls[0]["function"]!["name"]));
+        Assert.Equal("""{"zone": "UTC"}""", string.Concat(calls.Select(call => (string?)call["function"]!["arguments"])));
+        Assert.True(calls.Length > 1);
+        Assert.Equal("tool_calls", (string?)choices[^1]["finish_reason"]);
+    }
+
+    [Fact]
+    public async Task Without_tools_nothing_is_a_call()
+    {
+        TestGateway gateway = fixture.Fresh();
+        const string Said = "<tool_call>\n{\"name\": \"clock\", \"arguments\": {}}\n</tool_call>";
+        gateway.Script.Answer = (call, _) => Script.Say(call, Said);
+        Answer answer = await gateway.PostAsync(Path, With(Tools + ",\"tool_choice\":\"none\""));
+        Assert.Equal((Said, "stop"), ((string?)answer.Body["choices"]![0]!["message"]!["content"], (string?)answer.Body["choices"]![0]!["finish_reason"]));
+    }
+
+    private static string With(string more) => Ask.Replace("}]}", "}]" + more + "}", StringComparison.Ordinal);
+
     [Fact]
     public async Task Log_probabilities_come_with_their_bytes_and_alternatives()
     {
@@ -137,7 +181,7 @@ public sealed class ChatAnswerTests(GatewayFixture fixture) : IClassFixture<Gate
         await Task.Yield();
         Admitted admitted = Script.Admit(call) with { Rates = null };
         yield return admitted;
-        yield return new ChoiceFinished(0, FinishReason.Stop);
+        yield return new ChoiceFinished(0, AnswerEnd.Stop);
         yield return new Settled(Script.Settle(call, admitted, 0).Record with { Price = null, Charge = null, PoolRate = null, Cost = null });
     }
 

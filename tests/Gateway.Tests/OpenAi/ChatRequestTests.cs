@@ -68,10 +68,8 @@ public sealed class ChatRequestTests(GatewayFixture fixture) : IClassFixture<Gat
         Assert.Equal("""
             System: Be brief.
             User: What is the time?
-            Assistant: (ask a tool) <tool_call>
-            {"name": "clock", "arguments": {"zone":"UTC"}}
-            </tool_call>
-            Tool: 12:00
+            Assistant: (ask a tool) [c1 clock {"zone":"UTC"}]
+            Tool: 12:00[c1]
             assistant:<|end|>
             """, ScriptedModel.TextOf(call.Prompt));
     }

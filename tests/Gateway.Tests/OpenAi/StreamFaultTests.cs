@@ -61,7 +61,7 @@ public sealed class StreamFaultTests(GatewayFixture fixture) : IClassFixture<Gat
     public async Task A_stopped_answer_ends_with_an_error_and_not_with_a_finish_reason()
     {
         TestGateway gateway = fixture.Fresh();
-        gateway.Script.Answer = (call, _) => Script.Say(call, FinishReason.Cancelled, "partial");
+        gateway.Script.Answer = (call, _) => Script.Say(call, AnswerEnd.Cancelled, "partial");
         using RawClient client = await RawClient.PostAsync(gateway, Path, Ask);
         string text = await client.ReadToEndAsync();
         Assert.Contains("\"code\":\"stopped\"", text, StringComparison.Ordinal);
@@ -163,7 +163,7 @@ public sealed class StreamFaultTests(GatewayFixture fixture) : IClassFixture<Gat
         Admitted admitted = Script.Admit(call);
         yield return admitted;
         await gate;
-        yield return new ChoiceFinished(0, FinishReason.Stop);
+        yield return new ChoiceFinished(0, AnswerEnd.Stop);
         yield return Script.Settle(call, admitted, 0);
     }
 

@@ -1,6 +1,6 @@
 using CsCheck;
 
-namespace Qanat.Gateway.Tests;
+namespace Qanat.Models.Tests;
 
 public sealed class ThinkingSplitTests
 {
@@ -20,8 +20,8 @@ public sealed class ThinkingSplitTests
     {
         Gen.Int[0, Math.Max(0, text.Length)].Array[0, 6].Sample(cuts =>
         {
-            ThinkingSplit split = new(opened);
-            List<AnswerPiece> pieces = [];
+            ThinkingSplit split = new(opened, callEndsThinking: false);
+            List<SplitText> pieces = [];
             int from = 0;
             foreach (int cut in cuts.Order().Append(text.Length))
             {
