@@ -1,6 +1,6 @@
-namespace Qanat.Models;
+using Pieces = System.Collections.Immutable.ImmutableArray<Qanat.Models.AnswerPiece>.Builder;
 
-using Pieces = System.Collections.Immutable.ImmutableArray<AnswerPiece>.Builder;
+namespace Qanat.Models;
 
 /// <content>Arguments in the XML form: values are text, and become JSON as the tool's schema says.</content>
 internal sealed partial class ToolCallReader

@@ -1,9 +1,8 @@
 using System.Collections.Immutable;
 using System.Text.Json;
+using Pieces = System.Collections.Immutable.ImmutableArray<Qanat.Models.AnswerPiece>.Builder;
 
 namespace Qanat.Models;
-
-using Pieces = ImmutableArray<AnswerPiece>.Builder;
 
 /// <summary>
 /// Finds calls of tools in the text of an answer while it comes, in both forms Qwen models write: JSON within &lt;tool_call&gt; (2.5, 3) and &lt;function=..&gt;&lt;parameter=..&gt; (Coder, 3.5 and later).
