@@ -19,7 +19,10 @@ internal sealed class ChatRequests(ServedModels models, GatewayOptions options, 
         int choices = (int)(fields.Integer("n", 1, options.ChoicesMax) ?? 1);
         int? maxTokens = fields.IntegerAtLeast("max_completion_tokens", 1) ?? fields.IntegerAtLeast("max_tokens", 1);
         Call call = new(caller, Operation.Chat, model.Name, prompt, choices, maxTokens, sampling.Read(fields, model), Stops(fields, conversation),
-            ReadTopLogprobs(fields), fields.Flag("ignore_eos") ?? false, Prompts.UserTag(fields, options)) { Conversation = conversation };
+            ReadTopLogprobs(fields), fields.Flag("ignore_eos") ?? false, Prompts.UserTag(fields, options))
+        {
+            Conversation = conversation,
+        };
         return new GenerationRequest(model, [call], fields.Flag("stream") ?? false, Prompts.IncludeUsage(fields), []);
     }
 
