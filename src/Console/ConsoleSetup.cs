@@ -1,11 +1,13 @@
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authentication.Cookies;
+using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Components.Authorization;
 using Microsoft.AspNetCore.DataProtection;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Qanat.Gateway;
 
 namespace Qanat.Console;
 
@@ -25,9 +27,9 @@ public static class ConsoleSetup
             .AddInteractiveServerComponents()
             .AddHubOptions(hub => hub.MaximumReceiveMessageSize = options.BrowserMessageBytesMax);
         services.AddCascadingAuthenticationState();
-        services.AddScoped<AuthenticationStateProvider, OwnerSession>();
+        services.AddScoped<AuthenticationStateProvider, LiveSession>();
         services.AddScoped<Toasts>();
-        services.AddScoped<Owner>();
+        services.AddScoped<SignedIn>();
         services.AddSingleton<ConsoleData>();
         services.AddSingleton<JournalData>();
         services.AddSingleton<TariffChanges>();
@@ -43,8 +45,11 @@ public static class ConsoleSetup
             antiforgery.Cookie.HttpOnly = true;
             antiforgery.Cookie.SameSite = SameSiteMode.Strict;
         });
-        services.AddAuthentication(OwnerCookie.Scheme).AddCookie(OwnerCookie.Scheme, cookie => OwnerCookie.Configure(cookie, options));
-        services.AddAuthorizationBuilder().AddPolicy(OwnerCookie.Policy, policy => policy.AddAuthenticationSchemes(OwnerCookie.Scheme).RequireAuthenticatedUser());
+        services.AddAuthentication(SessionCookie.Scheme).AddCookie(SessionCookie.Scheme, cookie => SessionCookie.Configure(cookie, options));
+        services.AddSingleton<IAuthorizationHandler, PermissionHandler>();
+        AuthorizationBuilder policies = services.AddAuthorizationBuilder();
+        foreach (Permission permission in Enum.GetValues<Permission>())
+            policies.AddPolicy(NeedsAttribute.PolicyOf(permission), policy => policy.RequireAuthenticatedUser().AddRequirements(new NeededPermission(permission)));
         return services;
     }
 
@@ -59,7 +64,7 @@ public static class ConsoleSetup
         app.MapSignIn();
         app.MapRazorComponents<App>()
             .AddInteractiveServerRenderMode()
-            .RequireAuthorization(OwnerCookie.Policy)
+            .RequireAuthorization()
             .AddEndpointFilter(SecurityHeaders.Add);
     }
 }

@@ -236,7 +236,7 @@ public sealed class SqliteFileTests : IDisposable
         Assert.Equal("Chat, Completion, Embedding, Rerank, Batch, Train", string.Join(", ", Enum.GetValues<Operation>()));
         Assert.Equal("Completed, AbortedByClient, CutByLimit, Failed, Recovered", string.Join(", ", Enum.GetValues<Outcome>()));
         Assert.Equal("Loading, Serving, Down", string.Join(", ", Enum.GetValues<CapacityState>()));
-        Assert.Equal("Inference, Owner", string.Join(", ", Enum.GetValues<KeyRole>()));
+        Assert.Equal("Inference, Owner, Finance, Operator, Developer, Viewer", string.Join(", ", Enum.GetValues<KeyRole>()));
     }
 
     private async Task Migrate(params Migration[] migrations) =>

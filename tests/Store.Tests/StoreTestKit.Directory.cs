@@ -7,9 +7,9 @@ public abstract partial class StoreTestKit
     [Fact]
     public async Task Tenants_projects_and_keys_come_back_as_they_were_saved()
     {
-        Tenant tenant = Facts.NewTenant("Ünïcode 漢字 🐫\0 and a NUL") with { MonthlyBudget = new Money(-1, TestBooks.Eur), IsDemo = true };
-        Project project = Facts.NewProject(tenant) with { Name = "", MonthlyBudget = TestBooks.Usd(7) };
-        ApiKey key = Facts.NewKey(project) with { Role = KeyRole.Owner, RevokedAt = TestBooks.At(9), MonthlyBudget = new Money((Int128)long.MaxValue * 1_000_000, TestBooks.Eur) };
+        Tenant tenant = Facts.NewTenant("Ünïcode 漢字 🐫\0 and a NUL") with { MonthlyBudget = new Money(-1, TestBooks.Eur), IsDemo = true, Settings = "{\"a\":1}" };
+        Project project = Facts.NewProject(tenant) with { Name = "", MonthlyBudget = TestBooks.Usd(7), Settings = "{}" };
+        ApiKey key = Facts.NewKey(project) with { Role = KeyRole.Owner, RevokedAt = TestBooks.At(9), MonthlyBudget = new Money((Int128)long.MaxValue * 1_000_000, TestBooks.Eur), Settings = "{\"reach\":\"Cloud\"}" };
         await Append(new TenantSaved(tenant), new ProjectSaved(project), new KeySaved(key));
         DirectorySnapshot directory = await Store.ReadDirectoryAsync(Cancel);
         Assert.Equal([Facts.Tenant, tenant], directory.Tenants);
@@ -22,9 +22,9 @@ public abstract partial class StoreTestKit
     [Fact]
     public async Task Saving_a_tenant_again_replaces_its_name_and_budget_and_nothing_else()
     {
-        await Append(new TenantSaved(Facts.Tenant with { Name = "Acme & Sons", MonthlyBudget = null, IsDemo = true, CreatedAt = TestBooks.At(5) }));
+        await Append(new TenantSaved(Facts.Tenant with { Name = "Acme & Sons", MonthlyBudget = null, Settings = "{}", IsDemo = true, CreatedAt = TestBooks.At(5) }));
         Tenant tenant = Assert.Single((await Store.ReadDirectoryAsync(Cancel)).Tenants);
-        Assert.Equal(Facts.Tenant with { Name = "Acme & Sons", MonthlyBudget = null }, tenant);
+        Assert.Equal(Facts.Tenant with { Name = "Acme & Sons", MonthlyBudget = null, Settings = "{}" }, tenant);
         await Append(new ProjectSaved(Facts.Project with { Name = "Chat", MonthlyBudget = TestBooks.Usd(3) }));
         Assert.Equal(Facts.Project with { Name = "Chat", MonthlyBudget = TestBooks.Usd(3) }, Assert.Single((await Store.ReadDirectoryAsync(Cancel)).Projects));
     }

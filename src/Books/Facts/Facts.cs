@@ -16,14 +16,19 @@ public sealed record Party(TenantId Tenant, ProjectId Project, KeyId Key, string
 // ---- tenants, projects, keys ---------------------------------------------------------------------------------
 
 /// <summary>A customer or team. MonthlyBudget null: no limit at this level. Demo tenants are removable with everything they caused.</summary>
-public sealed record Tenant(TenantId Id, string Name, Instant CreatedAt, Money? MonthlyBudget, bool IsDemo);
+/// <param name="Settings">What else is agreed with it, as JSON that the front door reads and the books only keep. Null: nothing.</param>
+public sealed record Tenant(TenantId Id, string Name, Instant CreatedAt, Money? MonthlyBudget, bool IsDemo, string? Settings = null);
 
-public sealed record Project(ProjectId Id, TenantId Tenant, string Name, Instant CreatedAt, Money? MonthlyBudget);
+/// <param name="Settings">As of a tenant.</param>
+public sealed record Project(ProjectId Id, TenantId Tenant, string Name, Instant CreatedAt, Money? MonthlyBudget, string? Settings = null);
 
-public enum KeyRole { Inference, Owner }
+/// <summary>What an identity is for. Inference: a program that sends requests, and nothing else.</summary>
+public enum KeyRole { Inference, Owner, Finance, Operator, Developer, Viewer }
 
-/// <summary>An API key without its secret. Hash is SHA-256 over the key text; Prefix is what may be shown ("sk-ab12...").</summary>
-public sealed record ApiKey(KeyId Id, TenantId Tenant, ProjectId Project, string Name, string Prefix, ImmutableArray<byte> Hash, KeyRole Role, Instant CreatedAt, Instant? RevokedAt, Money? MonthlyBudget);
+/// <summary>An identity: an API key without its secret. Hash is SHA-256 over the key text; Prefix is what may be shown ("sk-ab12...").</summary>
+/// <param name="Settings">How far it reaches and what bounds it, as of a tenant.</param>
+public sealed record ApiKey(KeyId Id, TenantId Tenant, ProjectId Project, string Name, string Prefix, ImmutableArray<byte> Hash, KeyRole Role, Instant CreatedAt, Instant? RevokedAt, Money? MonthlyBudget,
+    string? Settings = null);
 
 /// <summary>Creates the tenant, or replaces its name and budget when it exists.</summary>
 public sealed record TenantSaved(Tenant Tenant) : Fact;

@@ -10,7 +10,7 @@ internal static class DirectoryCommands
         [new("name", "name"), new("id", "id"), new("monthly budget", "monthly_budget", Align.Right), new("spent", "spent", Align.Right), new("held", "held", Align.Right), new("", "demo", Align.Left, Column.Flag("demo"))];
 
     private static readonly Column[] KeyColumns =
-        [new("key", "prefix"), new("name", "name"), new("tenant", "tenant.name"), new("project", "project.name"), new("role", "role"), new("monthly budget", "monthly_budget", Align.Right), new("revoked", "revoked_at", Align.Left, Column.Second), new("id", "id")];
+        [new("key", "prefix"), new("name", "name"), new("tenant", "tenant.name"), new("project", "project.name"), new("role", "role"), new("reach", "reach"), new("monthly budget", "monthly_budget", Align.Right), new("revoked", "revoked_at", Align.Left, Column.Second), new("id", "id")];
 
     public static Command Tenant(Shared shared)
     {
@@ -57,9 +57,11 @@ internal static class DirectoryCommands
         Option<string> tenant = TenantOption();
         Option<string?> project = new("--project") { Description = "The tenant's project. Default: its first." };
         Option<string> name = new("--name") { Description = "What to call the key.", DefaultValueFactory = _ => "key" };
-        Option<bool> owner = new("--owner") { Description = "A key that may change tenants, prices and costs." };
+        Option<bool> owner = new("--owner") { Description = "Short for --role owner." };
+        Option<string?> role = new("--role") { Description = "owner, finance, operator, developer, viewer or inference (docs/access.md). Default: inference, which sends requests and nothing else." };
+        Option<string?> reach = new("--reach") { Description = "tenant: sees its own tenant only. cloud: sees all of it. Default: cloud for owners, tenant for all others." };
         Option<string?> budget = BudgetOption();
-        Command create = new("create", "Create a key. Its secret is printed this once.") { tenant, project, name, owner, budget };
+        Command create = new("create", "Create a key. Its secret is printed this once.") { tenant, project, name, owner, role, reach, budget };
         create.SetAction((parsed, cancel) => shared.WithServerAsync(parsed, async (server, terminal) =>
         {
             JsonNode made = await server.PostAsync("api/keys", new JsonObject
@@ -67,7 +69,8 @@ internal static class DirectoryCommands
                 ["tenant"] = parsed.GetValue(tenant),
                 ["project"] = parsed.GetValue(project),
                 ["name"] = parsed.GetValue(name),
-                ["role"] = parsed.GetValue(owner) ? "owner" : "inference",
+                ["role"] = parsed.GetValue(owner) ? "owner" : parsed.GetValue(role),
+                ["reach"] = parsed.GetValue(reach),
                 ["monthly_budget"] = parsed.GetValue(budget),
             }, cancel);
             terminal.Say(made, $"{made["key"]}\nKeep it: it is not shown again.");

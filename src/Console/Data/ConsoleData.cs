@@ -25,8 +25,8 @@ public sealed class ConsoleData(IBookStore store, DirectoryState directory, Tari
 
     public Task<UnitEconomics> UnitEconomicsAsync(Period period, CancellationToken cancel) => Statements.UnitEconomicsAsync(store, period, cancel);
 
-    public async Task<UsageRecord?> FindRequestAsync(RequestId id, CancellationToken cancel) =>
-        (await store.ReadUsageAsync(new UsageQuery(Period.All, Id: id, Limit: 1), cancel)).FirstOrDefault();
+    public async Task<UsageRecord?> FindRequestAsync(RequestId id, TenantId? only, CancellationToken cancel) =>
+        (await store.ReadUsageAsync(new UsageQuery(Period.All, only, Id: id, Limit: 1), cancel)).FirstOrDefault();
 
     /// <summary>One page of requests, newest first, and whether there are older ones.</summary>
     public async Task<RequestPage> RequestsAsync(UsageQuery query, CancellationToken cancel)

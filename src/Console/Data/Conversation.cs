@@ -56,7 +56,7 @@ public sealed class Conversation(PlaygroundCalls calls, ConsoleData books, TimeP
         for (int attempt = 0; attempt < SettlementReadsMax && answer.Record is null; attempt++)
         {
             await Task.Delay(SettlementReadInterval, clock);
-            if (await books.FindRequestAsync(id, CancellationToken.None) is { } record) answer.Settle(record);
+            if (await books.FindRequestAsync(id, null, CancellationToken.None) is { } record) answer.Settle(record);
         }
     }
 }

@@ -1,21 +1,22 @@
 using System.Collections.Immutable;
+using Qanat.Gateway;
 
 namespace Qanat.Console;
 
 /// <summary>A place in the navigation. OnPhone: it has a place in the bottom bar; the others are behind "More".</summary>
-internal sealed record NavItem(string Href, string Label, string ShortLabel, IconName Icon, NavGroup Group, PhonePlace Phone)
+internal sealed record NavItem(string Href, string Label, string ShortLabel, IconName Icon, NavGroup Group, PhonePlace Phone, Permission Needs)
 {
     public static readonly ImmutableArray<NavItem> All =
     [
-        new("/", "Overview", "Overview", IconName.Overview, NavGroup.Run, PhonePlace.Bar),
-        new("/playground", "Playground", "Play", IconName.Playground, NavGroup.Run, PhonePlace.Bar),
-        new("/pnl", "Profit & loss", "P&L", IconName.Statement, NavGroup.Books, PhonePlace.Bar),
-        new("/requests", "Requests", "Requests", IconName.Requests, NavGroup.Books, PhonePlace.Bar),
-        new("/journal", "Journal", "Journal", IconName.Journal, NavGroup.Books, PhonePlace.Sheet),
-        new("/checks", "Checks", "Checks", IconName.Checks, NavGroup.Books, PhonePlace.Sheet),
-        new("/tenants", "Tenants & keys", "Tenants", IconName.Tenants, NavGroup.Setup, PhonePlace.Sheet),
-        new("/prices", "Prices & costs", "Prices", IconName.Prices, NavGroup.Setup, PhonePlace.Sheet),
-        new("/settings", "Settings", "Settings", IconName.Settings, NavGroup.Setup, PhonePlace.Sheet),
+        new("/", "Overview", "Overview", IconName.Overview, NavGroup.Run, PhonePlace.Bar, Permission.SeeBooks),
+        new("/playground", "Playground", "Play", IconName.Playground, NavGroup.Run, PhonePlace.Bar, Permission.Infer),
+        new("/pnl", "Profit & loss", "P&L", IconName.Statement, NavGroup.Books, PhonePlace.Bar, Permission.SeeBooks),
+        new("/requests", "Requests", "Requests", IconName.Requests, NavGroup.Books, PhonePlace.Bar, Permission.SeeUsage),
+        new("/journal", "Journal", "Journal", IconName.Journal, NavGroup.Books, PhonePlace.Sheet, Permission.SeeBooks),
+        new("/checks", "Checks", "Checks", IconName.Checks, NavGroup.Books, PhonePlace.Sheet, Permission.SeeBooks),
+        new("/tenants", "Tenants & keys", "Tenants", IconName.Tenants, NavGroup.Setup, PhonePlace.Sheet, Permission.SeeDirectory),
+        new("/prices", "Prices & costs", "Prices", IconName.Prices, NavGroup.Setup, PhonePlace.Sheet, Permission.SeePrices),
+        new("/settings", "Settings", "Settings", IconName.Settings, NavGroup.Setup, PhonePlace.Sheet, Permission.SeeStatus),
     ];
 }
 

@@ -19,6 +19,7 @@ internal static class SignInEndpoints
         app.MapGet("/signin", ShowForm).AllowAnonymous().AddEndpointFilter(SecurityHeaders.Add);
         app.MapPost("/signin", SignInAsync).AllowAnonymous().AddEndpointFilter(SecurityHeaders.Add);
         app.MapPost("/signout", SignOutAsync).AllowAnonymous();
+        app.MapGet("/denied", Denied).RequireAuthorization().AddEndpointFilter(SecurityHeaders.Add);
     }
 
     private static IResult ShowForm(HttpContext context, string? next)
@@ -37,20 +38,28 @@ internal static class SignInEndpoints
             context.Response.Headers.RetryAfter = seconds;
             return Form(next, $"Too many wrong keys from this address. Try again in {seconds} s.", StatusCodes.Status429TooManyRequests);
         }
-        if (!keys.TryAuthenticateOwner(key?.Trim() ?? "", out Caller owner))
+        if (!keys.TryAuthenticate(key?.Trim() ?? "", out Caller who) || !SessionCookie.MaySignIn(who.Key))
         {
             throttle.CountFailure(address);
-            return Form(next, "That is not an active owner key. It was printed when this server first started, or set by QANAT_OWNER_KEY.", StatusCodes.Status401Unauthorized);
+            return Form(next, "That is not an active key of a person: keys that only send requests do not sign in. The owner key was printed when this server first started, or set by QANAT_OWNER_KEY.", StatusCodes.Status401Unauthorized);
         }
-        await context.SignInAsync(OwnerCookie.Scheme, OwnerCookie.PrincipalFor(owner.Key), new AuthenticationProperties { IsPersistent = true });
+        await context.SignInAsync(SessionCookie.Scheme, SessionCookie.PrincipalFor(who.Key), new AuthenticationProperties { IsPersistent = true });
         return Results.Redirect(LocalPath(next));
     }
 
     private static async Task<IResult> SignOutAsync(HttpContext context, IAntiforgery antiforgery)
     {
         await antiforgery.ValidateRequestAsync(context);
-        await context.SignOutAsync(OwnerCookie.Scheme);
+        await context.SignOutAsync(SessionCookie.Scheme);
         return Results.Redirect("/signin");
+    }
+
+    /// <summary>Whoever asked for a page that is not theirs is shown the first that is; the overview is where everyone arrives.</summary>
+    private static IResult Denied(HttpContext context, DirectoryState directory)
+    {
+        Caller? caller = SessionCookie.CallerOf(directory, context.User);
+        NavItem? first = caller is null ? null : NavItem.All.FirstOrDefault(item => caller.May(item.Needs));
+        return Results.Redirect(first?.Href ?? "/signin");
     }
 
     private static RazorComponentResult<SignInPage> Form(string? next, string? problem, int status) =>

@@ -21,6 +21,18 @@ internal sealed class AdminJson(DirectoryState directory)
         return string.Concat(name.Select((letter, index) => char.IsAsciiLetterUpper(letter) && index > 0 ? "_" + char.ToLowerInvariant(letter) : char.ToLowerInvariant(letter).ToString()));
     }
 
+    /// <summary>The reverse: "aborted_by_client" as AbortedByClient. Null stays null.</summary>
+    /// <exception cref="ApiException">400: it is none of them; the message lists them.</exception>
+    public static T? Parse<T>(string? text, string param) where T : struct, Enum
+    {
+        if (text is null) return null;
+        foreach (T value in Enum.GetValues<T>())
+        {
+            if (Text(value).Equals(text, StringComparison.OrdinalIgnoreCase)) return value;
+        }
+        throw Refusal.Value(param, $"it must be one of {string.Join(", ", Enum.GetValues<T>().Select(Text))}.");
+    }
+
     public static JsonObject Of(TokenCounts tokens) => new()
     {
         ["input"] = tokens.Input,

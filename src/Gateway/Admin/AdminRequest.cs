@@ -13,6 +13,21 @@ internal sealed class AdminRequest(HttpContext context, Caller caller)
     /// <summary>How the audit log names who asks.</summary>
     public string Who => $"{caller.Key.Name} ({caller.Key.Prefix})";
 
+    public Caller Caller => caller;
+
+    /// <summary>The only tenant whose things may be shown or changed; null: any.</summary>
+    public TenantId? Only => caller.Only();
+
+    public bool Sees(TenantId tenant) => caller.Sees(tenant);
+
+    /// <summary>The tenant that the query names, or the only one the caller sees; null: all.</summary>
+    /// <exception cref="ApiException">404: there is none of that name, or it is not the caller's.</exception>
+    public TenantId? Tenant(DirectoryModel directory)
+    {
+        if (Query("tenant") is not { } name) return Only;
+        return directory.FindTenant(name) is { } found && Sees(found.Id) ? found.Id : throw DirectoryNames.Unknown("tenant", name);
+    }
+
     public string Id => (string)context.GetRouteData().Values["id"]!;
 
     public string? Query(string name)

@@ -59,7 +59,7 @@ internal sealed class BooksApi(BooksPoster poster, IBookStore store, DirectorySt
     public async Task<JsonObject> JournalAsync(AdminRequest request)
     {
         int limit = request.Limit(50, JournalMax);
-        TenantId? tenant = request.Query("tenant") is { } name ? (directory.Current.FindTenant(name) ?? throw DirectoryNames.Unknown("tenant", name)).Id : null;
+        TenantId? tenant = request.Tenant(directory.Current);
         Account? account = request.Query("account") is { } path ? new Account(path) : null;
         Queue<Transaction> newest = await poster.PostThenAsync(async books =>
         {

@@ -8,7 +8,7 @@ internal sealed class TariffApi(TariffState tariffs, DirectoryState directory, A
 {
     private const int DefaultPracticalCapacityPermille = 850;
 
-    public JsonObject ListPrices(AdminRequest request) => AdminJson.List(tariffs.Prices.Versions.Select(json.Of));
+    public JsonObject ListPrices(AdminRequest request) => AdminJson.List(tariffs.Prices.Versions.Where(version => version.Tenant is not { } tenant || request.Sees(tenant)).Select(json.Of));
     public JsonObject ListCosts(AdminRequest request) => AdminJson.List(tariffs.Costs.Rates.Select(AdminJson.Of));
 
     public async Task<JsonObject> AddPriceAsync(AdminRequest request, JsonFields fields)

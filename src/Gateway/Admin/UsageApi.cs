@@ -10,7 +10,7 @@ internal sealed class UsageApi(IBookStore store, DirectoryState directory, Tarif
 
     public async Task<JsonObject> ListAsync(AdminRequest request)
     {
-        TenantId? tenant = request.Query("tenant") is { } name ? (directory.Current.FindTenant(name) ?? throw DirectoryNames.Unknown("tenant", name)).Id : null;
+        TenantId? tenant = request.Tenant(directory.Current);
         ProjectId? project = request.Query("project") is { } id ? new ProjectId(AdminRequest.ParseId(id, "project")) : null;
         ModelName? model = request.Query("model") is { } served ? new ModelName(served) : null;
         TransactionId? transaction = request.Query("transaction") is { } posting ? new TransactionId(AdminRequest.ParseId(posting, "transaction")) : null;
@@ -23,10 +23,10 @@ internal sealed class UsageApi(IBookStore store, DirectoryState directory, Tarif
     public async Task<JsonObject> ShowAsync(AdminRequest request)
     {
         RequestId id = new(AdminRequest.ParseId(request.Id, "id"));
-        UsageRecord record = (await store.ReadUsageAsync(new UsageQuery(Period.All, Id: id, Limit: 1), request.Cancel)).FirstOrDefault() ?? throw DirectoryNames.Unknown("request", request.Id);
+        UsageRecord record = (await store.ReadUsageAsync(new UsageQuery(Period.All, request.Only, Id: id, Limit: 1), request.Cancel)).FirstOrDefault() ?? throw DirectoryNames.Unknown("request", request.Id);
         JsonObject answer = json.Of(record);
         answer["price"] = record.Price is { } price && tariffs.Prices.Get(price) is { } version ? json.Of(version) : null;
-        answer["cost_basis"] = record.PoolRate is { } rate && tariffs.Costs.Get(rate) is { } basis ? AdminJson.Of(basis) : null;
+        answer["cost_basis"] = record.PoolRate is { } rate && request.Caller.May(Permission.SeeCosts) && tariffs.Costs.Get(rate) is { } basis ? AdminJson.Of(basis) : null;
         return answer;
     }
 }

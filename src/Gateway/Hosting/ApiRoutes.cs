@@ -4,18 +4,18 @@ using Microsoft.AspNetCore.Routing;
 
 namespace Qanat.Gateway;
 
-/// <summary>The routes of the APIs. Below their roots every path belongs to them, whatever paths pages take: an unknown one is 404 and another method 405, both with an error body.</summary>
-internal sealed class ApiRoutes(IEndpointRouteBuilder routes)
+/// <summary>The routes of the APIs. Each names the permission it needs, and nobody without it gets as far as the endpoint. Below their roots every path belongs to them, whatever paths pages take: an unknown one is 404 and another method 405, both with an error body.</summary>
+internal sealed class ApiRoutes(IEndpointRouteBuilder routes, Callers callers)
 {
     private static readonly string[] Roots = ["/v1", "/api"];
     private readonly Dictionary<string, List<string>> methods = new(StringComparer.Ordinal);
 
     public static bool IsApi(PathString path) => Array.Exists(Roots, root => path.StartsWithSegments(root, StringComparison.Ordinal));
 
-    public void Get(string pattern, RequestDelegate serve) => Map("GET", pattern, serve);
-    public void Post(string pattern, RequestDelegate serve) => Map("POST", pattern, serve);
-    public void Put(string pattern, RequestDelegate serve) => Map("PUT", pattern, serve);
-    public void Delete(string pattern, RequestDelegate serve) => Map("DELETE", pattern, serve);
+    public void Get(string pattern, Permission needs, RequestDelegate serve) => Map("GET", pattern, needs, serve);
+    public void Post(string pattern, Permission needs, RequestDelegate serve) => Map("POST", pattern, needs, serve);
+    public void Put(string pattern, Permission needs, RequestDelegate serve) => Map("PUT", pattern, needs, serve);
+    public void Delete(string pattern, Permission needs, RequestDelegate serve) => Map("DELETE", pattern, needs, serve);
 
     /// <summary>Call once, after all others: takes every other method and path.</summary>
     public void MapRest()
@@ -29,9 +29,13 @@ internal sealed class ApiRoutes(IEndpointRouteBuilder routes)
             routes.Map(root + "/{**rest}", RefusePath);
     }
 
-    private void Map(string method, string pattern, RequestDelegate serve)
+    private void Map(string method, string pattern, Permission needs, RequestDelegate serve)
     {
-        routes.MapMethods(pattern, [method], serve);
+        routes.MapMethods(pattern, [method], context =>
+        {
+            callers.Admit(context, needs);
+            return serve(context);
+        }).WithMetadata(new Needed(needs));
         if (!methods.TryGetValue(pattern, out List<string>? allowed)) methods[pattern] = allowed = [];
         allowed.Add(method);
     }

@@ -38,7 +38,7 @@ public static class GatewayHosting
         app.UseRouting();
         app.UseWhen(context => ApiRoutes.IsApi(context.Request.Path), api => api.UseMiddleware<ErrorBoundary>());
         app.MapMethods("/healthz", ["GET", "HEAD"], HealthAsync);
-        ApiRoutes routes = new(app);
+        ApiRoutes routes = new(app, app.Services.GetRequiredService<Callers>());
         app.Services.GetRequiredService<OpenAiEndpoints>().Map(routes);
         app.Services.GetRequiredService<AdminEndpoints>().Map(routes);
         routes.MapRest();

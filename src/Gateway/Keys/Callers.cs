@@ -8,24 +8,26 @@ internal sealed class Callers(KeyRing keys)
 {
     private const string BearerScheme = "Bearer ";
 
+    /// <summary>Lets a request in if its caller may do this, and remembers the caller for the endpoint.</summary>
+    /// <exception cref="ApiException">401: no key, or one that is unknown or revoked. 403: its role does not have the permission.</exception>
+    public void Admit(HttpContext context, Permission permission)
+    {
+        ArgumentNullException.ThrowIfNull(context);
+        Caller caller = Require(context.Request);
+        caller.Demand(permission);
+        context.Items[typeof(Caller)] = caller;
+    }
+
     /// <exception cref="ApiException">401: no key, or one that is unknown or revoked.</exception>
     public Caller Require(HttpRequest request)
     {
+        if (request.HttpContext.Items.TryGetValue(typeof(Caller), out object? admitted) && admitted is Caller known) return known;
         string? key = KeyOf(request);
         if (string.IsNullOrEmpty(key))
             throw new ApiException(401, Refusal.InvalidRequest, "missing_api_key", "No API key was given: send it as 'Authorization: Bearer KEY', 'x-api-key: KEY' or 'api-key: KEY'.");
         return keys.TryAuthenticate(key, out Caller caller)
             ? caller
             : throw new ApiException(401, Refusal.InvalidRequest, "invalid_api_key", "Incorrect API key provided: it is unknown here or revoked.");
-    }
-
-    /// <exception cref="ApiException">401 as above. 403: not an owner's key.</exception>
-    public Caller RequireOwner(HttpRequest request)
-    {
-        Caller caller = Require(request);
-        return caller.Key.Role == KeyRole.Owner
-            ? caller
-            : throw new ApiException(403, Refusal.InvalidRequest, "owner_key_required", "This needs an owner's key.");
     }
 
     private static string? KeyOf(HttpRequest request)

@@ -17,7 +17,7 @@ public sealed class KeyRing(DirectoryState directory, string? localKey = null)
         DirectoryModel now = directory.Current;
         ReadOnlySpan<byte> hash = KeySecret.Hash(key).AsSpan();
         bool local = localHash is not null && CryptographicOperations.FixedTimeEquals(localHash, hash);
-        ApiKey? found = local ? now.Keys.FirstOrDefault(key => key is { Role: KeyRole.Owner, RevokedAt: null }) : now.FindKey(hash);
+        ApiKey? found = local ? now.Keys.FirstOrDefault(DirectoryModel.IsCloudOwner) : now.FindKey(hash);
         if (local && found is not null)
         {
             caller = new Caller(now.Tenant(found.Tenant), now.Project(found.Project), found);
@@ -28,8 +28,4 @@ public sealed class KeyRing(DirectoryState directory, string? localKey = null)
         caller = new Caller(now.Tenant(found.Tenant), now.Project(found.Project), found);
         return true;
     }
-
-    /// <summary>Whether this is the key of an owner, who may do everything.</summary>
-    public bool TryAuthenticateOwner(string key, out Caller caller) =>
-        TryAuthenticate(key, out caller) && caller.Key.Role == KeyRole.Owner;
 }

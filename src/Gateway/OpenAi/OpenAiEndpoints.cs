@@ -10,11 +10,11 @@ internal sealed class OpenAiEndpoints(Callers callers, ModelList models, ChatReq
 
     public void Map(ApiRoutes routes)
     {
-        routes.Get("/v1/models", ListModelsAsync);
+        routes.Get("/v1/models", Permission.Infer, ListModelsAsync);
         // Names of models may contain slashes.
-        routes.Get("/v1/models/{**id}", ShowModelAsync);
-        routes.Post("/v1/chat/completions", context => GenerateAsync(context, chats.Read, Chat));
-        routes.Post("/v1/completions", context => GenerateAsync(context, completions.Read, Completion));
+        routes.Get("/v1/models/{**id}", Permission.Infer, ShowModelAsync);
+        routes.Post("/v1/chat/completions", Permission.Infer, context => GenerateAsync(context, chats.Read, Chat));
+        routes.Post("/v1/completions", Permission.Infer, context => GenerateAsync(context, completions.Read, Completion));
     }
 
     private async Task ListModelsAsync(HttpContext context)

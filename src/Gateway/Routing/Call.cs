@@ -16,7 +16,10 @@ public sealed record Call(Caller Caller, Operation Operation, ModelName Model, I
 }
 
 /// <summary>Who calls: the key that was shown, and whose it is.</summary>
-public sealed record Caller(Tenant Tenant, Project Project, ApiKey Key);
+public sealed record Caller(Tenant Tenant, Project Project, ApiKey Key)
+{
+    public KeyTerms Terms => KeyTerms.Of(Key);
+}
 
 /// <summary>What the client may be told, in order: Admitted first; Deltas and one ChoiceFinished per choice; Settled last. Each is durable in the books before it is handed out.</summary>
 public abstract record CallEvent;

@@ -40,6 +40,13 @@ public sealed class DirectoryModel
     /// <summary>The key whose hash begins like this one; the caller compares the rest in constant time.</summary>
     public ApiKey? FindKey(ReadOnlySpan<byte> hash) => keysByHash.GetValueOrDefault(First8(hash));
 
+    /// <summary>An identity that may do everything: there is always one left.</summary>
+    public static bool IsCloudOwner(ApiKey key)
+    {
+        ArgumentNullException.ThrowIfNull(key);
+        return key is { Role: KeyRole.Owner, RevokedAt: null } && KeyTerms.Of(key).Reach == Reach.Cloud;
+    }
+
     /// <summary>A tenant by its id or its name; names are told apart without regard to case.</summary>
     public Tenant? FindTenant(string idOrName) => Guid.TryParse(idOrName, out Guid id) && FindTenant(new TenantId(id)) is { } byId
         ? byId

@@ -74,11 +74,12 @@ public sealed class DirectoryState : IDisposable
         {
             string text = secret ?? KeySecret.New();
             string name = DirectoryNames.Check(order.Name, "name");
-            ApiKey key = new(KeyId.New(clock), order.Project.Tenant, order.Project.Id, name, KeySecret.PrefixOf(text), KeySecret.Hash(text), order.Role, Instant.Now(clock), null, order.MonthlyBudget);
+            ApiKey key = new(KeyId.New(clock), order.Project.Tenant, order.Project.Id, name, KeySecret.PrefixOf(text), KeySecret.Hash(text), order.Role, Instant.Now(clock), null, order.MonthlyBudget,
+                order.Terms?.ToSettings());
             if (now.FindKey(key.Hash.AsSpan()) is not null)
                 throw new ApiException(400, "invalid_request_error", "key_taken", "This key exists already: give another, or none to have one made.", "key");
             return new Change<NewKey>(new NewKey(key, text), now.With(key),
-                [new KeySaved(key), Audit(who, "key.create", key.Prefix, null, $"{order.Role}, {Describe(order.MonthlyBudget)}")]);
+                [new KeySaved(key), Audit(who, "key.create", key.Prefix, null, $"{order.Role}, {Describe(order.MonthlyBudget)}{(order.Terms is null ? "" : ", " + key.Settings)}")]);
         }, cancel);
     }
 
@@ -87,7 +88,7 @@ public sealed class DirectoryState : IDisposable
     {
         ApiKey key = now.FindKey(id) ?? throw DirectoryNames.Unknown("key", id.ToString());
         if (key.RevokedAt is not null) return new Change<ApiKey>(key, now, []);
-        if (key.Role == KeyRole.Owner && now.Keys.Count(other => other is { Role: KeyRole.Owner, RevokedAt: null }) == 1)
+        if (DirectoryModel.IsCloudOwner(key) && now.Keys.Count(DirectoryModel.IsCloudOwner) == 1)
             throw new ApiException(400, "invalid_request_error", "last_owner_key", "This is the only owner key left: make another one before you revoke it.", "id");
         ApiKey revoked = key with { RevokedAt = Instant.Now(clock) };
         return new Change<ApiKey>(revoked, now.With(revoked), [new KeySaved(revoked), Audit(who, "key.revoke", key.Prefix, null, null)]);
@@ -176,4 +177,8 @@ public sealed class DirectoryState : IDisposable
 public sealed record NewTenant(string Name, Money? MonthlyBudget, bool IsDemo);
 
 /// <summary>What a new key is to be.</summary>
-public sealed record NewKeyOrder(Project Project, string Name, KeyRole Role, Money? MonthlyBudget);
+/// <param name="Terms">Null: an owner's reaches all of the cloud, any other its tenant, and nothing else bounds it.</param>
+public sealed record NewKeyOrder(Project Project, string Name, KeyRole Role, Money? MonthlyBudget, KeyTerms? Terms = null)
+{
+    public Reach Reach => Terms?.Reach ?? (Role == KeyRole.Owner ? Reach.Cloud : Reach.Tenant);
+}

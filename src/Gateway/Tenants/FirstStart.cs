@@ -17,7 +17,7 @@ public static class FirstStart
     public static async Task<NewKey?> EnsureOwnerAsync(DirectoryState directory, string? ownerKey, CancellationToken cancel)
     {
         ArgumentNullException.ThrowIfNull(directory);
-        if (directory.Current.Keys.Any(key => key is { Role: KeyRole.Owner, RevokedAt: null })) return null;
+        if (directory.Current.Keys.Any(DirectoryModel.IsCloudOwner)) return null;
         if (ownerKey is not null) CheckOwnerKey(ownerKey);
         const string who = "first start";
         Tenant house = directory.Current.FindTenant(HouseTenant) ?? await directory.CreateTenantAsync(who, new NewTenant(HouseTenant, null, IsDemo: false), cancel);

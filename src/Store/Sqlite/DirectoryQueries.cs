@@ -9,13 +9,13 @@ internal static class DirectoryQueries
     public static DirectorySnapshot Directory(Reader reader)
     {
         return new DirectorySnapshot(
-            reader.All("SELECT id, name, created_at, budget_milli, budget_pico, budget_currency, is_demo FROM tenants ORDER BY no",
-                (row, _) => new Tenant(new TenantId(row.Guid()), row.Text(), row.Instant(), row.MoneyOrNull(), row.Bool())),
-            reader.All("SELECT id, tenant, name, created_at, budget_milli, budget_pico, budget_currency FROM projects ORDER BY no",
-                (row, identities) => new Project(new ProjectId(row.Guid()), identities.Tenant(row.Long()), row.Text(), row.Instant(), row.MoneyOrNull())),
-            reader.All("SELECT id, tenant, project, name, prefix, hash, role, created_at, revoked_at, budget_milli, budget_pico, budget_currency FROM keys ORDER BY no",
+            reader.All("SELECT id, name, created_at, budget_milli, budget_pico, budget_currency, is_demo, settings FROM tenants ORDER BY no",
+                (row, _) => new Tenant(new TenantId(row.Guid()), row.Text(), row.Instant(), row.MoneyOrNull(), row.Bool(), row.TextOrNull())),
+            reader.All("SELECT id, tenant, name, created_at, budget_milli, budget_pico, budget_currency, settings FROM projects ORDER BY no",
+                (row, identities) => new Project(new ProjectId(row.Guid()), identities.Tenant(row.Long()), row.Text(), row.Instant(), row.MoneyOrNull(), row.TextOrNull())),
+            reader.All("SELECT id, tenant, project, name, prefix, hash, role, created_at, revoked_at, budget_milli, budget_pico, budget_currency, settings FROM keys ORDER BY no",
                 (row, identities) => new ApiKey(new KeyId(row.Guid()), identities.Tenant(row.Long()), identities.Project(row.Long()), row.Text(), row.Text(), [.. row.Bytes()],
-                    (KeyRole)row.Int(), row.Instant(), row.InstantOrNull(), row.MoneyOrNull())));
+                    (KeyRole)row.Int(), row.Instant(), row.InstantOrNull(), row.MoneyOrNull(), row.TextOrNull())));
     }
 
     public static ImmutableArray<PriceVersion> Prices(Reader reader) => reader.All(PriceRows.SelectAll, PriceRows.ReadPrice);

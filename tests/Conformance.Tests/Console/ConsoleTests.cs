@@ -14,7 +14,7 @@ public sealed class ConsoleTests(DemoServer server) : IClassFixture<DemoServer>
         Assert.Equal("/signin", new Uri(page.Url).AbsolutePath);
         await page.FillAsync("#key", "sk-somebody-elses");
         await page.ClickAsync(".signin-form button");
-        Assert.Contains("not an active owner key", await page.InnerTextAsync("[role=alert]"), StringComparison.Ordinal);
+        Assert.Contains("not an active key of a person", await page.InnerTextAsync("[role=alert]"), StringComparison.Ordinal);
 
         IAPIResponse forged = await page.APIRequest.PostAsync("/signin", new APIRequestContextOptions { DataString = "key=x", Headers = [new("Content-Type", "application/x-www-form-urlencoded")] });
         Assert.Equal(400, forged.Status);

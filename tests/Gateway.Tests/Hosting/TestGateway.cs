@@ -86,6 +86,15 @@ internal sealed class TestGateway : IAsyncDisposable
         return http;
     }
 
+    /// <summary>A client that shows a new key of a tenant's.</summary>
+    public async Task<HttpClient> ClientOfAsync(string tenant, KeyRole role, Reach reach)
+    {
+        DirectoryState directory = Get<DirectoryState>();
+        Project project = directory.Current.FindProject(directory.Current.FindTenant(tenant)!.Id, DirectoryState.DefaultProject)!;
+        NewKey made = await directory.CreateKeyAsync("test", new NewKeyOrder(project, $"{role} {reach}", role, null, new KeyTerms { Reach = reach }), null, CancellationToken.None);
+        return Client(made.Secret);
+    }
+
     /// <summary>Posts JSON text and gives the answer's status and JSON.</summary>
     public Task<Answer> PostAsync(string path, string json) => SendAsync(new HttpRequestMessage(HttpMethod.Post, path) { Content = new StringContent(json, Encoding.UTF8, "application/json") });
 

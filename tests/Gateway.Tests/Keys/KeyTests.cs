@@ -89,9 +89,8 @@ public sealed class KeyTests
         await using TestGateway gateway = await TestGateway.StartAsync();
         DirectoryState directory = gateway.Get<DirectoryState>();
         Assert.Null(await FirstStart.EnsureOwnerAsync(directory, "another-owner-key", CancellationToken.None));
-        Assert.True(gateway.Get<KeyRing>().TryAuthenticateOwner(TestGateway.OwnerKey, out Caller owner));
-        Assert.Equal("house", owner.Tenant.Name);
-        Assert.False(gateway.Get<KeyRing>().TryAuthenticateOwner(gateway.Key, out _));
+        Assert.True(gateway.Get<KeyRing>().TryAuthenticate(TestGateway.OwnerKey, out Caller owner));
+        Assert.Equal(("house", KeyRole.Owner, Reach.Cloud), (owner.Tenant.Name, owner.Key.Role, owner.Terms.Reach));
     }
 
     [Theory]

@@ -5,11 +5,11 @@ using Qanat.Gateway;
 
 namespace Qanat.Console;
 
-/// <summary>Ends a live page once the key it was opened with is revoked: the cookie is only looked at when a connection begins.</summary>
-internal sealed class OwnerSession(ILoggerFactory logs, DirectoryState directory) : RevalidatingServerAuthenticationStateProvider(logs)
+/// <summary>Ends a live page once the identity it was opened with is revoked: the cookie is only looked at when a connection begins.</summary>
+internal sealed class LiveSession(ILoggerFactory logs, DirectoryState directory) : RevalidatingServerAuthenticationStateProvider(logs)
 {
     protected override TimeSpan RevalidationInterval => TimeSpan.FromSeconds(30);
 
     protected override Task<bool> ValidateAuthenticationStateAsync(AuthenticationState authenticationState, CancellationToken cancellationToken) =>
-        Task.FromResult(OwnerCookie.IsActive(directory, authenticationState.User));
+        Task.FromResult(SessionCookie.CallerOf(directory, authenticationState.User) is not null);
 }

@@ -8,11 +8,10 @@ using Qanat.Gateway;
 
 namespace Qanat.Console;
 
-/// <summary>The cookie of a signed-in owner: it names the key that was shown and ends when that key is revoked.</summary>
-internal static class OwnerCookie
+/// <summary>The cookie of somebody signed in: it names their identity and ends when that is revoked. What they may do is looked up each time, never kept in it.</summary>
+internal static class SessionCookie
 {
     public const string Scheme = "qanat-console";
-    public const string Policy = "qanat-console-owner";
     private const string KeyClaim = "qanat-key";
 
     public static void Configure(CookieAuthenticationOptions cookie, ConsoleOptions options)
@@ -24,11 +23,12 @@ internal static class OwnerCookie
         cookie.ExpireTimeSpan = options.SessionIdleMax;
         cookie.SlidingExpiration = true;
         cookie.LoginPath = "/signin";
+        cookie.AccessDeniedPath = "/denied";
         cookie.ReturnUrlParameter = "next";
         cookie.Events.OnValidatePrincipal = async context =>
         {
             DirectoryState directory = context.HttpContext.RequestServices.GetRequiredService<DirectoryState>();
-            if (IsActive(directory, context.Principal)) return;
+            if (CallerOf(directory, context.Principal) is not null) return;
             context.RejectPrincipal();
             await context.HttpContext.SignOutAsync(Scheme);
         };
@@ -37,7 +37,15 @@ internal static class OwnerCookie
     public static ClaimsPrincipal PrincipalFor(ApiKey key) =>
         new(new ClaimsIdentity([new Claim(ClaimTypes.Name, key.Name), new Claim(KeyClaim, key.Id.ToString())], Scheme));
 
-    /// <summary>Whether the key somebody signed in with is still an owner's and not revoked.</summary>
-    public static bool IsActive(DirectoryState directory, ClaimsPrincipal? principal) =>
-        Guid.TryParse(principal?.FindFirst(KeyClaim)?.Value, out Guid id) && directory.Current.FindKey(new KeyId(id)) is { Role: KeyRole.Owner, RevokedAt: null };
+    /// <summary>The identity somebody signed in with; null: it is revoked, or never was one for people.</summary>
+    public static Caller? CallerOf(DirectoryState directory, ClaimsPrincipal? principal)
+    {
+        DirectoryModel now = directory.Current;
+        return Guid.TryParse(principal?.FindFirst(KeyClaim)?.Value, out Guid id) && now.FindKey(new KeyId(id)) is { RevokedAt: null } key && MaySignIn(key)
+            ? new Caller(now.Tenant(key.Tenant), now.Project(key.Project), key)
+            : null;
+    }
+
+    /// <summary>Keys of programs send requests and see no pages.</summary>
+    public static bool MaySignIn(ApiKey key) => key.Role != KeyRole.Inference;
 }
