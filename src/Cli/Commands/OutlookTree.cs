@@ -19,7 +19,7 @@ internal static class OutlookTree
 
     public static Command Build(Shared shared)
     {
-        Command outlook = new("outlook", "Bounds on the AI margins of listed clouds, and the payback of one's own investments.") { Company(shared), WhatIf(shared), Check(shared), Invest(shared), Speed(shared) };
+        Command outlook = new("outlook", "Bounds on the AI margins of listed clouds, and the payback of one's own investments.") { Company(shared), WhatIf(shared), Check(shared), Invest(shared), Import(), Speed(shared) };
         outlook.Options.Add(Facts);
         return outlook;
     }
@@ -80,6 +80,50 @@ internal static class OutlookTree
             if (parsed.GetValue(Html) is { } page) await File.WriteAllTextAsync(page.FullName, result.Html, cancel);
         }));
         return invest;
+    }
+
+    private static Command Import()
+    {
+        Option<string> company = new("--company") { Description = "The company's short name, as in its fact file.", Required = true };
+        Option<FileInfo?> to = new("--to") { Description = "Where to write the rows. Default: the terminal." };
+        Command import = new("import", "Turn a published file into rows of a fact file. Nothing is fetched: give a file that you have.") { ImportXbrl(company, to), ImportExhibit(company, to) };
+        return import;
+    }
+
+    private static Command ImportXbrl(Option<string> company, Option<FileInfo?> to)
+    {
+        Argument<FileInfo> file = new("file") { Description = "Company facts as the SEC publishes them (JSON)." };
+        Option<string[]> maps = new("--map") { Description = "CONCEPT=METRIC/SEGMENT, e.g. us-gaap:Revenues=revenue/Group. Once for each concept wanted.", Required = true };
+        Command xbrl = new("xbrl", "Read XBRL company facts.") { file, company, maps, to };
+        xbrl.SetAction((parsed, cancel) => RunAsync(async () =>
+        {
+            FileInfo from = parsed.GetRequiredValue(file);
+            await WriteAsync(parsed.GetValue(to), OutlookCommands.ImportXbrl(await File.ReadAllTextAsync(from.FullName, cancel), from.Name, parsed.GetRequiredValue(company), [.. parsed.GetRequiredValue(maps)]), cancel);
+        }));
+        return xbrl;
+    }
+
+    private static Command ImportExhibit(Option<string> company, Option<FileInfo?> to)
+    {
+        Argument<FileInfo> file = new("file") { Description = "The page of a results release (HTML), e.g. exhibit 99.1 of a 6-K." };
+        Option<FileInfo> map = new("--map") { Description = "A CSV file that says which cells are wanted (docs/outlook.md).", Required = true };
+        Option<Uri> source = new("--source") { Description = "The page's address, which every row will name.", Required = true };
+        Option<Tier> tier = new("--tier") { Description = "T1 issuer text, T2 quotes a named filing, T3 press.", DefaultValueFactory = _ => Tier.T1 };
+        Command exhibit = new("exhibit", "Read tables of a results exhibit.") { file, company, map, source, tier, to };
+        exhibit.SetAction((parsed, cancel) => RunAsync(async () =>
+        {
+            FileInfo from = parsed.GetRequiredValue(file), cells = parsed.GetRequiredValue(map);
+            string rows = OutlookCommands.ImportExhibit(new ExhibitImport(await File.ReadAllTextAsync(from.FullName, cancel), from.Name, parsed.GetRequiredValue(company), parsed.GetRequiredValue(source),
+                parsed.GetValue(tier), await File.ReadAllTextAsync(cells.FullName, cancel), cells.Name));
+            await WriteAsync(parsed.GetValue(to), rows, cancel);
+        }));
+        return exhibit;
+    }
+
+    private static async Task WriteAsync(FileInfo? to, string text, CancellationToken cancel)
+    {
+        if (to is null) await System.Console.Out.WriteAsync(text.AsMemory(), cancel);
+        else await File.WriteAllTextAsync(to.FullName, text, cancel);
     }
 
     private static Command Speed(Shared shared)

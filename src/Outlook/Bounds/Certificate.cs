@@ -35,6 +35,14 @@ public sealed record Certificate(double Level, CertificateEnd End, ImmutableArra
         return new Certificate(end.Value, side, bindings.ToImmutable());
     }
 
+    /// <summary>The rows that hold both ends of a range.</summary>
+    public static ImmutableArray<SystemRow> RowsOf(LinearSystem system, Objective objective, RangeEnd low, RangeEnd high) =>
+        [.. (Of(system, objective, low, CertificateEnd.Low)?.Bindings ?? []).Concat(Of(system, objective, high, CertificateEnd.High)?.Bindings ?? []).Select(b => b.Row).Distinct()];
+
+    /// <summary>The published rows that hold both ends of a range.</summary>
+    public static ImmutableArray<Fact> FactsOf(LinearSystem system, Objective objective, RangeEnd low, RangeEnd high) =>
+        [.. RowsOf(system, objective, low, high).SelectMany(r => r.Facts).DistinctBy(f => f.Place)];
+
     private static double Slope(Objective objective, RangeEnd end, SystemRow row, double multiplier)
     {
         if (end.Point.IsEmpty) return double.NaN;

@@ -7,8 +7,12 @@ namespace Qanat.Outlook;
 /// <param name="Before">The width of the target's range today.</param>
 /// <param name="Worst">The largest width that could remain, over the values the line could turn out to have.</param>
 /// <param name="Middle">The width that would remain if the line came out in the middle of its range.</param>
-public sealed record DisclosureValue(string Layer, Target Target, MissingLine Line, Interval LineRange, double Before, double Worst, double Middle)
+/// <param name="Rows">What holds the line in its range and the target in its own: published rows and assumptions.</param>
+public sealed record DisclosureValue(string Layer, Target Target, MissingLine Line, Interval LineRange, double Before, double Worst, double Middle, ImmutableArray<SystemRow> Rows)
 {
+    /// <summary>The published rows behind the figures.</summary>
+    public ImmutableArray<Fact> Facts => [.. Rows.SelectMany(r => r.Facts).DistinctBy(f => f.Place)];
+
     /// <summary>Width that is removed whatever value is published.</summary>
     public double Guaranteed => Removed(Worst);
     public double Expected => Removed(Middle);
@@ -28,12 +32,15 @@ public static class DisclosureValuer
         string definition = model.DefinitionOf(quarter);
         Objective[] objectives = [.. targets.Select(t => SystemBuilder.ObjectiveOf(system, t.Quantity, quarter, definition) ?? throw new ArgumentException($"{t.Name} cannot be asked in {quarter}."))];
         using var solver = new RangeSolver(system);
-        double[] before = [.. objectives.Select(o => solver.Range(o).Width)];
+        (RangeEnd Low, RangeEnd High)[] today = [.. objectives.Select(o => (solver.Least(o), solver.Most(o)))];
+        double[] before = [.. today.Select(t => RangeSolver.Between(t.Low.Value, t.High.Value).Width)];
+        ImmutableArray<SystemRow>[] holding = [.. objectives.Select((o, k) => Certificate.RowsOf(system, o, today[k].Low, today[k].High))];
         var values = new List<DisclosureValue>();
         foreach (MissingLine line in model.MissingLines)
         {
             if (SystemBuilder.ObjectiveOf(system, line.Quantity, quarter, definition) is not { } published) continue;
-            Interval range = solver.Range(published);
+            RangeEnd least = solver.Least(published), most = solver.Most(published);
+            Interval range = RangeSolver.Between(least.Value, most.Value);
             // A line that is already known as finely as it would be printed is not missing.
             if (range.Width <= line.Rounding * 1.0001) continue;
             double[] worst = new double[targets.Count], middle = [.. targets.Select(_ => double.NaN)];
@@ -50,7 +57,8 @@ public static class DisclosureValuer
                 // Once every width is unlimited no other value can make the worst any worse.
                 return !worst.All(double.IsInfinity);
             });
-            values.AddRange(targets.Select((t, k) => new DisclosureValue(layer, t, line, range, before[k], worst[k], middle[k])));
+            ImmutableArray<SystemRow> own = Certificate.RowsOf(system, published, least, most);
+            values.AddRange(targets.Select((t, k) => new DisclosureValue(layer, t, line, range, before[k], worst[k], middle[k], [.. own.Concat(holding[k]).Distinct()])));
         }
         return [.. values.OrderBy(v => targets.ToList().IndexOf(v.Target)).ThenByDescending(v => v.Guaranteed).ThenByDescending(v => v.Expected).ThenBy(v => v.Line.Name, StringComparer.Ordinal)];
     }

@@ -63,17 +63,32 @@ public sealed class HitAndRun
         return corners.Count == 0 ? null : Round(system, variables, corners, scale);
     }
 
-    /// <summary>Values of several targets at points drawn uniformly; one chain, started at the centre, thinned by the number of dimensions.</summary>
-    public ImmutableArray<SetDistribution> Sample(IReadOnlyList<Func<IReadOnlyList<double>, double>> targets, int count, ulong seed)
+    /// <summary>Values of several targets at points drawn uniformly, or with a density: one chain, started at the centre, thinned by the number of dimensions. With a density a move is taken by the
+    /// rule of Metropolis (1953): always to where it is higher, else with the ratio as its probability.</summary>
+    /// <param name="density">Relative to the uniform distribution on the set, up to a factor; null: uniform.</param>
+    public ImmutableArray<SetDistribution> Sample(IReadOnlyList<Func<IReadOnlyList<double>, double>> targets, int count, ulong seed, Func<IReadOnlyList<double>, double>? density = null)
     {
         var random = new SeededRandom(seed);
         int n = Dimensions;
         double[] w = new double[n], direction = new double[n], point = new double[_centre.Length];
         double[][] values = [.. targets.Select(_ => new double[count])];
-        int warmUp = 50 * Math.Max(1, n), thin = Math.Max(1, n);
+        int warmUp = 50 * Math.Max(1, n), thin = Math.Max(1, n) * (density is null ? 1 : 2);
+        double[] before = new double[n];
+        Locate(w, point);
+        double here = density?.Invoke(point) ?? 1;
         for (int step = -warmUp; step < count * thin; step++)
         {
-            if (n > 0) Move(random, w, direction);
+            if (n > 0)
+            {
+                w.CopyTo(before, 0);
+                Move(random, w, direction);
+            }
+            if (density is not null)
+            {
+                Locate(w, point);
+                double there = density(point);
+                if (there < here && random.NextDouble() * here >= there) before.CopyTo(w, 0); else here = there;
+            }
             if (step < 0 || step % thin != 0) continue;
             Locate(w, point);
             for (int k = 0; k < values.Length; k++) values[k][step / thin] = targets[k](point);

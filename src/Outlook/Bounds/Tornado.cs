@@ -4,8 +4,12 @@ namespace Qanat.Outlook;
 
 /// <summary>How far one uncertain input moves the target, the others resting in the middle of their ranges.</summary>
 /// <param name="Share">The part of the whole width that this input answers for (Shapley value of the width; the shares sum to it).</param>
-public sealed record TornadoBar(string Label, RowKind Kind, Interval Input, bool IsRatio, double AtLow, double AtHigh, double Share)
+/// <param name="Rows">Where the input's range comes from: published rows, or the assumption itself.</param>
+public sealed record TornadoBar(string Label, RowKind Kind, Interval Input, bool IsRatio, double AtLow, double AtHigh, double Share, ImmutableArray<SystemRow> Rows)
 {
+    /// <summary>The published rows behind the input.</summary>
+    public ImmutableArray<Fact> Facts => [.. Rows.SelectMany(r => r.Facts).DistinctBy(f => f.Place)];
+
     public double Swing => Math.Abs(AtHigh - AtLow);
 }
 
@@ -25,7 +29,7 @@ public static class TornadoFinder
     {
         if (!bound.Range.IsBounded) return null;
         using var solver = new RangeSolver(system);
-        ImmutableArray<Input> inputs = Inputs(solver, bound);
+        ImmutableArray<Input> inputs = Inputs(system, solver, bound);
         using var pins = new PinnedSolver(system, inputs);
         inputs = pins.Independent();
         if (inputs.IsEmpty) return null;
@@ -47,7 +51,7 @@ public static class TornadoFinder
                 pins.Pin(inputs, input, value);
                 return pins.Solver.IsFeasible ? pins.Solver.Range(objective).Middle : double.NaN;
             }
-            bars.Add(new TornadoBar(input.Label, input.Kind, input.Range, input.Quantity.IsRatio, At(input.Range.Low), At(input.Range.High), Shapley(widths, i, inputs.Length)));
+            bars.Add(new TornadoBar(input.Label, input.Kind, input.Range, input.Quantity.IsRatio, At(input.Range.Low), At(input.Range.High), Shapley(widths, i, inputs.Length), input.Rows));
         }
         return new Tornado(bound.Layer, bound.Target, central, widths[^1] - widths[0], [.. bars.OrderByDescending(b => b.Share)]);
     }
@@ -69,7 +73,7 @@ public static class TornadoFinder
     }
 
     /// <summary>What binds and is not exact, each quantity once, with the range that the system leaves it.</summary>
-    private static ImmutableArray<Input> Inputs(RangeSolver solver, Bound bound)
+    private static ImmutableArray<Input> Inputs(LinearSystem system, RangeSolver solver, Bound bound)
     {
         var inputs = new Dictionary<string, Input>(StringComparer.Ordinal);
         foreach (Binding binding in bound.Bindings)
@@ -78,9 +82,11 @@ public static class TornadoFinder
             Objective quantity = row.Ratio is { } ratio ? new Objective(ratio.Numerator, ratio.Denominator) : new Objective(new LinearForm(row.Terms, 0), LinearForm.One);
             string key = string.Join(';', quantity.Numerator.Terms.Concat(quantity.Denominator.Terms).Select(t => $"{t.Variable}:{t.Factor}"));
             if (row.Kind == RowKind.Identity || inputs.ContainsKey(key)) continue;
-            Interval range = solver.Range(quantity);
+            RangeEnd least = solver.Least(quantity), most = solver.Most(quantity);
+            Interval range = RangeSolver.Between(least.Value, most.Value);
             double size = Math.Max(1e-9, Math.Max(Math.Abs(range.Low), Math.Abs(range.High)));
-            if (range.IsBounded && range.Width > Slack * size) inputs.Add(key, new Input(Label(row), row.Kind, quantity, range, Math.Abs(binding.Slope) * range.Width));
+            if (range.IsBounded && range.Width > Slack * size) 
+                inputs.Add(key, new Input(Label(row), row.Kind, quantity, range, Math.Abs(binding.Slope) * range.Width, [.. Certificate.RowsOf(system, quantity, least, most).Prepend(row).Distinct()]));
         }
         return [.. inputs.Values.OrderByDescending(i => i.Move)];
     }
@@ -88,7 +94,8 @@ public static class TornadoFinder
     private static string Label(SystemRow row) => row.Words.Split(" is ")[0];
 
     /// <param name="Move">How far the bound would move if the input went from one end of its range to the other, by the certificate's slope.</param>
-    private sealed record Input(string Label, RowKind Kind, Objective Quantity, Interval Range, double Move);
+    /// <param name="Rows">What holds its range.</param>
+    private sealed record Input(string Label, RowKind Kind, Objective Quantity, Interval Range, double Move, ImmutableArray<SystemRow> Rows);
 
     /// <summary>A system in which inputs can be held at values.</summary>
     private sealed class PinnedSolver : IDisposable

@@ -20,8 +20,12 @@ public enum AnalysisDepth
     Full,
 }
 
-/// <summary>The distribution of a target over the set, on the assumption that all its points are equally likely: an illustration, not knowledge.</summary>
-public sealed record TargetDistribution(string Layer, Target Target, SetDistribution Distribution, int Dimensions);
+/// <summary>The distribution of a target over the set: an illustration, not knowledge.</summary>
+/// <param name="Priors">What weighs the points; empty: all are equally likely.</param>
+public sealed record TargetDistribution(string Layer, Target Target, SetDistribution Distribution, int Dimensions, ImmutableArray<Prior> Priors)
+{
+    public string Assumption => Priors.IsEmpty ? "every point of the set is equally likely" : $"points weigh by {string.Join(" and ", Priors.Select(p => $"{p.Assumption} = {p.Distribution}"))}";
+}
 
 /// <summary>Everything that can be said about a company in one quarter.</summary>
 public sealed record CompanyAnalysis
@@ -166,7 +170,26 @@ internal sealed class AnalysisRun(CompanyBook book, LayerSystems systems, Quarte
         LinearForm Local(LinearForm form) => new([.. form.Terms.Select(t => new FormTerm(place[t.Variable], t.Factor))], form.Constant);
         Func<IReadOnlyList<double>, double>[] targets = [.. objectives.Select(o => (Func<IReadOnlyList<double>, double>)new Objective(Local(o.Numerator), Local(o.Denominator)).At)];
         ImmutableArray<SetDistribution> samples = chain.Sample(targets, CompanyAnalysis.SampleCount, options.Seed);
-        Distributions.AddRange(bounded.Select((t, i) => new TargetDistribution(layer.Name, t, samples[i], chain.Dimensions)));
+        Distributions.AddRange(bounded.Select((t, i) => new TargetDistribution(layer.Name, t, samples[i], chain.Dimensions, [])));
+
+        (Prior Prior, Func<IReadOnlyList<double>, double> Density)[] priors = [.. PriorsOf(layer.Name, own.System, place.ContainsKey, Local)];
+        if (priors.Length == 0) return;
+        samples = chain.Sample(targets, CompanyAnalysis.SampleCount, options.Seed, point => priors.Aggregate(1.0, (density, p) => density * p.Density(point)));
+        Distributions.AddRange(bounded.Select((t, i) => new TargetDistribution(layer.Name, t, samples[i], chain.Dimensions, [.. priors.Select(p => p.Prior)])));
+    }
+
+    /// <summary>The priors of a layer that hold in this quarter and whose unknowns are sampled.</summary>
+    private IEnumerable<(Prior Prior, Func<IReadOnlyList<double>, double> Density)> PriorsOf(string layerName, LinearSystem system, Func<int, bool> isSampled, Func<LinearForm, LinearForm> local)
+    {
+        if (book.Model.Layers.FirstOrDefault(l => l.Name == layerName) is not { } layer) yield break;
+        foreach (Prior prior in layer.Priors)
+        {
+            Assumption assumption = layer.Assumptions.First(a => a.Name == prior.Assumption);
+            if (!assumption.Reach.Covers(quarter) || SystemBuilder.ObjectiveOf(system, assumption.Quantity, quarter, _definition) is not { } objective) continue;
+            if (!objective.Numerator.Terms.Concat(objective.Denominator.Terms).All(t => isSampled(t.Variable))) continue;
+            var here = new Objective(local(objective.Numerator), local(objective.Denominator));
+            yield return (prior, point => prior.Distribution.Density(here.At(point)));
+        }
     }
 
     private IReadOnlyCollection<int> Asked(LinearSystem system)

@@ -22,6 +22,18 @@ public static class CompanyFacts
         using JsonDocument document = Parse(json, file);
         if (!document.RootElement.TryGetProperty("facts", out JsonElement taxonomies) || !document.RootElement.TryGetProperty("cik", out JsonElement cik))
             throw new OutlookDataException(new Fault(new Place(file, 1), "this is not a company-facts file of the SEC: it has no 'cik' and 'facts'."));
+        try
+        {
+            return Facts(taxonomies, cik, file, company, mappings);
+        }
+        catch (Exception error) when (error is InvalidOperationException or KeyNotFoundException or FormatException or ArgumentException)
+        {
+            throw new OutlookDataException(new Fault(new Place(file, 1), $"this is not how the SEC writes company facts: a concept needs units, and each value start, end, val, accn and filed ({error.Message.TrimEnd('.')})."));
+        }
+    }
+
+    private static ImmutableArray<Fact> Facts(JsonElement taxonomies, JsonElement cik, string file, string company, ImmutableArray<ConceptMapping> mappings)
+    {
         string number = cik.ValueKind == JsonValueKind.Number ? cik.GetRawText() : cik.GetString()!.TrimStart('0');
         var facts = ImmutableArray.CreateBuilder<Fact>();
         foreach (ConceptMapping mapping in mappings)

@@ -141,7 +141,7 @@ public static class InvestmentText
             Driver driver = ReadName(t);
             string label = t.Peek.Kind == TokenKind.Text ? t.Text("the label") : NameOf(driver).Replace('_', ' ');
             t.Expect("=");
-            DriverDistribution distribution = ReadDistribution(t);
+            DriverDistribution distribution = ModelGrammar.Distribution(t);
             DriverSetting? twice = _drivers.Find(d => d.Driver == driver);
             if (twice is not null) throw t.Fail($"the driver {NameOf(driver)} is given twice: see line {twice.Place.Line}.");
             if (driver is Driver.UtilisationStart or Driver.UtilisationEnd && (distribution.Quantile(0.001) < -1e-9 || distribution.Quantile(0.999) > 1 + 1e-9))
@@ -151,30 +151,6 @@ public static class InvestmentText
         }
 
         private static Driver ReadName(Tokens t) => Names.TryGetValue(t.Word("a driver"), out Driver driver) ? driver : throw t.WrongBefore($"is not a driver: use {string.Join(", ", Names.Keys)}");
-
-        private static DriverDistribution ReadDistribution(Tokens t)
-        {
-            if (t.Peek.Kind != TokenKind.Word) return new FixedValue(t.Number("a number or a distribution"));
-            string kind = t.Word("a distribution");
-            double a = t.Number("a number");
-            t.Expect(",");
-            double b = t.Number("a number");
-            if (kind is "triangular" or "pert")
-            {
-                t.Expect(",");
-                double c = t.Number("a number");
-                if (!(a <= b && b <= c)) throw t.Fail($"{kind} needs its low end, its most likely value and its high end in this order.");
-                return kind == "pert" ? new PertRange(a, b, c) : new TriangularRange(a, b, c);
-            }
-            return kind switch
-            {
-                "uniform" when a <= b => new UniformRange(a, b),
-                "normal" when b >= 0 => new NormalSpread(a, b),
-                "lognormal" when a > 0 && b >= 1 => new LogNormalSpread(a, b),
-                "uniform" or "normal" or "lognormal" => throw t.Fail($"{kind} {a}, {b} is no distribution: uniform low, high; normal mean, deviation; lognormal median, factor of at least 1."),
-                _ => throw t.Fail($"'{kind}' is not a distribution: use a number, uniform a, b; triangular a, b, c; pert a, b, c; normal mean, deviation; lognormal median, factor."),
-            };
-        }
 
         private void ReadCorrelation(Tokens t)
         {

@@ -79,8 +79,21 @@ public static class AnalysisJson
             WriteEnd(json, "width", value.Before);
             WriteEnd(json, "removed_at_least", value.Guaranteed);
             WriteEnd(json, "removed_at_middle", value.Expected);
+            WriteRows(json, value.Rows);
             json.WriteEndObject();
         }
+        json.WriteEndArray();
+    }
+
+    /// <summary>Where figures come from: places in the fact file and in the model, and the sources' addresses.</summary>
+    private static void WriteRows(Utf8JsonWriter json, IReadOnlyCollection<SystemRow> rows)
+    {
+        Fact[] facts = [.. rows.SelectMany(r => r.Facts).DistinctBy(f => f.Place)];
+        json.WriteStartArray("rests_on");
+        foreach (Place place in rows.Where(r => r.Kind == RowKind.Assumption).Select(r => r.Place).Concat(facts.Select(f => f.Place)).Distinct()) json.WriteStringValue(place.ToString());
+        json.WriteEndArray();
+        json.WriteStartArray("sources");
+        foreach (string source in facts.Select(f => f.Source.OriginalString).Distinct(StringComparer.Ordinal)) json.WriteStringValue(source);
         json.WriteEndArray();
     }
 
@@ -99,6 +112,7 @@ public static class AnalysisJson
                 WriteEnd(json, "at_low", bar.AtLow);
                 WriteEnd(json, "at_high", bar.AtHigh);
                 WriteEnd(json, "share_of_width", bar.Share);
+                WriteRows(json, bar.Rows);
                 json.WriteEndObject();
             }
         json.WriteEndArray();
@@ -108,7 +122,7 @@ public static class AnalysisJson
             json.WriteStartObject();
             json.WriteString("layer", distribution.Layer);
             json.WriteString("target", distribution.Target.Name);
-            json.WriteString("assumption", "every point of the set is equally likely");
+            json.WriteString("assumption", distribution.Assumption);
             foreach (int p in new[] { 5, 10, 50, 90, 95 }) WriteEnd(json, $"p{p}", distribution.Distribution.Quantile(p / 100.0));
             json.WriteEndObject();
         }

@@ -35,7 +35,7 @@ public static class AnalysisTables
     private static ReportTable DisclosureTable(CompanyAnalysis analysis, Target target) => new($"What one more published line would remove: {target.Label}",
         "width of the range, in percentage points; whatever value is published", ["After layer", "Line", "Width today", "Removed at least", "Removed if it came out in the middle"],
         [.. analysis.Disclosures.Where(d => d.Target == target && d.Layer != LayerSystems.Published).Select(d => new ReportRow(
-            [analysis.Systems[d.Layer].Label, d.Line.Label, Points(target, d.Before), Points(target, d.Guaranteed), Points(target, d.Expected)], d.Line.Place.ToString()))]);
+            [analysis.Systems[d.Layer].Label, d.Line.Label, Points(target, d.Before), Points(target, d.Guaranteed), Points(target, d.Expected)], string.Join(' ', d.Rows.Where(r => r.Kind == RowKind.Assumption).Select(r => r.Place).Concat(d.Facts.Select(f => f.Place)).Distinct())))]);
 
     private static ReportTable PaybackTable(CompanyAnalysis analysis, PaybackResult payback) => new("Payback of the capital behind AI",
         $"capital of {payback.Setting.Quarters} quarters, share {Texts.Range(payback.Setting.Share, true, 0)}, cash {Texts.Range(payback.Setting.CashMargin, true, 0)} of revenue: assumptions",

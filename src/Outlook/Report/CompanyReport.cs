@@ -119,9 +119,9 @@ public sealed partial class CompanyReport
         foreach (Target target in _analysis.Headlines.Take(1))
         {
             _page.Raw($"<details><summary>{Page.Text(target.Label)}: all lines after all layers</summary>");
-            _page.Table("", ["Line", "Layer", "The line must lie in", "Width today", "Removed at least", "If in the middle"],
+            _page.Table("", ["Line", "Layer", "The line must lie in", "Width today", "Removed at least", "If in the middle", "Rests on"],
                 _analysis.Disclosures.Where(d => d.Target == target).Select(d => (IEnumerable<string>)[Page.Text(d.Line.Label), Page.Text(_analysis.Systems[d.Layer].Label),
-                    Page.Figure(Texts.Range(d.LineRange, d.Line.Quantity.IsRatio, 1)), Page.Figure(AnalysisTables.Points(target, d.Before)), Page.Figure(AnalysisTables.Points(target, d.Guaranteed)), Page.Figure(AnalysisTables.Points(target, d.Expected))]));
+                    Page.Figure(Texts.Range(d.LineRange, d.Line.Quantity.IsRatio, 1)), Page.Figure(AnalysisTables.Points(target, d.Before)), Page.Figure(AnalysisTables.Points(target, d.Guaranteed)), Page.Figure(AnalysisTables.Points(target, d.Expected)), Origin(d.Rows)]));
             _page.Raw("</details>");
         }
     }
@@ -133,9 +133,13 @@ public sealed partial class CompanyReport
         foreach (Target target in _analysis.Headlines)
             if (_analysis.Tornadoes.LastOrDefault(t => t.Target == target) is { } tornado)
                 _page.Chart(target.Label, $"after {_analysis.Systems[tornado.Layer].Label.ToLowerInvariant()}; ochre: input at its low end, blue: at its high end", BoundCharts.Tornado(tornado));
+        _page.Raw("<details><summary>The inputs and where their ranges come from</summary>");
+        _page.Table("", ["Target", "Input", "Range", "Share of the width", "Rests on"], _analysis.Headlines.Select(t => _analysis.Tornadoes.LastOrDefault(o => o.Target == t)).OfType<Tornado>().SelectMany(o => o.Bars.Select(b => (IEnumerable<string>)
+            [Page.Text(o.Target.Label), Page.Text(b.Label), Page.Figure(Texts.Range(b.Input, b.IsRatio, 1)), Page.Figure(Texts.Percent(o.Width == 0 ? 0 : b.Share / o.Width)), Origin(b.Rows)])));
+        _page.Raw("</details>");
         if (_analysis.Distributions.IsEmpty) return;
-        _page.Table("If every point of the set were equally likely (an illustration, not knowledge)", ["Target", "Layer", "5 % lie below", "half", "95 %"],
-            _analysis.Distributions.Select(d => (IEnumerable<string>)[Page.Text(d.Target.Label), Page.Text(_analysis.Systems[d.Layer].Label), .. Shown.Select(p => Page.Figure(Texts.Percent(d.Distribution.Quantile(p), 0)))]));
+        _page.Table("Inside the range: an illustration, not knowledge", ["Target", "Layer", "If", "5 % lie below", "half", "95 %"],
+            _analysis.Distributions.Select(d => (IEnumerable<string>)[Page.Text(d.Target.Label), Page.Text(_analysis.Systems[d.Layer].Label), Belief(d), .. Shown.Select(p => Page.Figure(Texts.Percent(d.Distribution.Quantile(p), 0)))]));
     }
 
     private IEnumerable<LayerSystem> Layers() => _analysis.Systems.Layers.Where(l => _analysis.Bounds.Any(b => b.Layer == l.Name));
@@ -143,6 +147,18 @@ public sealed partial class CompanyReport
     private static string TierMark(Bound bound) => bound.Bindings.Any() ? $"<span class=\"tier\" title=\"worst tier among the published rows that bind\">{bound.Tier}</span>" : "";
 
     internal static string Links(IEnumerable<Fact> facts) => string.Join(' ', facts.DistinctBy(f => f.Place).Select(f => $"<a class=\"src\" href=\"#{f.Id}\" title=\"{Page.Text($"{f.Measure}, {f.FiscalPeriod}: {f.Printed} {f.Unit}")}\">row {f.Place.Line}</a>"));
+
+    private string Belief(TargetDistribution distribution) => distribution.Priors.IsEmpty
+        ? "all points are equally likely"
+        : string.Join("<br>", distribution.Priors.Select(p => $"{Page.Text(Model.Layers.SelectMany(l => l.Assumptions).First(a => a.Name == p.Assumption).Label)}: {Page.Text(p.Distribution.ToString()!)} <span class=\"note\">{Page.Text(p.Because)} ({Page.Text(Model.File)}:{p.Place.Line})</span>"));
+
+    /// <summary>Published rows as links, assumptions by their words and their line in the model.</summary>
+    private string Origin(IEnumerable<SystemRow> rows)
+    {
+        SystemRow[] all = [.. rows];
+        IEnumerable<string> assumed = all.Where(r => r.Kind == RowKind.Assumption).DistinctBy(r => r.Place).Select(r => $"<span class=\"note\">{Page.Text($"{r.Words.Split(" is assumed")[0]}: assumed, {Model.File}:{r.Place.Line}")}</span>");
+        return string.Join("<br>", assumed.Prepend(Links(all.SelectMany(r => r.Facts))).Where(s => s.Length > 0));
+    }
 
     internal static string Named(Quarter quarter) => $"quarter ended {quarter.End.ToString("d MMMM yyyy", System.Globalization.CultureInfo.InvariantCulture)}";
 }

@@ -103,8 +103,11 @@ public sealed record ProductStatement(Place Place, string Name, string Text, str
 public sealed record Assumption(Place Place, string Name, string Label, string Text, string Because, Reach Reach, ModelQuantity Quantity, Interval Range)
     : Statement(Place, Name, Text, Because, Reach);
 
-/// <summary>Assumptions of one credibility. A layer stands on all layers before it; results of different layers are never merged.</summary>
-public sealed record Layer(Place Place, string Name, string Label, string Because, ImmutableArray<Assumption> Assumptions);
+/// <summary>A belief about where in its range an assumption's quantity lies. It moves no bound: it only weighs the points inside the set, beside the picture in which all weigh the same.</summary>
+public sealed record Prior(Place Place, string Assumption, DriverDistribution Distribution, string Because);
+
+/// <summary>Assumptions of one credibility. A layer stands on all layers before it; results of different layers are never merged. Priors count in their own layer only.</summary>
+public sealed record Layer(Place Place, string Name, string Label, string Because, ImmutableArray<Assumption> Assumptions, ImmutableArray<Prior> Priors);
 
 /// <summary>What is asked. A ratio is a fraction of its basis.</summary>
 public sealed record Target(Place Place, string Name, string Label, string Basis, ModelQuantity Quantity);

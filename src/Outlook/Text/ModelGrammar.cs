@@ -152,4 +152,29 @@ internal static class ModelGrammar
         if (life.Low <= 0 || lag.Low < 0) throw t.Fail("a useful life is positive and a lag is not negative.");
         return new GlideSetting(t.Place, capital, depreciation, life, lag, depreciable, Because(t));
     }
+
+    /// <summary>A number, or uniform a, b; triangular a, b, c; pert a, b, c; normal mean, deviation; lognormal median, factor.</summary>
+    public static DriverDistribution Distribution(Tokens t)
+    {
+        if (t.Peek.Kind != TokenKind.Word) return new FixedValue(t.Number("a number or a distribution"));
+        string kind = t.Word("a distribution");
+        double a = t.Number("a number");
+        t.Expect(",");
+        double b = t.Number("a number");
+        if (kind is "triangular" or "pert")
+        {
+            t.Expect(",");
+            double c = t.Number("a number");
+            if (!(a <= b && b <= c)) throw t.Fail($"{kind} needs its low end, its most likely value and its high end in this order.");
+            return kind == "pert" ? new PertRange(a, b, c) : new TriangularRange(a, b, c);
+        }
+        return kind switch
+        {
+            "uniform" when a <= b => new UniformRange(a, b),
+            "normal" when b >= 0 => new NormalSpread(a, b),
+            "lognormal" when a > 0 && b >= 1 => new LogNormalSpread(a, b),
+            "uniform" or "normal" or "lognormal" => throw t.Fail($"{kind} {a}, {b} is no distribution: uniform low, high; normal mean, deviation; lognormal median, factor of at least 1."),
+            _ => throw t.Fail($"'{kind}' is not a distribution: use a number, uniform a, b; triangular a, b, c; pert a, b, c; normal mean, deviation; lognormal median, factor."),
+        };
+    }
 }

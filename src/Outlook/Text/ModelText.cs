@@ -99,8 +99,9 @@ public sealed class ModelText
             case "ratio": ReadRatio(t, text); break;
             case "soft": ReadSoft(t, text); break;
             case "product": ReadProduct(t, text); break;
-            case "layer": _layers.Add(new Layer(t.Place, t.Word("the layer's name"), t.Text("the layer's label"), ModelGrammar.Because(t), [])); break;
+            case "layer": _layers.Add(new Layer(t.Place, t.Word("the layer's name"), t.Text("the layer's label"), ModelGrammar.Because(t), [], [])); break;
             case "assume": ReadAssumption(t, text); break;
+            case "prior": ReadPrior(t); break;
             case "target": ReadTarget(t); break;
             case "missing": ReadMissing(t); break;
             case "tieout": ReadTieOut(t); break;
@@ -108,7 +109,7 @@ public sealed class ModelText
             case "waterfall": _waterfalls.Add(new Waterfall(t.Place, t.Text("a label"), t.Word("an identity"))); break;
             case "payback": _payback = ModelGrammar.Payback(t); break;
             case "glide": _glide = ModelGrammar.Glide(t); break;
-            default: throw t.WrongBefore("begins no statement: use company, facts, unit, quarters, definition, segment, recast, line, fact, identity, ratio, soft, product, layer, assume, target, missing, tieout, waterfall, note, payback or glide");
+            default: throw t.WrongBefore("begins no statement: use company, facts, unit, quarters, definition, segment, recast, line, fact, identity, ratio, soft, product, layer, assume, prior, target, missing, tieout, waterfall, note, payback or glide");
         }
         t.End();
     }
@@ -218,6 +219,20 @@ public sealed class ModelText
         Reach reach = ModelGrammar.Reach(t);
         var assumption = new Assumption(t.Place, name, label, text, ModelGrammar.Because(t), reach, quantity, range);
         _layers[^1] = _layers[^1] with { Assumptions = _layers[^1].Assumptions.Add(assumption) };
+    }
+
+    private void ReadPrior(Tokens t)
+    {
+        if (_layers.Count == 0) throw t.Fail("a prior stands under no layer: write layer <name> \"label\" before it.");
+        string name = t.Word("an assumption");
+        if (_layers[^1].Assumptions.All(a => a.Name != name)) throw t.WrongBefore($"is not an assumption of the layer '{_layers[^1].Name}': a prior stands after the assumption that it weighs");
+        if (_layers[^1].Priors.Any(p => p.Assumption == name)) throw t.WrongBefore("has a prior already");
+        t.Expect("=");
+        DriverDistribution distribution = ModelGrammar.Distribution(t);
+        if (distribution.Quantile(0.001) >= distribution.Quantile(0.999)) throw t.Fail("a prior needs a distribution with some width: a value that is certain is an assumption, not a prior.");
+        string because = ModelGrammar.Because(t);
+        if (because.Length == 0) throw t.Wrong("'because' and the reason for this belief were expected");
+        _layers[^1] = _layers[^1] with { Priors = _layers[^1].Priors.Add(new Prior(t.Place, name, distribution, because)) };
     }
 
     private void ReadTarget(Tokens t)

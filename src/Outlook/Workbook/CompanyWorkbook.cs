@@ -17,7 +17,7 @@ internal sealed class CompanyWorkbook
     private readonly Sheet _steps = new("Steps", 52, 18, 90);
     private readonly Sheet _tieOuts = new("Tie-outs", 44, 10, 14, 14, 14, 14, 14, 14, 12);
     private readonly Sheet _payback = new("Payback", 52, 16, 16, 16, 16, 16, 16);
-    private readonly Sheet _disclosure = new("Disclosure", 40, 44, 20, 16, 16, 16);
+    private readonly Sheet _disclosure = new("Disclosure", 40, 44, 20, 16, 16, 16, 60);
     private readonly Sheet _sources = new("Sources", 7, 12, 60, 16, 14, 14, 8, 90);
     private readonly Dictionary<string, int> _inputRows = new(StringComparer.Ordinal);
 
@@ -195,11 +195,12 @@ internal sealed class CompanyWorkbook
     private void WriteDisclosure()
     {
         _disclosure.Add(Cell.Words("Solved, not computed here: each figure is a linear programme.", CellStyle.Note));
-        _disclosure.Add(Headers("Target", "Line that could be published", "After layer", "Width today", "Removed at least", "Removed in the middle"));
+        _disclosure.Add(Headers("Target", "Line that could be published", "After layer", "Width today", "Removed at least", "Removed in the middle", "Rests on rows"));
         foreach (DisclosureValue value in _analysis.Disclosures)
         {
             CellStyle style = value.Target.Quantity.IsRatio ? CellStyle.Percent : CellStyle.Number;
-            _disclosure.Add(Cell.Words(value.Target.Label), Cell.Words(value.Line.Label), Cell.Words(_analysis.Systems[value.Layer].Label), Cell.Figure(value.Before, style), Cell.Figure(value.Guaranteed, style), Cell.Figure(value.Expected, style));
+            _disclosure.Add(Cell.Words(value.Target.Label), Cell.Words(value.Line.Label), Cell.Words(_analysis.Systems[value.Layer].Label), Cell.Figure(value.Before, style), Cell.Figure(value.Guaranteed, style), Cell.Figure(value.Expected, style),
+                Cell.Words(string.Join(' ', value.Rows.Where(r => r.Kind == RowKind.Assumption).Select(r => r.Place).Concat(value.Facts.Select(f => f.Place)).Distinct()), CellStyle.Note));
         }
     }
 
