@@ -164,4 +164,66 @@ public class DisclosureTests
         Restatement restatement = Assert.Single(Restatement.Find(CompanyBook.Read(OutlookData.BuiltIn, "alibaba")));
         Assert.Equal(("33398", "33418", "2025Q2"), (restatement.Before.Printed, restatement.After.Printed, restatement.Quarter.ToString()));
     }
+
+    [Fact]
+    public void Every_disclosure_value_and_every_input_that_moves_a_target_leads_to_its_sources()
+    {
+        CompanyAnalysis analysis = OutlookCommands.Company(new CompanyCommandOptions("alibaba", "2026Q2", null, [], null)).Analysis;
+        Assert.All(analysis.Disclosures.Where(d => d.LineRange.IsBounded), d => Assert.True(d.Facts.Length > 0, $"{d.Line.Name} in {d.Layer} rests on nothing"));
+        Assert.All(analysis.Tornadoes.SelectMany(t => t.Bars), b => Assert.True(b.Facts.Length > 0 || b.Rows.Any(r => r.Kind == RowKind.Assumption), $"{b.Label} rests on nothing"));
+        // The margin of other external cloud is bound by its own assumption and by nothing that is published.
+        TornadoBar margin = analysis.Tornadoes.Last(t => t.Target.Name == "ai_margin").Bars.First(b => b.Label.StartsWith("Margin of other external cloud", StringComparison.Ordinal));
+        Assert.Contains(margin.Rows, r => r.Kind == RowKind.Assumption && r.Place.File == "alibaba.model");
+        string html = CompanyReport.Write(analysis);
+        Assert.Contains("alibaba.model:", html, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_prior_weighs_the_inside_of_a_range_and_moves_no_bound()
+    {
+        CompanyAnalysis analysis = OutlookCommands.Company(new CompanyCommandOptions("alibaba", "2026Q2", "peers", [], null)).Analysis;
+        TargetDistribution[] both = [.. analysis.Distributions.Where(d => d.Target.Name == "ai_margin")];
+        Assert.Equal([0, 2], both.Select(d => d.Priors.Length));
+        Interval range = analysis.Bound("peers", "ai_margin")!.Range;
+        Assert.All(both, d => Assert.InRange(d.Distribution.Quantile(0.5), range.Low, range.High));
+        // Other external cloud is believed to lie nearer its low end than its middle, so more of the profit is left for AI; and the belief is narrower than none.
+        Assert.True(both[1].Distribution.Quantile(0.5) > both[0].Distribution.Quantile(0.5));
+        double Spread(TargetDistribution d) => d.Distribution.Quantile(0.95) - d.Distribution.Quantile(0.05);
+        Assert.True(Spread(both[1]) < Spread(both[0]));
+    }
+
+    [Fact]
+    public void Sampling_with_a_density_gives_that_density()
+    {
+        // One unknown in [0, 1] under a triangle that peaks at 0.2: its quantiles are known in closed form.
+        CompanyModel model = ModelText.Read("""
+            company one "One"
+            facts one.facts.csv
+            unit "USD million"
+            quarters 2026Q1 to 2026Q1
+            line x "X" positive
+            layer only "Only" because "a test"
+              assume x_range "X": x in 0 .. 1
+              prior x_range = triangular 0, 0.2, 1 because "a test"
+            target x "X" of "USD million": x
+            """, "one.model");
+        LinearSystem system = SystemBuilder.Build(model, [], SystemScope.Published with { Layer = "only" });
+        HitAndRun chain = HitAndRun.Prepare(system, [0], 3)!;
+        var triangle = new TriangularRange(0, 0.2, 1);
+        SetDistribution drawn = chain.Sample([point => point[0]], 40_000, 3, point => triangle.Density(point[0])).Single();
+        Assert.All(new[] { 0.1, 0.25, 0.5, 0.75, 0.9 }, p => Assert.Equal(triangle.Quantile(p), drawn.Quantile(p), 0.02));
+    }
+
+    [Theory]
+    [InlineData("prior nothing = pert 0, 1, 2 because \"x\"", "is not an assumption of the layer")]
+    [InlineData("prior x_range = pert 0, 1, 2", "'because'")]
+    [InlineData("prior x_range = 1 because \"x\"", "some width")]
+    [InlineData("prior x_range = beta 1, 2 because \"x\"", "is not a distribution")]
+    public void A_prior_that_says_nothing_is_refused(string line, string reason)
+    {
+        string text = $"company one \"One\"\nfacts one.facts.csv\nunit \"USD million\"\nquarters 2026Q1 to 2026Q1\nline x \"X\" positive\nlayer only \"Only\" because \"a test\"\nassume x_range \"X\": x in 0 .. 1\n{line}";
+        OutlookDataException refused = Assert.Throws<OutlookDataException>(() => ModelText.Read(text, "one.model"));
+        Assert.Contains(reason, refused.Message, StringComparison.Ordinal);
+        Assert.Contains("one.model:8", refused.Message, StringComparison.Ordinal);
+    }
 }

@@ -80,52 +80,19 @@ public partial class OutputTests
         Assert.Equal(solver.Range.Low, Recalculate(folder, moved, "moved")[0], 6);
     }
 
-    /// <summary>Low and high of the AI margin after the peers' layer, as LibreOffice computes them with no cached value to lean on.</summary>
+    /// <summary>Low and high of the AI margin after the peers' layer, as LibreOffice computes them.</summary>
     private static double[] Recalculate(InputTests.Folder folder, byte[] workbook, string name)
     {
-        string office = new[] { "/usr/bin/soffice", "/usr/local/bin/soffice" }.FirstOrDefault(File.Exists) ?? "";
-        if (office.Length == 0)
-        {
-            if (Environment.GetEnvironmentVariable("QANAT_CI") == "1") Assert.Fail("LibreOffice is not installed: the workbook cannot be recomputed independently.");
-            Assert.Skip("LibreOffice is not installed: the workbook cannot be recomputed independently.");
-        }
-        string file = Path.Combine(folder.Path, name + ".xlsx");
-        File.WriteAllBytes(file, WithoutCachedValues(workbook));
-        // Sheet 3 is Bounds; the filter option writes one file per sheet.
-        var start = new ProcessStartInfo(office, ["--headless", $"-env:UserInstallation=file://{folder.Path}/profile", "--convert-to", "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,false,false,false,false,3", "--outdir", folder.Path, file]) { RedirectStandardOutput = true, UseShellExecute = false };
-        using Process process = Process.Start(start)!;
-        process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
-        string csv = File.ReadAllText(Path.Combine(folder.Path, name + "-Bounds.csv"));
-        CsvRow row = Csv.Read(csv, name).Single(r => r.Cells[0] == "Margin of AI-related products" && r.Cells[1] == "Peers");
-        return [Value(row.Cells[2]), Value(row.Cells[3])];
+        CsvRow row = Spreadsheet.Recompute(folder, workbook, name, 3, "Bounds").Single(r => r.Cells[0] == "Margin of AI-related products" && r.Cells[1] == "Peers");
+        return [Spreadsheet.Value(row.Cells[2]), Spreadsheet.Value(row.Cells[3])];
     }
 
-    private static double Value(string cell) => cell.EndsWith('%') ? double.Parse(cell[..^1], CultureInfo.InvariantCulture) / 100 : double.Parse(cell, CultureInfo.InvariantCulture);
-
-    private static byte[] WithoutCachedValues(byte[] workbook) => Rewrite(workbook, "xl/worksheets/", xml => CachedValue().Replace(xml, "</f></c>"));
-
-    private static byte[] MoveInput(byte[] workbook, string from, string to) => Rewrite(workbook, "xl/worksheets/sheet2.xml", xml =>
+    private static byte[] MoveInput(byte[] workbook, string from, string to) => Spreadsheet.Rewrite(workbook, "xl/worksheets/sheet2.xml", xml =>
     {
         int row = xml.LastIndexOf("Margin of other external cloud", StringComparison.Ordinal), at = xml.IndexOf($"<v>{from}</v>", row, StringComparison.Ordinal);
         Assert.True(at > row);
         return xml[..at] + $"<v>{to}</v>" + xml[(at + $"<v>{from}</v>".Length)..];
     });
-
-    private static byte[] Rewrite(byte[] workbook, string prefix, Func<string, string> change)
-    {
-        using var target = new MemoryStream();
-        using (var source = new ZipArchive(new MemoryStream(workbook)))
-        using (var zip = new ZipArchive(target, ZipArchiveMode.Create, leaveOpen: true))
-            foreach (ZipArchiveEntry entry in source.Entries)
-            {
-                using var reader = new StreamReader(entry.Open());
-                string xml = reader.ReadToEnd();
-                using var writer = new StreamWriter(zip.CreateEntry(entry.FullName).Open());
-                writer.Write(entry.FullName.StartsWith(prefix, StringComparison.Ordinal) ? change(xml) : xml);
-            }
-        return target.ToArray();
-    }
 
     [Fact]
     public void Company_facts_of_the_SEC_become_facts_with_inferred_rounding_and_noted_restatements()
@@ -177,6 +144,35 @@ public partial class OutputTests
         Assert.True(facts[0].Place.Line >= 2);
     }
 
+    [Fact]
+    public void An_exhibit_is_imported_by_a_map_and_reads_back_as_facts()
+    {
+        const string Wanted = "row,column,metric,segment,fiscal_period,period_end,unit,rounding,definition\nAI Cloud and Compute Services,2026 RMB,segment_revenue,AI Cloud and Compute Services,FY2027Q1,2026-06-30,RMB million,1,new\n";
+        string rows = OutlookCommands.ImportExhibit(new ExhibitImport(Exhibit, "ex99-1.htm", "Alibaba", new Uri("https://example.org/ex99-1.htm"), Tier.T1, Wanted, "wanted.csv"));
+        Fact fact = FactFile.Read(rows, "again.csv").Single();
+        Assert.Equal(new Interval(48436.5, 48437.5), fact.Value);
+        Assert.Equal("https://example.org/ex99-1.htm", fact.Source.OriginalString);
+    }
+
+    [Theory]
+    [InlineData("row,column\na,b", "wanted.csv:1", "names the columns")]
+    [InlineData("row,column,metric,segment,fiscal_period,period_end,unit,rounding\na,b,c,d,e,June 2026,RMB million,1", "wanted.csv:2", "is not a date")]
+    [InlineData("row,column,metric,segment,fiscal_period,period_end,unit,rounding\na,b,c,d,e,2026-06-30,RMB million,0", "wanted.csv:2", "is not a rounding")]
+    [InlineData("row,column,metric,segment,fiscal_period,period_end,unit,rounding\na,b,c,,e,2026-06-30,RMB million,1", "wanted.csv:2", "'segment' is empty")]
+    public void A_map_of_an_exhibit_with_a_fault_is_refused_with_its_line(string map, string place, string reason)
+    {
+        OutlookDataException refused = Assert.Throws<OutlookDataException>(() => OutlookCommands.ImportExhibit(new ExhibitImport(Exhibit, "ex99-1.htm", "Alibaba", new Uri("https://example.org/"), Tier.T1, map, "wanted.csv")));
+        Assert.Contains(place, refused.Message, StringComparison.Ordinal);
+        Assert.Contains(reason, refused.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("{\"cik\":1,\"facts\":{\"us-gaap\":{\"Revenues\":{}}}}")]
+    [InlineData("{\"cik\":1,\"facts\":{\"us-gaap\":{\"Revenues\":{\"units\":{\"USD\":[{\"end\":\"soon\",\"val\":1,\"accn\":\"a\",\"filed\":\"b\"}]}}}}}")]
+    [InlineData("{\"cik\":1,\"facts\":{\"us-gaap\":{\"Revenues\":{\"units\":{\"USD\":[{\"end\":\"2026-03-31\",\"val\":\"many\",\"accn\":\"a\",\"filed\":\"b\"}]}}}}}")]
+    public void Company_facts_of_another_shape_are_refused_in_words(string json) =>
+        Assert.Contains("cf.json", Assert.Throws<OutlookDataException>(() => CompanyFacts.Read(json, "cf.json", "X", [new ConceptMapping("us-gaap:Revenues", new Measure("revenue", "Group"))])).Message, StringComparison.Ordinal);
+
     [Theory]
     [InlineData("AI Cloud and Compute Services", "2026", "is printed as")]
     [InlineData("Nothing", "2026", "no table has a number")]
@@ -193,7 +189,4 @@ public partial class OutputTests
 
     [GeneratedRegex("href=\"#(?<id>[a-z0-9]+)\"", RegexOptions.ExplicitCapture, 5000)]
     private static partial Regex Links();
-
-    [GeneratedRegex("</f><v>[^<]*</v></c>", RegexOptions.None, 5000)]
-    private static partial Regex CachedValue();
 }

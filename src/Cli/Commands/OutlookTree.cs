@@ -70,7 +70,7 @@ internal static class OutlookTree
     {
         Argument<string> file = new("investment") { Description = $"A text file, or one that comes with Qanat: {string.Join(", ", OutlookCommands.Investments(null))}." };
         Option<int> paths = new("--paths") { Description = "Simulated futures.", DefaultValueFactory = _ => MonteCarlo.PathsDefault };
-        Command invest = new("invest", "Payback, NPV, IRR and their ranges of an investment.") { file, paths, Seed, Html };
+        Command invest = new("invest", "Payback, NPV, IRR and their ranges of an investment.") { file, paths, Seed, Html, Xlsx };
         invest.SetAction((parsed, cancel) => RunAsync(async () =>
         {
             string name = parsed.GetRequiredValue(file);
@@ -78,6 +78,7 @@ internal static class OutlookTree
             InvestCommandResult result = OutlookCommands.Invest(new InvestCommandOptions(text, name, [], parsed.GetValue(paths), (ulong)parsed.GetValue(Seed)));
             Print(shared, parsed, result.Json, result.Tables);
             if (parsed.GetValue(Html) is { } page) await File.WriteAllTextAsync(page.FullName, result.Html, cancel);
+            if (parsed.GetValue(Xlsx) is { } book) await File.WriteAllBytesAsync(book.FullName, result.Workbook, cancel);
         }));
         return invest;
     }

@@ -13,6 +13,8 @@ public sealed record InvestCommandResult(InvestmentAnalysis Analysis)
     public ImmutableArray<ReportTable> Tables => InvestmentTables.Of(Analysis);
     public string Json => InvestmentJson.Write(Analysis);
     public string Html => InvestmentReport.Write(Analysis);
+    /// <summary>The bytes of an XLSX file: the base case with live formulas.</summary>
+    public byte[] Workbook => InvestmentWorkbook.Write(Analysis);
 }
 
 public static partial class OutlookCommands

@@ -22,6 +22,7 @@ internal static class LedgerExpectation
             case "actual": await ActualAsync(line, book); break;
             case "invoice": await LedgerReports.InvoiceAsync(line, book); break;
             case "cash": await LedgerReports.CashAsync(line, book); break;
+            case "attributed": await LedgerReports.AttributedAsync(line, book); break;
             case "segment": await LedgerReports.SegmentAsync(line, book); break;
             case "training": await TrainingAsync(line, book); break;
             case "consolidated": await ConsolidatedAsync(line, book); break;

@@ -45,6 +45,29 @@ internal static class LedgerReports
         }
     }
 
+    public static async Task AttributedAsync(LedgerLine line, LedgerBook book)
+    {
+        CashAttribution of = line.Find("pool") is { } pool ? CashAttribution.Of([new PoolName(pool)]) : CashAttribution.Of([new ModelName(line.Find("model") ?? throw line.Wrong("a pool or a model is needed"))]);
+        Instant month = line.NeedTime("month");
+        AttributedMonth? found = (await AttributedCash.ReadAsync(book.Store, of, book.Currency, month)).FirstOrDefault();
+        if (line.After(":").Trim() == "none")
+        {
+            Assert.Null(found);
+            return;
+        }
+        AttributedMonth flow = found ?? throw line.Wrong("that month is not closed");
+        foreach ((string name, string expected) in LedgerExpectation.Figures(line))
+        {
+            LedgerExpectation.Equal(line, name + " " + expected, name + " " + (name switch
+            {
+                "revenue" => flow.Revenue,
+                "cost" => flow.OperatingCost,
+                "capital" => flow.Capital,
+                _ => throw line.Wrong($"'{name}' is not a figure of an investment's month"),
+            }).ToDecimalText());
+        }
+    }
+
     public static async Task SegmentAsync(LedgerLine line, LedgerBook book)
     {
         SegmentNote note = (await SegmentNote.ReadAsync(book.Store, Period.All, SegmentStandard.Asc280)).Single(n => n.Currency == book.Currency);
