@@ -6,6 +6,9 @@ public sealed record ConsoleOptions
     /// <summary>Folder for the keys that protect the sign-in cookie. Null: kept in memory, so that a restart signs everyone out.</summary>
     public string? CookieKeysFolder { get; init; }
 
+    /// <summary>A folder with companies and investments of one's own (*.model, *.facts.csv, *.invest), beside those that come with Qanat. It need not exist.</summary>
+    public string? OutlookFolder { get; init; }
+
     /// <summary>A session without a request for this long must sign in again.</summary>
     public TimeSpan SessionIdleMax { get; init; } = TimeSpan.FromHours(12);
 

@@ -34,6 +34,7 @@ public static class ConsoleSetup
         services.AddSingleton<JournalData>();
         services.AddSingleton<TariffChanges>();
         services.AddSingleton<PlaygroundCalls>();
+        services.AddSingleton<OutlookDesk>();
 
         IDataProtectionBuilder protection = services.AddDataProtection().SetApplicationName("qanat");
         if (options.CookieKeysFolder is { } folder)
@@ -62,6 +63,7 @@ public static class ConsoleSetup
         app.UseAntiforgery();
         app.MapStaticAssets().AllowAnonymous();
         app.MapSignIn();
+        app.MapOutlookFiles();
         app.MapRazorComponents<App>()
             .AddInteractiveServerRenderMode()
             .RequireAuthorization()

@@ -270,4 +270,15 @@ public class PublishedCaseTests
         Assert.InRange(owned.MonteCarlo.ProbabilityOfPayback, 0, 1);
         Assert.Equal(owned.Investment.Months, owned.MonteCarlo.MonthSamples.Length);
     }
+
+    [Fact]
+    public void A_text_says_which_pools_or_models_the_investment_is_in_the_books()
+    {
+        string text = OutlookCommands.InvestmentTextOf("deepseek", null);
+        Assert.Null(InvestmentText.Read(text, "x.invest").Books);
+        Assert.Equal(["this-machine", "gpu-1"], InvestmentText.Read(text + "\nbooks pool this-machine, \"gpu-1\"", "x.invest").Books!.Pools.Select(p => p.Value));
+        Assert.Equal(["qwen3-0.6b"], InvestmentText.Read(text + "\nbooks model \"qwen3-0.6b\"", "x.invest").Books!.Models.Select(m => m.Value));
+        Assert.Contains("write books pool NAME", Assert.Throws<OutlookDataException>(() => InvestmentText.Read(text + "\nbooks tenant acme", "x.invest")).Message, StringComparison.Ordinal);
+        Assert.Contains("said twice", Assert.Throws<OutlookDataException>(() => InvestmentText.Read(text + "\nbooks pool a\nbooks pool b", "x.invest")).Message, StringComparison.Ordinal);
+    }
 }

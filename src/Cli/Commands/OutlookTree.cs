@@ -1,6 +1,8 @@
+using System.Collections.Immutable;
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json.Nodes;
+using Qanat.Books;
 using Qanat.Outlook;
 using Spectre.Console;
 
@@ -70,17 +72,36 @@ internal static class OutlookTree
     {
         Argument<string> file = new("investment") { Description = $"A text file, or one that comes with Qanat: {string.Join(", ", OutlookCommands.Investments(null))}." };
         Option<int> paths = new("--paths") { Description = "Simulated futures.", DefaultValueFactory = _ => MonteCarlo.PathsDefault };
-        Command invest = new("invest", "Payback, NPV, IRR and their ranges of an investment.") { file, paths, Seed, Html, Xlsx };
+        Option<bool> plan = new("--plan") { Description = "The drivers alone: leave the months out that the books have closed." };
+        Command invest = new("invest", "Payback, NPV, IRR and their ranges of an investment. Closed months come from the books if the text says which pools or models it is there.") { file, paths, Seed, Html, Xlsx, plan };
         invest.SetAction((parsed, cancel) => RunAsync(async () =>
         {
             string name = parsed.GetRequiredValue(file);
             string text = File.Exists(name) ? await File.ReadAllTextAsync(name, cancel) : OutlookCommands.InvestmentTextOf(name, parsed.GetValue(Facts));
-            InvestCommandResult result = OutlookCommands.Invest(new InvestCommandOptions(text, name, [], parsed.GetValue(paths), (ulong)parsed.GetValue(Seed)));
+            Investment investment = InvestmentText.Read(text, Path.GetFileName(name));
+            if (parsed.GetValue(plan)) investment = investment with { Actuals = [], Books = null };
+            ImmutableArray<ActualCashFlow> closed = await ClosedMonthsAsync(shared, parsed, investment, cancel);
+            InvestCommandResult result = OutlookCommands.Invest(new InvestCommandOptions(text, investment.File, closed, parsed.GetValue(paths), (ulong)parsed.GetValue(Seed)), investment);
             Print(shared, parsed, result.Json, result.Tables);
             if (parsed.GetValue(Html) is { } page) await File.WriteAllTextAsync(page.FullName, result.Html, cancel);
             if (parsed.GetValue(Xlsx) is { } book) await File.WriteAllBytesAsync(book.FullName, result.Workbook, cancel);
         }));
         return invest;
+    }
+
+    /// <summary>From the server that holds the books, or from the data directory.</summary>
+    private static async Task<ImmutableArray<ActualCashFlow>> ClosedMonthsAsync(Shared shared, ParseResult parsed, Investment investment, CancellationToken cancel)
+    {
+        if (investment.Books is not { } books) return [];
+        string names = string.Concat(books.Pools.Select(pool => "&pool=" + Uri.EscapeDataString(pool.Value)).Concat(books.Models.Select(model => "&model=" + Uri.EscapeDataString(model.Value))));
+        await using ApiConnection server = await ApiConnection.OpenAsync(shared.Data(parsed), cancel);
+        JsonNode months = await server.GetAsync($"api/books/attributed?from={investment.Start}-01&currency={investment.Currency.Code}{names}", cancel);
+        return [.. months["data"]!.AsArray().Take(investment.Months).Select(month =>
+        {
+            Money Amount(string name) => Money.Parse(month![name]!.GetValue<string>(), investment.Currency);
+            DateTimeOffset start = DateTimeOffset.Parse(month!["from"]!.GetValue<string>(), CultureInfo.InvariantCulture);
+            return new ActualCashFlow(new Month(start.Year, start.Month), Amount("revenue"), Amount("operating_cost"), Amount("capital"));
+        })];
     }
 
     private static Command Import()

@@ -15,6 +15,9 @@ public sealed class DataDirectory
     public string Root { get; }
     public string Models => Path.Combine(Root, "models");
     public string CookieKeys => Path.Combine(Root, "cookie-keys");
+
+    /// <summary>Companies and investments of one's own. It need not exist.</summary>
+    public string Outlook => Path.Combine(Root, "outlook");
     private string NoteFile => Path.Combine(Root, "server.json");
 
     /// <summary>--data, else QANAT_DATA, else the user's own data folder.</summary>

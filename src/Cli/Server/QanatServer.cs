@@ -135,7 +135,7 @@ public sealed class QanatServer : IAsyncDisposable
         if (options.Parts == ServedParts.Everything)
         {
             builder.WebHost.UseStaticWebAssets();
-            builder.Services.AddQanatConsole(new ConsoleOptions { CookieKeysFolder = options.Data.CookieKeys });
+            builder.Services.AddQanatConsole(new ConsoleOptions { CookieKeysFolder = options.Data.CookieKeys, OutlookFolder = options.Data.Outlook });
         }
         WebApplication app = builder.Build();
         app.MapQanatGateway();

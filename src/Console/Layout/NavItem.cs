@@ -14,12 +14,14 @@ internal sealed record NavItem(string Href, string Label, string ShortLabel, Ico
         new("/requests", "Requests", "Requests", IconName.Requests, NavGroup.Books, PhonePlace.Bar, Permission.SeeUsage),
         new("/journal", "Journal", "Journal", IconName.Journal, NavGroup.Books, PhonePlace.Sheet, Permission.SeeBooks),
         new("/checks", "Checks", "Checks", IconName.Checks, NavGroup.Books, PhonePlace.Sheet, Permission.SeeBooks),
+        new("/outlook", "Outlook", "Outlook", IconName.Outlook, NavGroup.Ahead, PhonePlace.Sheet, Permission.SeeBooks),
+        new("/investments", "Investments", "Invest", IconName.Investments, NavGroup.Ahead, PhonePlace.Sheet, Permission.SeeBooks),
         new("/tenants", "Tenants & keys", "Tenants", IconName.Tenants, NavGroup.Setup, PhonePlace.Sheet, Permission.SeeDirectory),
         new("/prices", "Prices & costs", "Prices", IconName.Prices, NavGroup.Setup, PhonePlace.Sheet, Permission.SeePrices),
         new("/settings", "Settings", "Settings", IconName.Settings, NavGroup.Setup, PhonePlace.Sheet, Permission.SeeStatus),
     ];
 }
 
-internal enum NavGroup { Run, Books, Setup }
+internal enum NavGroup { Run, Books, Ahead, Setup }
 
 internal enum PhonePlace { Bar, Sheet }

@@ -30,6 +30,7 @@ internal sealed class AdminEndpoints(Callers callers, GatewayOptions options, Di
         Get(routes, "/api/books/trial", Permission.SeeBooks, books.TrialBalanceAsync);
         Get(routes, "/api/books/balance", Permission.SeeBooks, books.BalanceSheetAsync);
         Get(routes, "/api/books/economics", Permission.SeeBooks, books.UnitEconomicsAsync);
+        Get(routes, "/api/books/attributed", Permission.SeeBooks, books.AttributedAsync);
         Get(routes, "/api/books/journal", Permission.SeeBooks, books.JournalAsync);
         Get(routes, "/api/books/check", Permission.SeeBooks, books.CheckAsync);
         Get(routes, "/api/audit", Permission.SeeAudit, books.AuditAsync);

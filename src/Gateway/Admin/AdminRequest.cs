@@ -36,6 +36,9 @@ internal sealed class AdminRequest(HttpContext context, Caller caller)
         return string.IsNullOrWhiteSpace(text) ? null : text;
     }
 
+    /// <summary>A parameter that may be given several times.</summary>
+    public string[] All(string name) => [.. context.Request.Query[name].OfType<string>().Where(text => !string.IsNullOrWhiteSpace(text))];
+
     /// <exception cref="ApiException">400: not a whole number from 1 to <paramref name="most"/>.</exception>
     public int Limit(int standard, int most) => Query("limit") is not { } text ? standard
         : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int limit) && limit >= 1 && limit <= most ? limit

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Text;
 using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Http;
@@ -53,6 +54,25 @@ internal sealed class BooksApi(BooksPoster poster, IBookStore store, DirectorySt
     {
         UnitEconomics economics = await poster.PostThenAsync(books => Statements.UnitEconomicsAsync(books, request.Period, request.Cancel), request.Cancel);
         return UnitEconomicsJson.Of(economics);
+    }
+
+    /// <summary>Closed months of what pools or models brought in and took: ?pool=A&amp;pool=B or ?model=M, currency, from.</summary>
+    public async Task<JsonObject> AttributedAsync(AdminRequest request)
+    {
+        string[] pools = request.All("pool"), models = request.All("model");
+        if (pools.Length == 0 == (models.Length == 0)) throw Refusal.Value("pool", "name pools or models, one of the two.");
+        CashAttribution of = pools.Length > 0 ? CashAttribution.Of([.. pools.Select(name => new PoolName(name))]) : CashAttribution.Of([.. models.Select(name => new ModelName(name))]);
+        Instant from = request.Time("from") ?? throw Refusal.Value("from", "name the first month, such as 2026-01-01.");
+        Currency currency = AdminRequest.ParseMoney("0", "currency", request.Query("currency")).Currency;
+        ImmutableArray<AttributedMonth> months = await poster.PostThenAsync(books => AttributedCash.ReadAsync(books, of, currency, from, request.Cancel), request.Cancel);
+        return AdminJson.List(months.Select(month => new JsonObject
+        {
+            ["from"] = AdminJson.Text((Instant?)month.From),
+            ["revenue"] = month.Revenue.ToDecimalText(),
+            ["operating_cost"] = month.OperatingCost.ToDecimalText(),
+            ["capital"] = month.Capital.ToDecimalText(),
+            ["currency"] = currency.Code,
+        }));
     }
 
     /// <summary>The newest transactions of the period, newest first.</summary>

@@ -21,6 +21,8 @@ public static partial class OutlookCommands
                 CompanyAnalysis.RunAll(session.Book, LayerSystems.Build(session.Book, ImmutableDictionary<string, Interval>.Empty), AnalysisOptions.Everything with { Depth = AnalysisDepth.Values })),
             Measure("alibaba: one what-if, all layers and targets", 20, () =>
                 session.WhatIf(last, ImmutableDictionary<string, Interval>.Empty.Add("other_margin_peers", new Interval(0.05, 0.2 + 0.001 * ++move)))),
+            Measure("alibaba: one assumption moved on a page: bounds, certificates and drawings", 20, () =>
+                CompanyReport.MovedSections(session.Move(last, ImmutableDictionary<string, Interval>.Empty.Add("other_margin_peers", new Interval(0.05, 0.2 + 0.001 * ++move))))),
             Measure("deepseek: 100,000 Monte Carlo paths of 60 months", 3, () => MonteCarlo.Run(investment, MonteCarlo.PathsDefault, 1)),
         ];
     }

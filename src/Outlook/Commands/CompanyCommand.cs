@@ -20,8 +20,10 @@ public sealed record CompanyCommandResult(CompanyAnalysis Analysis)
 /// <summary>The entry points of qanat outlook: plain functions from options to results. Refusals are <see cref="OutlookDataException"/> with file, line and reason.</summary>
 public static partial class OutlookCommands
 {
-    public static CompanyCommandResult Company(CompanyCommandOptions options) =>
-        new(CompanyAnalysis.Run(CompanyBook.Read(DataAt(options.DataFolder), options.Company), Analysis(options, AnalysisDepth.Full)));
+    public static CompanyCommandResult Company(CompanyCommandOptions options) => Company(CompanyBook.Read(DataAt(options.DataFolder), options.Company), options);
+
+    /// <summary>The same for a company that was read already.</summary>
+    public static CompanyCommandResult Company(CompanyBook book, CompanyCommandOptions options) => new(CompanyAnalysis.Run(book, Analysis(options, AnalysisDepth.Full)));
 
     /// <summary>Bounds and certificates only, with assumptions moved.</summary>
     public static CompanyCommandResult WhatIf(CompanyCommandOptions options) =>

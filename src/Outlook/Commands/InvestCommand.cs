@@ -22,6 +22,12 @@ public static partial class OutlookCommands
     public static InvestCommandResult Invest(InvestCommandOptions options)
     {
         Investment investment = InvestmentText.Read(options.Text, options.File);
+        return Invest(options, investment);
+    }
+
+    /// <summary>The same for a text that was read already, e.g. to ask the books for its months.</summary>
+    public static InvestCommandResult Invest(InvestCommandOptions options, Investment investment)
+    {
         if (options.Actuals.Any(a => a.Revenue.Currency != investment.Currency || a.OperatingCost.Currency != investment.Currency || a.CapitalSpent.Currency != investment.Currency))
             throw new OutlookDataException(new Fault(new Place(options.File, 1), $"units are mixed: the investment is in {investment.Currency} and the books are not; convert them at dated rates first."));
         ImmutableArray<ActualCashFlow> actuals = [.. options.Actuals, .. investment.Actuals.Where(a => options.Actuals.All(b => b.Month != a.Month))];

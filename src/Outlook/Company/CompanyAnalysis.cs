@@ -12,8 +12,10 @@ public sealed record AnalysisOptions(Quarter? Quarter, string? Layer, ImmutableD
 
 public enum AnalysisDepth
 {
-    /// <summary>Bounds and their certificates only: what moves when an assumption is moved.</summary>
+    /// <summary>Bounds only, with the multipliers that prove them.</summary>
     Bounds,
+    /// <summary>Also the certificates worked out in words: all that moves when an assumption is moved.</summary>
+    Certificates,
     /// <summary>Also what each missing line would be worth.</summary>
     Values,
     /// <summary>Also sensitivities, distributions, capital, restatements.</summary>
@@ -129,6 +131,8 @@ internal sealed class AnalysisRun(CompanyBook book, LayerSystems systems, Quarte
         foreach (LayerSystem layer in Layers)
         {
             LinearSystem system = Part(layer.System);
+            foreach (Target target in headlines) AddDerivations(system, target, Bounds.First(b => b.Layer == layer.Name && b.Target == target));
+            if (options.Depth == AnalysisDepth.Certificates) continue;
             QuarterSystem own = QuarterSystem.Cut(system, Asked(system), quarter, _definition);
             LinearSystem near = IsAsSharp(own.System, layer.Name, headlines) ? own.System : system;
             Disclosures.AddRange(DisclosureValuer.Rank(near, book.Model, quarter, layer.Name, headlines));
@@ -139,11 +143,17 @@ internal sealed class AnalysisRun(CompanyBook book, LayerSystems systems, Quarte
                 Objective objective = SystemBuilder.ObjectiveOf(system, target.Quantity, quarter, _definition)!;
                 if (!bound.Range.IsBounded || bound.Range.Width < 1e-9) continue;
                 if (TornadoFinder.Find(near, objective, bound) is { } tornado) Tornadoes.Add(tornado);
-                foreach (CertificateEnd end in Enum.GetValues<CertificateEnd>())
-                    if (Derivation.Of(system, objective, bound, end) is { } derivation) Derivations.Add(derivation);
             }
             AddDistributions(layer, own, headlines);
         }
+    }
+
+    private void AddDerivations(LinearSystem system, Target target, Bound bound)
+    {
+        if (!bound.Range.IsBounded || bound.Range.Width < 1e-9) return;
+        Objective objective = SystemBuilder.ObjectiveOf(system, target.Quantity, quarter, _definition)!;
+        foreach (CertificateEnd end in Enum.GetValues<CertificateEnd>())
+            if (Derivation.Of(system, objective, bound, end) is { } derivation) Derivations.Add(derivation);
     }
 
     /// <summary>The quarter alone, with the ranges other quarters leave it, serves as well if it bounds the headline targets just as narrowly.</summary>

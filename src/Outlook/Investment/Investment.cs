@@ -40,7 +40,22 @@ public enum OutlayKind { Equipment, Training }
 public sealed record Outlay(Place Place, OutlayKind Kind, string Label, double Amount, Month Month, string Because);
 
 /// <summary>What Books says about one past month, exactly: cash in, cash out for running, cash out for capital.</summary>
-public sealed record ActualCashFlow(Month Month, Money Revenue, Money OperatingCost, Money CapitalSpent);
+public sealed record ActualCashFlow(Month Month, Money Revenue, Money OperatingCost, Money CapitalSpent)
+{
+    public static ActualCashFlow Of(AttributedMonth month)
+    {
+        DateTimeOffset start = month.From.ToDateTimeOffset();
+        return new ActualCashFlow(new Month(start.Year, start.Month), month.Revenue, month.OperatingCost, month.Capital);
+    }
+
+    /// <summary>The months of an investment that the books have closed.</summary>
+    public static async Task<ImmutableArray<ActualCashFlow>> ReadAsync(IBookStore store, Investment investment, CancellationToken cancel = default)
+    {
+        if (investment.Books is not { } books) return [];
+        ImmutableArray<AttributedMonth> months = await AttributedCash.ReadAsync(store, books, investment.Currency, investment.Start.FirstInstant, cancel).ConfigureAwait(false);
+        return [.. months.Take(investment.Months).Select(Of)];
+    }
+}
 
 /// <summary>An investment: what is bought, what decides its earnings, and what has happened so far.</summary>
 public sealed record Investment
@@ -57,6 +72,8 @@ public sealed record Investment
     public required ImmutableArray<DriverSetting> Drivers { get; init; }
     public required ImmutableArray<Correlation> Correlations { get; init; }
     public required ImmutableArray<ActualCashFlow> Actuals { get; init; }
+    /// <summary>The pools or models that this investment is in the books; null if the books know nothing of it.</summary>
+    public required CashAttribution? Books { get; init; }
     public required ImmutableArray<string> Notes { get; init; }
 
     public double EquipmentCost => Outlays.Where(o => o.Kind == OutlayKind.Equipment).Sum(o => o.Amount);

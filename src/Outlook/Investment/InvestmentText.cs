@@ -41,6 +41,7 @@ public static class InvestmentText
         private readonly List<Correlation> _correlations = [];
         private readonly List<(Place Place, ActualCashFlow Flow)> _actuals = [];
         private readonly List<string> _notes = [];
+        private CashAttribution? _books;
         private string _key = "", _title = "";
         private Currency? _currency;
         private Month? _start;
@@ -63,8 +64,9 @@ public static class InvestmentText
                 case "driver": ReadDriver(t); break;
                 case "correlate": ReadCorrelation(t); break;
                 case "actual": ReadActual(t); break;
+                case "books": ReadBooks(t); break;
                 case "note": _notes.Add(t.Text("a note")); break;
-                default: throw t.WrongBefore("begins no statement: use investment, currency, start, months, discount, tax, equipment, training, driver, correlate, actual or note");
+                default: throw t.WrongBefore("begins no statement: use investment, currency, start, months, discount, tax, equipment, training, driver, correlate, actual, books or note");
             }
             t.End();
         }
@@ -100,6 +102,7 @@ public static class InvestmentText
             Correlations = [.. _correlations],
             Actuals = [.. _actuals.Select(a => a.Flow).OrderBy(a => a.Month)],
             Notes = [.. _notes],
+            Books = _books,
         };
 
         private void ReadCurrency(Tokens t)
@@ -172,6 +175,17 @@ public static class InvestmentText
             Money cost = ReadMoney(t, currency);
             Money capital = t.TryTake("capital") ? ReadMoney(t, currency) : Money.Zero(currency);
             _actuals.Add((t.Place, new ActualCashFlow(month, revenue, cost, capital)));
+        }
+
+        /// <summary>books pool this-machine, "gpu-1", or books model "qwen3-0.6b".</summary>
+        private void ReadBooks(Tokens t)
+        {
+            if (_books is not null) throw t.Fail("what the investment is in the books is said twice: name all its pools, or all its models, on one line.");
+            string kind = t.Word("'pool' or 'model'");
+            if (kind is not ("pool" or "model")) throw t.WrongBefore("is not known to the books: write books pool NAME, or books model NAME");
+            var names = ImmutableArray.CreateBuilder<string>();
+            do names.Add(t.Peek.Kind == TokenKind.Text ? t.Text("a name") : t.Word("a name")); while (t.TryTake(","));
+            _books = kind == "pool" ? CashAttribution.Of([.. names.Select(n => new PoolName(n))]) : CashAttribution.Of([.. names.Select(n => new ModelName(n))]);
         }
 
         // Exact: the digits of the text, never a binary fraction of them.

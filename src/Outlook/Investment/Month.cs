@@ -18,6 +18,8 @@ public readonly record struct Month : IComparable<Month>
     public int Year => _index / 12;
     public int Number => _index % 12 + 1;
 
+    public Qanat.Books.Instant FirstInstant => Qanat.Books.Instant.From(new DateTimeOffset(Year, Number, 1, 0, 0, 0, TimeSpan.Zero));
+
     public Month Plus(int months) => new(_index + months);
     public int Since(Month other) => _index - other._index;
 

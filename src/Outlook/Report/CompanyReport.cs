@@ -8,22 +8,45 @@ public sealed partial class CompanyReport
     private static readonly double[] Shown = [0.05, 0.5, 0.95];
     private readonly CompanyAnalysis _analysis;
     private readonly Page _page;
-    private readonly ImmutableArray<CompanyAnalysis> _history;
+    private readonly Lazy<ImmutableArray<CompanyAnalysis>> _history;
 
     private CompanyReport(CompanyAnalysis analysis)
     {
         _analysis = analysis;
         _page = new Page($"{analysis.Model.Title}: what can be known about AI, {Named(analysis.Quarter)}");
-        _history = CompanyAnalysis.RunAll(analysis.Book, analysis.Systems, AnalysisOptions.Everything with { Depth = AnalysisDepth.Bounds });
+        _history = new(() => CompanyAnalysis.RunAll(analysis.Book, analysis.Systems, AnalysisOptions.Everything with { Depth = AnalysisDepth.Bounds }));
     }
 
-    public static string Write(CompanyAnalysis analysis) => new CompanyReport(analysis).Write();
+    public static string Write(CompanyAnalysis analysis)
+    {
+        var report = new CompanyReport(analysis);
+        report.Header();
+        report.WriteAll();
+        return report._page.ToString();
+    }
+
+    /// <summary>The report without its frame, section by section.</summary>
+    public static ImmutableArray<ReportSection> Sections(CompanyAnalysis analysis)
+    {
+        var report = new CompanyReport(analysis);
+        report.WriteAll();
+        return report._page.Sections;
+    }
+
+    /// <summary>What follows when an assumption moves: the short answer, the ranges and the certificates. Needs no more than <see cref="AnalysisDepth.Certificates"/>.</summary>
+    public static ImmutableArray<ReportSection> MovedSections(CompanyAnalysis analysis)
+    {
+        var report = new CompanyReport(analysis);
+        report.KeyFindings();
+        report.Ranges();
+        report.Reasons();
+        return report._page.Sections;
+    }
 
     private CompanyModel Model => _analysis.Model;
 
-    private string Write()
+    private void WriteAll()
     {
-        Header();
         KeyFindings();
         Ranges();
         Reasons();
@@ -34,7 +57,6 @@ public sealed partial class CompanyReport
         History();
         Checks();
         Sources();
-        return _page.ToString();
     }
 
     private void Header()
@@ -93,13 +115,14 @@ public sealed partial class CompanyReport
             Bound bound = derivation.Bound;
             Certificate certificate = derivation.End == CertificateEnd.Low ? bound.LowCertificate! : bound.HighCertificate!;
             bool percent = bound.Target.Quantity.IsRatio;
-            _page.Raw($"<details{(first ? " open" : "")}><summary>{Page.Text($"{bound.Target.Label}, {_analysis.Systems[bound.Layer].Label}: {(derivation.End == CertificateEnd.Low ? "at least" : "at most")} {(percent ? Texts.Percent(certificate.Level, 1) : Texts.Number(certificate.Level, 0))}")}</summary><ol>");
+            _page.OpenFold($"{bound.Target.Label}, {_analysis.Systems[bound.Layer].Label}: {(derivation.End == CertificateEnd.Low ? "at least" : "at most")} {(percent ? Texts.Percent(certificate.Level, 1) : Texts.Number(certificate.Level, 0))}", first ? FoldState.Open : FoldState.Closed);
+            _page.Raw("<ol>");
             foreach (DerivationStep step in derivation.Steps)
                 _page.Raw($"<li>{Page.Text($"{step.Variable.Line.Label}{(step.Variable.Quarter == _analysis.Quarter ? "" : $", {step.Variable.Quarter}")} = {Texts.Number(step.Value, 1)}")} — {Page.Text(step.Row?.Words ?? (step.Value == 0 ? "it cannot be negative" : "it may be anything; this is one choice"))} {Links(step.Row?.Facts ?? [])}</li>");
             _page.Raw("</ol>");
             _page.Table("How far the end moves", ["Row", "Kind", "If it moved by", "this end would move by"], certificate.Bindings.Where(b => b.Row.Kind != RowKind.Identity).OrderByDescending(b => Math.Abs(Effect(b)))
                 .Select(b => (IEnumerable<string>)[$"{Page.Text(b.Row.Words)} {Links(b.Row.Facts)}", AnalysisJson.KindName(b.Row.Kind), b.Row.Ratio is null ? "1 " + Page.Text(Model.Unit) : "1 pp", Page.Figure(percent ? $"{Texts.Number(Effect(b) * 100, 4)} pp" : Texts.Number(Effect(b), 2))]));
-            _page.Raw("</details>");
+            _page.CloseFold();
             first = false;
         }
         static double Effect(Binding b) => b.Slope * (b.Row.Ratio is null ? 1 : 0.01);
@@ -118,11 +141,11 @@ public sealed partial class CompanyReport
         }
         foreach (Target target in _analysis.Headlines.Take(1))
         {
-            _page.Raw($"<details><summary>{Page.Text(target.Label)}: all lines after all layers</summary>");
+            _page.OpenFold($"{target.Label}: all lines after all layers");
             _page.Table("", ["Line", "Layer", "The line must lie in", "Width today", "Removed at least", "If in the middle", "Rests on"],
                 _analysis.Disclosures.Where(d => d.Target == target).Select(d => (IEnumerable<string>)[Page.Text(d.Line.Label), Page.Text(_analysis.Systems[d.Layer].Label),
                     Page.Figure(Texts.Range(d.LineRange, d.Line.Quantity.IsRatio, 1)), Page.Figure(AnalysisTables.Points(target, d.Before)), Page.Figure(AnalysisTables.Points(target, d.Guaranteed)), Page.Figure(AnalysisTables.Points(target, d.Expected)), Origin(d.Rows)]));
-            _page.Raw("</details>");
+            _page.CloseFold();
         }
     }
 
@@ -133,10 +156,10 @@ public sealed partial class CompanyReport
         foreach (Target target in _analysis.Headlines)
             if (_analysis.Tornadoes.LastOrDefault(t => t.Target == target) is { } tornado)
                 _page.Chart(target.Label, $"after {_analysis.Systems[tornado.Layer].Label.ToLowerInvariant()}; ochre: input at its low end, blue: at its high end", BoundCharts.Tornado(tornado));
-        _page.Raw("<details><summary>The inputs and where their ranges come from</summary>");
+        _page.OpenFold("The inputs and where their ranges come from");
         _page.Table("", ["Target", "Input", "Range", "Share of the width", "Rests on"], _analysis.Headlines.Select(t => _analysis.Tornadoes.LastOrDefault(o => o.Target == t)).OfType<Tornado>().SelectMany(o => o.Bars.Select(b => (IEnumerable<string>)
             [Page.Text(o.Target.Label), Page.Text(b.Label), Page.Figure(Texts.Range(b.Input, b.IsRatio, 1)), Page.Figure(Texts.Percent(o.Width == 0 ? 0 : b.Share / o.Width)), Origin(b.Rows)])));
-        _page.Raw("</details>");
+        _page.CloseFold();
         if (_analysis.Distributions.IsEmpty) return;
         _page.Table("Inside the range: an illustration, not knowledge", ["Target", "Layer", "If", "5 % lie below", "half", "95 %"],
             _analysis.Distributions.Select(d => (IEnumerable<string>)[Page.Text(d.Target.Label), Page.Text(_analysis.Systems[d.Layer].Label), Belief(d), .. Shown.Select(p => Page.Figure(Texts.Percent(d.Distribution.Quantile(p), 0)))]));

@@ -75,11 +75,11 @@ public sealed partial class CompanyReport
 
     private void History()
     {
-        if (_history.Length < 2) return;
+        if (_history.Value.Length < 2) return;
         _page.Section("quarters", "Every quarter");
         Target[] targets = [.. _analysis.Headlines, .. Model.Targets.Where(t => t.Name is "ai_share" or "internal_growth")];
         string layer = Model.Layers.IsEmpty ? LayerSystems.Published : Model.Layers[^1].Name;
-        _page.Table($"After {_analysis.Systems[layer].Label.ToLowerInvariant()}", ["Quarter", "Segments", .. targets.Distinct().Select(t => t.Label)], _history.Select(a => (IEnumerable<string>)
+        _page.Table($"After {_analysis.Systems[layer].Label.ToLowerInvariant()}", ["Quarter", "Segments", .. targets.Distinct().Select(t => t.Label)], _history.Value.Select(a => (IEnumerable<string>)
             [Page.Text(a.Quarter.ToString()), Page.Text(a.Definition), .. targets.Distinct().Select(t => a.Bound(layer, t.Name) is { } b ? $"<td class=\"n\">{Page.Text(Texts.Range(b.Range, t.Quantity.IsRatio, t.Name == "ai_share" ? 1 : 0))} {TierMark(b)}</td>" : Page.Figure("not published"))]));
     }
 

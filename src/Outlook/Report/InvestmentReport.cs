@@ -5,7 +5,12 @@ public static class InvestmentReport
 {
     private const double Width = 760;
 
-    public static string Write(InvestmentAnalysis analysis)
+    public static string Write(InvestmentAnalysis analysis) => Fill(analysis).ToString();
+
+    /// <summary>The report without its frame, section by section.</summary>
+    public static System.Collections.Immutable.ImmutableArray<ReportSection> Sections(InvestmentAnalysis analysis) => Fill(analysis).Sections;
+
+    private static Page Fill(InvestmentAnalysis analysis)
     {
         Investment investment = analysis.Investment;
         MonteCarloResult drawn = analysis.MonteCarlo;
@@ -19,7 +24,7 @@ public static class InvestmentReport
         Card(page, "Pays back within its useful life", Texts.Percent(drawn.ProbabilityOfPayback), "of all cases");
         Card(page, "Payback", PaybackWords(drawn.PaybackMonths), double.IsInfinity(drawn.PaybackMonths.P50) ? "P10 to P90; more than half of the cases never" : $"P10 to P90; half of the cases by month {InvestmentTables.Months(drawn.PaybackMonths.P50)}");
         Card(page, "Net present value", $"{Short(drawn.NetPresentValue.P10)} to {Short(drawn.NetPresentValue.P90)} {money}", $"P10 to P90, median {Short(drawn.NetPresentValue.P50)}; above zero in {Texts.Percent(drawn.ProbabilityOfGain)} of cases");
-        Card(page, "Internal rate a year", $"{Texts.Percent(drawn.InternalRate.P10)} to {Texts.Percent(drawn.InternalRate.P90)}", $"P10 to P90 of the {Texts.Percent(drawn.ShareWithOneRate)} of cases that have exactly one");
+        Card(page, "Internal rate a year", drawn.ShareWithOneRate == 0 ? "none" : $"{Texts.Percent(drawn.InternalRate.P10)} to {Texts.Percent(drawn.InternalRate.P90)}", $"P10 to P90 of the {Texts.Percent(drawn.ShareWithOneRate)} of cases that have exactly one");
         page.Raw("</div>");
         foreach (string note in investment.Notes) page.Paragraph(note, "note");
 
@@ -43,7 +48,7 @@ public static class InvestmentReport
         page.Section("drivers", "Drivers and outlays", $"Lines of {investment.File}. What has no reason is an assumption like what has one: nobody else confirms it.");
         page.Table("", ["Line", "Driver", "Value", "Because"], investment.Drivers.Select(d => (IEnumerable<string>)[$"<td id=\"l{d.Place.Line}\">{d.Place.Line}</td>", Page.Text(d.Label), Page.Text(d.Distribution.ToString()!), Page.Text(d.Because)])
             .Concat(investment.Outlays.Select(o => (IEnumerable<string>)[$"<td id=\"l{o.Place.Line}\">{o.Place.Line}</td>", Page.Text(o.Label), Page.Text($"{Texts.Number(o.Amount, 0)} in {o.Month}"), Page.Text(o.Because)])));
-        return page.ToString();
+        return page;
     }
 
     private static void Card(Page page, string title, string big, string words) => page.Raw($"<div><b>{Page.Text(title)}</b><span class=\"big\">{Page.Text(big)}</span><span>{Page.Text(words)}</span></div>");
