@@ -63,18 +63,19 @@ public sealed class ConsoleTests(DemoServer server) : IClassFixture<DemoServer>
         IPage page = await server.SignInAsync(Screen.Laptop);
         await page.GotoAsync("/outlook/alibaba?quarter=2026Q2");
         ILocator answer = page.Locator("[data-test=report-findings]");
-        await Assertions.Expect(answer).ToContainTextAsync("to 36\u00A0%");
-        await Assertions.Expect(page.Locator("[data-test=report-disclosure]")).ToBeVisibleAsync();
+        await Assertions.Expect(answer).ToContainTextAsync("to 36\u00A0%", new() { Timeout = 60_000 });
+        await Assertions.Expect(page.Locator("[data-test=report-disclosure]")).ToBeVisibleAsync(new() { Timeout = 60_000 });
 
         await page.GetByLabel("Margin of other external cloud, at least").Last.EvaluateAsync("each => { each.value = 0.1; each.dispatchEvent(new Event('input', { bubbles: true })); }");
 
         string expected = (await new HttpText(page).GetAsync("/outlook/alibaba/analysis.json?quarter=2026Q2&set=other_margin_peers%3D0.1..0.2"));
-        double high = JsonNode.Parse(expected)!["bounds"]!.AsArray().Single(each => (string)each!["layer"]! == "peers" && (string)each["target"]! == "ai_margin")!["high"]!.GetValue<double>();
-        await Assertions.Expect(answer).ToContainTextAsync($"to {Math.Round(high * 100)}\u00A0%");
+        double high = JsonNode.Parse(expected)!["bounds"]!.AsArray().Single(each => (string)each!["layer"]! == "peers" && (string)each!["target"]! == "ai_margin")!["high"]!.GetValue<double>();
+        await Assertions.Expect(answer).ToContainTextAsync($"to {Math.Round(high * 100)}\u00A0%", new() { Timeout = 60_000 });
         // A link in the report leads to its row among the sources of the same page.
         string? href = await answer.Locator("a.src").First.GetAttributeAsync("href");
+        Assert.NotNull(href);
         Assert.StartsWith("outlook/alibaba", href, StringComparison.Ordinal);
-        Assert.Equal(1, await page.Locator("#" + href![(href.IndexOf('#', StringComparison.Ordinal) + 1)..]).CountAsync());
+        Assert.Equal(1, await page.Locator("#" + href[(href.IndexOf('#', StringComparison.Ordinal) + 1)..]).CountAsync());
         Assert.EndsWith(".html", (await page.RunAndWaitForDownloadAsync(() => page.ClickAsync("text=Report"))).SuggestedFilename, StringComparison.Ordinal);
     }
 
