@@ -85,7 +85,7 @@ public static class TornadoFinder
             RangeEnd least = solver.Least(quantity), most = solver.Most(quantity);
             Interval range = RangeSolver.Between(least.Value, most.Value);
             double size = Math.Max(1e-9, Math.Max(Math.Abs(range.Low), Math.Abs(range.High)));
-            if (range.IsBounded && range.Width > Slack * size) 
+            if (range.IsBounded && range.Width > Slack * size)
                 inputs.Add(key, new Input(Label(row), row.Kind, quantity, range, Math.Abs(binding.Slope) * range.Width, [.. Certificate.RowsOf(system, quantity, least, most).Prepend(row).Distinct()]));
         }
         return [.. inputs.Values.OrderByDescending(i => i.Move)];
