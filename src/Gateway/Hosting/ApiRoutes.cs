@@ -7,7 +7,7 @@ namespace Qanat.Gateway;
 /// <summary>The routes of the APIs. Each names the permission it needs, and nobody without it gets as far as the endpoint. Below their roots every path belongs to them, whatever paths pages take: an unknown one is 404 and another method 405, both with an error body.</summary>
 internal sealed class ApiRoutes(IEndpointRouteBuilder routes, Callers callers)
 {
-    private static readonly string[] Roots = ["/v1", "/api"];
+    private static readonly string[] Roots = ["/v1", "/api", "/compatible-mode", "/compatible-api", "/anthropic", "/apps"];
     private readonly Dictionary<string, List<string>> methods = new(StringComparer.Ordinal);
 
     public static bool IsApi(PathString path) => Array.Exists(Roots, root => path.StartsWithSegments(root, StringComparison.Ordinal));

@@ -22,7 +22,7 @@ internal sealed class ErrorBoundary(RequestDelegate next, GatewayOptions options
             ApiException told = Word(error);
             if (told.Status >= 500) log.LogError(error, "{Method} {Path} failed.", context.Request.Method, context.Request.Path);
             Clear(context.Response);
-            await ErrorBody.SendAsync(context.Response, told, options);
+            await ErrorWords.Of(context.Request).SendAsync(context.Response, told, options);
         }
     }
 

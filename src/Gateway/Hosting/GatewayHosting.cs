@@ -23,8 +23,12 @@ public static class GatewayHosting
         services.TryAddSingleton<RunCall>(provider => provider.GetRequiredService<CallPipeline>().RunAsync);
         services.TryAddSingleton(provider => ServedModels.Of(provider.GetRequiredService<RoutingState>(), provider.GetRequiredService<TimeProvider>()));
         services.TryAddSingleton(_ => new SeedSource(BinaryPrimitives.ReadUInt64LittleEndian(RandomNumberGenerator.GetBytes(sizeof(ulong)))));
-        services.AddSingleton<Callers>().AddSingleton<SamplingFields>().AddSingleton<ChatRequests>().AddSingleton<CompletionRequests>().AddSingleton<ModelList>()
+        services.AddSingleton<Recordings>().AddSingleton<Callers>().AddSingleton<SamplingFields>().AddSingleton<ChatRequests>().AddSingleton<CompletionRequests>().AddSingleton<ModelList>()
             .AddSingleton<GenerationAnswer>().AddSingleton<OpenAiEndpoints>()
+            .AddSingleton<AnswerServing>().AddSingleton<MessageRequests>().AddSingleton<AnthropicEndpoints>().AddSingleton<NativeRequests>().AddSingleton<DashScopeEndpoints>()
+            .AddSingleton<OllamaRequests>().AddSingleton<OllamaEndpoints>().AddSingleton<ResponseStore>().AddSingleton<ResponseRequests>().AddSingleton<ResponseEndpoints>()
+            .AddSingleton<FileStore>().AddSingleton<FileEndpoints>().AddSingleton<BatchStore>().AddSingleton<BatchRowServing>().AddSingleton<BatchPlaces>().AddSingleton<BatchTools>().AddSingleton<BatchRunner>()
+            .AddSingleton<BatchEndpoints>().AddHostedService(provider => provider.GetRequiredService<BatchRunner>())
             .AddSingleton<AdminJson>().AddSingleton<DirectoryApi>().AddSingleton<TariffApi>().AddSingleton<UsageApi>().AddSingleton<BooksApi>().AddSingleton<StatusApi>().AddSingleton<AdminEndpoints>();
         services.Configure<KestrelServerOptions>(kestrel => SetLimits(kestrel, options));
         services.AddRouting();
@@ -36,10 +40,16 @@ public static class GatewayHosting
     {
         ArgumentNullException.ThrowIfNull(app);
         app.UseRouting();
-        app.UseWhen(context => ApiRoutes.IsApi(context.Request.Path), api => api.UseMiddleware<ErrorBoundary>());
+        app.UseWhen(context => ApiRoutes.IsApi(context.Request.Path), api => api.UseMiddleware<ErrorBoundary>().UseMiddleware<RetryJoin>());
         app.MapMethods("/healthz", ["GET", "HEAD"], HealthAsync);
         ApiRoutes routes = new(app, app.Services.GetRequiredService<Callers>());
         app.Services.GetRequiredService<OpenAiEndpoints>().Map(routes);
+        app.Services.GetRequiredService<ResponseEndpoints>().Map(routes);
+        app.Services.GetRequiredService<FileEndpoints>().Map(routes);
+        app.Services.GetRequiredService<BatchEndpoints>().Map(routes);
+        app.Services.GetRequiredService<AnthropicEndpoints>().Map(routes);
+        app.Services.GetRequiredService<DashScopeEndpoints>().Map(routes);
+        app.Services.GetRequiredService<OllamaEndpoints>().Map(routes);
         app.Services.GetRequiredService<AdminEndpoints>().Map(routes);
         routes.MapRest();
         return app;

@@ -25,6 +25,41 @@ public sealed record GatewayOptions
     /// <summary>What clients are told to wait after a failure on our side.</summary>
     public TimeSpan RetryAfterFailure { get; init; } = TimeSpan.FromSeconds(1);
 
+    /// <summary>How long the answer of a request with an id of the client's own is kept in memory for a retry.</summary>
+    public TimeSpan ReplayWindow { get; init; } = TimeSpan.FromMinutes(10);
+
+    /// <summary>Memory for such answers.</summary>
+    public long ReplayBytesMax { get; init; } = 64 << 20;
+
+    /// <summary>How long an answer with such an id is made on when its client is gone: longer than clients wait before they try again.</summary>
+    public TimeSpan RetryGrace { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>How long a response is kept for whoever wants to continue from it.</summary>
+    public TimeSpan ResponsesKept { get; init; } = TimeSpan.FromDays(30);
+
+    /// <summary>How long files are kept.</summary>
+    public TimeSpan FilesKept { get; init; } = TimeSpan.FromDays(30);
+
+    public long FileBytesMax { get; init; } = 500 << 20;
+
+    /// <summary>Size of the documents that a file is kept in.</summary>
+    public int FilePartBytes { get; init; } = 512 << 10;
+
+    public int BatchRowsMax { get; init; } = 50_000;
+    public int BatchRowBytesMax { get; init; } = 6 << 20;
+
+    /// <summary>Rows of all batches that one model works on at the same time.</summary>
+    public int BatchRowsInFlightMax { get; init; } = 8;
+
+    /// <summary>How often a row is tried when it fails on our side.</summary>
+    public int BatchAttemptsMax { get; init; } = 4;
+
+    /// <summary>How often a row that waits looks whether its engine is idle.</summary>
+    public TimeSpan BatchLookInterval { get; init; } = TimeSpan.FromMilliseconds(20);
+
+    /// <summary>Most entries of one page of a list.</summary>
+    public int PageMax { get; init; } = 100;
+
     /// <summary>Connections open at the same time.</summary>
     public int ConnectionsMax { get; init; } = 10_000;
 

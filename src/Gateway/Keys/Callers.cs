@@ -30,7 +30,8 @@ internal sealed class Callers(KeyRing keys)
             : throw new ApiException(401, Refusal.InvalidRequest, "invalid_api_key", "Incorrect API key provided: it is unknown here or revoked.");
     }
 
-    private static string? KeyOf(HttpRequest request)
+    /// <summary>The key that is shown, whether it is known or not.</summary>
+    public static string? KeyOf(HttpRequest request)
     {
         string? authorization = request.Headers.Authorization;
         if (authorization?.StartsWith(BearerScheme, StringComparison.OrdinalIgnoreCase) == true) return authorization[BearerScheme.Length..].Trim();

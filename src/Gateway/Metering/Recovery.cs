@@ -17,7 +17,7 @@ public static class Recovery
             bool nothingUsed = open.Progress.Tokens == default && open.Progress.Device == default;
             Fact end = nothingUsed
                 ? new HoldReleased(open.Hold.Id, now, "nothing was used before the process ended")
-                : new HoldSettled(Settlement.Record(open.Hold, open.Progress, Outcome.Recovered, now, now, open.Hold.Pool ?? pool, open.Hold.Price is { } price ? tariffs.Prices.Get(price) : null, tariffs.Costs));
+                : new HoldSettled(Settlement.Record(open.Hold, open.Progress, open.Hold.Operation == Operation.Batch ? Outcome.Failed : Outcome.Recovered, now, now, open.Hold.Pool ?? pool, open.Hold.Price is { } price ? tariffs.Prices.Get(price) : null, tariffs.Costs));
             await store.AppendAsync(end, cancel);
             if (nothingUsed) released++;
             else settled++;

@@ -24,7 +24,8 @@ internal static class BillJson
         json.WriteEndObject();
     }
 
-    private static void WriteQanat(Utf8JsonWriter json, Bill bill)
+    /// <summary>The "x_qanat" object alone, for APIs with another usage object.</summary>
+    public static void WriteQanat(Utf8JsonWriter json, Bill bill)
     {
         json.WriteStartObject("x_qanat");
         json.WriteString("request_id", bill.Records[0].Id.Value);

@@ -4,8 +4,8 @@ using Microsoft.AspNetCore.Http;
 
 namespace Qanat.Gateway;
 
-/// <summary>Writes server-sent events: "data: JSON", an empty line, and comment lines while there is nothing to say.</summary>
-internal sealed class EventStream(HttpResponse response, TimeSpan heartbeatInterval, TimeProvider clock) : IDisposable
+/// <summary>Writes a stream of JSON documents in one of the framings, and its heartbeat while there is nothing to say.</summary>
+internal sealed class EventStream(HttpResponse response, StreamFraming framing, TimeSpan heartbeatInterval, TimeProvider clock) : IDisposable
 {
     private readonly Utf8JsonWriter json = new(response.BodyWriter, JsonAnswer.Options);
     private Task? heartbeat;
@@ -14,15 +14,15 @@ internal sealed class EventStream(HttpResponse response, TimeSpan heartbeatInter
     /// <summary>Something was written, sent or not: it cannot be taken back.</summary>
     public bool HasBegun { get; private set; }
 
-    public static void SetHeaders(HttpResponse response)
+    public static void SetHeaders(HttpResponse response, StreamFraming framing)
     {
-        response.ContentType = "text/event-stream; charset=utf-8";
+        response.ContentType = framing.ContentType;
         response.Headers.CacheControl = "no-cache";
         // Proxies that buffer (nginx) are told not to.
         response.Headers["X-Accel-Buffering"] = "no";
     }
 
-    /// <summary>Waits for what comes next; sends what was written before it waits, and a comment line every interval while it does.</summary>
+    /// <summary>Waits for what comes next; sends what was written before it waits, and a heartbeat every interval while it does.</summary>
     public async ValueTask<bool> WaitAsync(ValueTask<bool> next, CancellationToken cancel)
     {
         if (next.IsCompletedSuccessfully) return next.Result;
@@ -39,7 +39,7 @@ internal sealed class EventStream(HttpResponse response, TimeSpan heartbeatInter
                 heartbeat = null;
                 if (waiting.IsCompleted) continue;
                 cancel.ThrowIfCancellationRequested();
-                Write(": waiting\n\n"u8);
+                Write(framing.Heartbeat);
                 await FlushAsync(cancel);
             }
         }
@@ -53,9 +53,14 @@ internal sealed class EventStream(HttpResponse response, TimeSpan heartbeatInter
     }
 
     /// <summary>Begins an event; its JSON goes to the writer, then <see cref="End"/>.</summary>
-    public Utf8JsonWriter Begin()
+    public Utf8JsonWriter Begin() => Begin([]);
+
+    /// <summary>Begins an event with lines of its own before its data.</summary>
+    /// <param name="lines">Each with its line break, e.g. "event: ping\n".</param>
+    public Utf8JsonWriter Begin(ReadOnlySpan<byte> lines)
     {
-        Write("data: "u8);
+        Write(lines);
+        Write(framing.Opening);
         json.Reset();
         return json;
     }
@@ -63,7 +68,7 @@ internal sealed class EventStream(HttpResponse response, TimeSpan heartbeatInter
     public void End()
     {
         json.Flush();
-        Write("\n\n"u8);
+        Write(framing.Closing);
     }
 
     public void WriteDone() => Write("data: [DONE]\n\n"u8);

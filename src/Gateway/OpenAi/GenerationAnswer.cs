@@ -8,12 +8,19 @@ internal sealed class GenerationAnswer(RunCall run, TariffState tariffs, Gateway
     public Task SendAsync(HttpContext context, GenerationRequest request, AnswerShape shape) =>
         request.Stream ? StreamAsync(context, request, shape) : WholeAsync(context, request, shape);
 
-    private async Task WholeAsync(HttpContext context, GenerationRequest request, AnswerShape shape)
+    /// <summary>Generates a whole answer without telling anyone.</summary>
+    public async Task<AnswerState> GatherAsync(GenerationRequest request, AnswerShape shape, CancellationToken cancel)
     {
         AnswerState answer = new(request, shape, tariffs);
-        await foreach (PromptEvent next in CallGroup.RunAsync(run, request.Calls, context.RequestAborted))
+        await foreach (PromptEvent next in CallGroup.RunAsync(run, request.Calls, cancel))
             answer.Take(next);
         answer.EnsureComplete();
+        return answer;
+    }
+
+    private async Task WholeAsync(HttpContext context, GenerationRequest request, AnswerShape shape)
+    {
+        AnswerState answer = await GatherAsync(request, shape, context.RequestAborted);
         BillHeaders.SetStart(context.Response, answer.Bill);
         BillHeaders.SetEnd(context.Response, answer.Bill);
         using JsonAnswer json = new();
@@ -25,7 +32,7 @@ internal sealed class GenerationAnswer(RunCall run, TariffState tariffs, Gateway
     {
         HttpResponse response = context.Response;
         CancellationToken cancel = context.RequestAborted;
-        using EventStream stream = new(response, options.HeartbeatInterval, clock);
+        using EventStream stream = new(response, StreamFraming.Events, options.HeartbeatInterval, clock);
         StreamedAnswer answer = new(new AnswerState(request, shape, tariffs), stream, response);
         try
         {

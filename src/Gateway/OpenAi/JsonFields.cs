@@ -33,6 +33,9 @@ internal readonly struct JsonFields
         return hasExtra ? new JsonFields(root, extra) : new JsonFields(root, "");
     }
 
+    /// <summary>The object's own text.</summary>
+    public string Raw => body.GetRawText();
+
     public string PathOf(string name) => path.Length == 0 ? name : $"{path}.{name}";
 
     public bool TryGet(string name, out JsonElement value)

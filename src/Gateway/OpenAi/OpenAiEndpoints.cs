@@ -3,18 +3,24 @@ using Microsoft.AspNetCore.Http;
 namespace Qanat.Gateway;
 
 /// <summary>OpenAI's API.</summary>
-internal sealed class OpenAiEndpoints(Callers callers, ModelList models, ChatRequests chats, CompletionRequests completions, GenerationAnswer answer, GatewayOptions options)
+internal sealed class OpenAiEndpoints(Callers callers, AnthropicEndpoints anthropic, ModelList models, ChatRequests chats, CompletionRequests completions, GenerationAnswer answer, GatewayOptions options)
 {
+    /// <summary>The second is where Model Studio serves OpenAI's API.</summary>
+    public static readonly string[] Roots = ["/v1", "/compatible-mode/v1"];
+
     private static readonly ChatShape Chat = new();
     private static readonly CompletionShape Completion = new();
 
     public void Map(ApiRoutes routes)
     {
-        routes.Get("/v1/models", Permission.Infer, ListModelsAsync);
-        // Names of models may contain slashes.
-        routes.Get("/v1/models/{**id}", Permission.Infer, ShowModelAsync);
-        routes.Post("/v1/chat/completions", Permission.Infer, context => GenerateAsync(context, chats.Read, Chat));
-        routes.Post("/v1/completions", Permission.Infer, context => GenerateAsync(context, completions.Read, Completion));
+        foreach (string root in Roots)
+        {
+            routes.Get(root + "/models", Permission.Infer, context => AnthropicEndpoints.IsSpoken(context.Request) ? anthropic.ListModelsAsync(context) : ListModelsAsync(context));
+            // Names of models may contain slashes.
+            routes.Get(root + "/models/{**id}", Permission.Infer, context => AnthropicEndpoints.IsSpoken(context.Request) ? anthropic.ShowModelAsync(context) : ShowModelAsync(context));
+            routes.Post(root + "/chat/completions", Permission.Infer, context => GenerateAsync(context, chats.Read, Chat));
+            routes.Post(root + "/completions", Permission.Infer, context => GenerateAsync(context, completions.Read, Completion));
+        }
     }
 
     private async Task ListModelsAsync(HttpContext context)

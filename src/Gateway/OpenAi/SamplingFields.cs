@@ -27,10 +27,10 @@ internal sealed class SamplingFields(GatewayOptions options, SeedSource seeds)
     }
 
     /// <summary>A string, or an array of strings.</summary>
-    public ImmutableArray<string> ReadStop(JsonFields fields)
+    public ImmutableArray<string> ReadStop(JsonFields fields, string name = "stop")
     {
-        if (!fields.TryGet("stop", out JsonElement value)) return [];
-        string param = fields.PathOf("stop");
+        if (!fields.TryGet(name, out JsonElement value)) return [];
+        string param = fields.PathOf(name);
         if (value.ValueKind == JsonValueKind.String) return [CheckStop(JsonFields.TextOf(value, param), param)];
         if (value.ValueKind != JsonValueKind.Array) throw Refusal.Type(param, "a string or an array of strings", JsonFields.Kind(value));
         if (value.GetArrayLength() > options.StopStringsMax) throw Refusal.Value(param, FormattableString.Invariant($"at most {options.StopStringsMax} strings are allowed."));

@@ -13,6 +13,12 @@ public sealed record Call(Caller Caller, Operation Operation, ModelName Model, I
 {
     /// <summary>What the prompt was rendered from, for engines that render it themselves; null: the prompt is text that nobody said (completions).</summary>
     public Conversation? Conversation { get; init; }
+
+    /// <summary>The id it will have in the books, made before it is served by whoever must find it there again; null: one is made.</summary>
+    public RequestId? Id { get; init; }
+
+    /// <summary>It replaces an answer that was charged and lost: it is served and costed, and not charged.</summary>
+    public bool IsWaived { get; init; }
 }
 
 /// <summary>Who calls: the key that was shown, and whose it is.</summary>

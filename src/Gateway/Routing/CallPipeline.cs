@@ -47,7 +47,7 @@ public sealed class CallPipeline(RoutingState routing, TariffState tariffs, Budg
         int allowed = FirstAllowance(call, price, maxNew);
         Money amount = price is null ? Money.Zero(Currency.Usd) : Rating.WorstCase(price, call.Prompt.Length, (long)allowed * call.Choices, call.Operation);
         Reservation reservation = await limits.PlaceAsync(call.Caller, amount, cancel);
-        Hold hold = new(RequestId.New(clock), Instant.Now(clock), new Party(call.Caller.Tenant.Id, call.Caller.Project.Id, call.Caller.Key.Id, call.UserTag),
+        Hold hold = new(call.Id ?? RequestId.New(clock), Instant.Now(clock), new Party(call.Caller.Tenant.Id, call.Caller.Project.Id, call.Caller.Key.Id, call.UserTag),
             call.Model, deployment.Meter.Deployment, call.Operation, price?.Id, amount, deployment.Meter.Pool);
         RunningCall running = new(hold, call, price, reservation, maxNew, allowed, choice => Reader(hold.Id, call, choice, deployment.Model.Chat));
         await PlaceAsync(running, cancel);

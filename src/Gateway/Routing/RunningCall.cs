@@ -91,7 +91,9 @@ public sealed class RunningCall
 
     public Outcome Outcome => choices switch
     {
-        _ when choices.Any(choice => choice.Finish == FinishReason.Failed) => Outcome.Failed,
+        _ when Call.IsWaived || choices.Any(choice => choice.Finish == FinishReason.Failed) => Outcome.Failed,
+        // Of a batch only rows that succeed are charged.
+        _ when Call.Operation == Operation.Batch && choices.Any(choice => choice.Finish == FinishReason.Cancelled) => Outcome.Failed,
         _ when choices.Any(choice => choice.Finish == FinishReason.Cancelled) => Outcome.AbortedByClient,
         _ when choices.Any(choice => choice.Finish == FinishReason.Budget) => Outcome.CutByLimit,
         _ => Outcome.Completed,

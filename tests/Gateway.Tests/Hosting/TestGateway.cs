@@ -68,7 +68,7 @@ internal sealed class TestGateway : IAsyncDisposable
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
         builder.WebHost.UseUrls("http://127.0.0.1:0");
         builder.Logging.ClearProviders().AddProvider(log);
-        builder.Services.AddSingleton<IBookStore>(store).AddSingleton(clock).AddSingleton(directory).AddSingleton(new KeyRing(directory)).AddSingleton(tariffs)
+        builder.Services.AddSingleton<IBookStore>(store).AddSingleton<IDocumentStore>(store).AddSingleton(clock).AddSingleton(directory).AddSingleton(new KeyRing(directory)).AddSingleton(tariffs)
             .AddSingleton(new BudgetLimits(new BudgetOptions(), clock)).AddSingleton(new LiveMeter(clock)).AddSingleton(new RoutingState()).AddSingleton<CommitGate>().AddSingleton<BooksPoster>()
             .AddSingleton<RunCall>(script.RunAsync).AddSingleton(new SeedSource(1)).AddSingleton(new ServedModels(() => [model ?? ScriptedModel.Served()]));
         builder.AddQanatGateway(options);
@@ -144,6 +144,8 @@ internal sealed record Answer(int Status, JsonNode Body, string Text, HttpRespon
     public string? Code => (string?)Body["error"]?["code"];
     public string? Param => (string?)Body["error"]?["param"];
     public string Message => (string)Body["error"]!["message"]!;
+
+    public string Pretty() => Body.ToJsonString(new System.Text.Json.JsonSerializerOptions { WriteIndented = true }) + "\n";
 
     public string? Header(string name) => Headers.TryGetValues(name, out IEnumerable<string>? values) ? string.Join(", ", values) : null;
 

@@ -23,10 +23,10 @@ internal sealed class RawClient : IDisposable
         return client;
     }
 
-    public static async Task<RawClient> PostAsync(TestGateway gateway, string path, string json)
+    public static async Task<RawClient> PostAsync(TestGateway gateway, string path, string json, string headers = "")
     {
         RawClient client = await ConnectAsync(gateway.Uri);
-        await client.SendAsync($"POST {path} HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {gateway.Key}\r\nContent-Type: application/json\r\nContent-Length: {Encoding.UTF8.GetByteCount(json)}\r\n\r\n{json}");
+        await client.SendAsync($"POST {path} HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {gateway.Key}\r\n{headers}Content-Type: application/json\r\nContent-Length: {Encoding.UTF8.GetByteCount(json)}\r\n\r\n{json}");
         return client;
     }
 

@@ -1,0 +1,96 @@
+using Microsoft.AspNetCore.Http;
+using Qanat.Models;
+
+namespace Qanat.Gateway;
+
+/// <summary>Serves a generation over HTTP in the words of any API, whole or as a stream. A client that leaves cancels its calls; a failure midway ends the stream with an error and a cut connection, never cleanly.</summary>
+internal sealed class AnswerServing(RunCall run, TariffState tariffs, GatewayOptions options, TimeProvider clock)
+{
+    /// <param name="settled">What must be done before the end of the answer is told; null: nothing.</param>
+    public Task SendAsync(HttpContext context, GenerationRequest request, AnswerTeller teller, Func<ToldAnswer, Task>? settled = null) =>
+        request.Stream ? StreamAsync(context, request, teller, settled) : WholeAsync(context, request, teller, settled);
+
+    /// <summary>Generates a whole answer, and tells it when all of it is settled.</summary>
+    public async Task<ToldAnswer> GatherAsync(GenerationRequest request, AnswerTeller teller, CancellationToken cancel)
+    {
+        AnswerPieces pieces = new(request, new Bill(request, tariffs), teller.IdPrefix);
+        await foreach (PromptEvent next in CallGroup.RunAsync(run, request.Calls, cancel))
+            pieces.Take(next);
+        pieces.EnsureComplete();
+        return pieces.Answer;
+    }
+
+    private async Task WholeAsync(HttpContext context, GenerationRequest request, AnswerTeller teller, Func<ToldAnswer, Task>? settled)
+    {
+        ToldAnswer answer = await GatherAsync(request, teller, context.RequestAborted);
+        if (settled is not null) await settled(answer);
+        BillHeaders.SetStart(context.Response, answer.Bill);
+        BillHeaders.SetEnd(context.Response, answer.Bill);
+        using JsonAnswer json = new();
+        teller.WriteWhole(json.Writer, answer);
+        await json.SendAsync(context.Response);
+    }
+
+    private async Task StreamAsync(HttpContext context, GenerationRequest request, AnswerTeller teller, Func<ToldAnswer, Task>? settled)
+    {
+        HttpResponse response = context.Response;
+        CancellationToken cancel = context.RequestAborted;
+        using EventStream stream = new(response, teller.Framing, options.HeartbeatInterval, clock);
+        AnswerPieces pieces = new(request, new Bill(request, tariffs), teller.IdPrefix);
+        Telling telling = new(teller, stream, pieces.Answer);
+        try
+        {
+            await using IAsyncEnumerator<PromptEvent> events = CallGroup.RunAsync(run, request.Calls, cancel).GetAsyncEnumerator(cancel);
+            while (await stream.WaitAsync(events.MoveNextAsync(), cancel))
+            {
+                bool first = !pieces.Answer.IsStarted;
+                pieces.Take(events.Current, telling.Tell, telling.Finish);
+                if (first) SetHeaders(response, teller.Framing, pieces.Answer.Bill);
+            }
+            pieces.EnsureComplete();
+            if (settled is not null) await settled(pieces.Answer);
+            teller.Settle(stream, pieces.Answer);
+            BillHeaders.SetTrailers(response, pieces.Answer.Bill);
+            await stream.FlushAsync(cancel);
+        }
+        catch (Exception error) when (stream.HasBegun && !cancel.IsCancellationRequested)
+        {
+            telling.Open();
+            teller.Break(stream, pieces.Answer, ErrorBoundary.Word(error));
+            await stream.FlushAsync(cancel);
+            throw new StreamBrokenOffException(error);
+        }
+    }
+
+    private static void SetHeaders(HttpResponse response, StreamFraming framing, Bill bill)
+    {
+        EventStream.SetHeaders(response, framing);
+        BillHeaders.SetStart(response, bill);
+        BillHeaders.DeclareTrailers(response);
+    }
+
+    /// <summary>Opens the answer before the first thing that is told of it.</summary>
+    private sealed class Telling(AnswerTeller teller, EventStream stream, ToldAnswer answer)
+    {
+        private bool opened;
+
+        public void Open()
+        {
+            if (opened) return;
+            opened = true;
+            teller.Begin(stream, answer);
+        }
+
+        public void Tell(ToldChoice choice, AnswerPiece piece)
+        {
+            Open();
+            teller.Tell(stream, answer, choice, piece);
+        }
+
+        public void Finish(ToldChoice choice)
+        {
+            Open();
+            teller.Finish(stream, answer, choice);
+        }
+    }
+}

@@ -1,0 +1,45 @@
+using System.Globalization;
+using System.Text.Json;
+using Microsoft.AspNetCore.Http;
+
+namespace Qanat.Gateway;
+
+/// <summary>How an API words errors.</summary>
+internal abstract class ErrorWords
+{
+    public static readonly ErrorWords OpenAi = new OpenAiErrors();
+    public static readonly ErrorWords Anthropic = new AnthropicErrors();
+    public static readonly ErrorWords DashScope = new DashScopeErrors();
+    public static readonly ErrorWords Ollama = new OllamaErrors();
+
+    public abstract void Write(Utf8JsonWriter json, ApiException error);
+
+    /// <summary>The words of the API that a request came in by.</summary>
+    public static ErrorWords Of(HttpRequest request)
+    {
+        if (AnthropicEndpoints.Owns(request)) return Anthropic;
+        if (DashScopeEndpoints.Owns(request.Path)) return DashScope;
+        return OllamaEndpoints.Owns(request.Path) ? Ollama : OpenAi;
+    }
+
+    /// <summary>Answers with an error. Waiting times are given in both units on 429 and on every 5xx, because clients without one retry at once.</summary>
+    public async Task SendAsync(HttpResponse response, ApiException error, GatewayOptions options)
+    {
+        response.StatusCode = error.Status;
+        TimeSpan? wait = error.RetryAfter ?? (error.Status == 429 || error.Status >= 500 ? options.RetryAfterFailure : null);
+        if (wait is { } pause)
+        {
+            response.Headers.RetryAfter = ((long)Math.Max(1, Math.Ceiling(pause.TotalSeconds))).ToString(CultureInfo.InvariantCulture);
+            response.Headers["retry-after-ms"] = ((long)Math.Max(1, pause.TotalMilliseconds)).ToString(CultureInfo.InvariantCulture);
+        }
+        if (error.Status == 401) response.Headers.WWWAuthenticate = "Bearer";
+        using JsonAnswer json = new();
+        Write(json.Writer, error);
+        await json.SendAsync(response);
+    }
+
+    private sealed class OpenAiErrors : ErrorWords
+    {
+        public override void Write(Utf8JsonWriter json, ApiException error) => ErrorBody.Write(json, error);
+    }
+}

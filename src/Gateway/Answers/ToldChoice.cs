@@ -1,0 +1,62 @@
+using System.Text;
+using Qanat.Models;
+
+namespace Qanat.Gateway;
+
+internal enum PartKind { Reasoning, Text, ToolCall }
+
+/// <summary>A run of an answer: thoughts, text, or the call of a tool.</summary>
+internal sealed class ToldPart(PartKind kind, string id = "", string name = "")
+{
+    private readonly StringBuilder text = new();
+
+    public PartKind Kind { get; } = kind;
+
+    /// <summary>Of a tool call.</summary>
+    public string Id { get; } = id;
+    public string Name { get; } = name;
+
+    /// <summary>Of a tool call: as much of its arguments as was told.</summary>
+    public string Text => text.ToString();
+
+    /// <summary>The arguments of a tool call that is complete: an object without fields when the model gave none.</summary>
+    public string Arguments => text.Length == 0 ? "{}" : text.ToString();
+
+    public void Add(string more) => text.Append(more);
+}
+
+/// <summary>What one choice of an answer has said so far.</summary>
+internal sealed class ToldChoice(int index)
+{
+    private readonly List<ToldPart> parts = [];
+    private readonly List<ToldPart> toolCalls = [];
+
+    public int Index { get; } = index;
+    public IReadOnlyList<ToldPart> Parts => parts;
+    public IReadOnlyList<ToldPart> ToolCalls => toolCalls;
+    public string Text => Joined(PartKind.Text);
+    public string Reasoning => Joined(PartKind.Reasoning);
+    public AnswerEnd End { get; set; }
+
+    public void Add(AnswerPiece piece)
+    {
+        switch (piece)
+        {
+            case TextPiece told: Current(PartKind.Text).Add(told.Text); break;
+            case ReasoningPiece told: Current(PartKind.Reasoning).Add(told.Text); break;
+            case ToolCallStart start:
+                parts.Add(new ToldPart(PartKind.ToolCall, start.Id, start.Name));
+                toolCalls.Add(parts[^1]);
+                break;
+            case ToolCallArguments told: toolCalls[told.Index].Add(told.Fragment); break;
+        }
+    }
+
+    private ToldPart Current(PartKind kind)
+    {
+        if (parts.Count == 0 || parts[^1].Kind != kind) parts.Add(new ToldPart(kind));
+        return parts[^1];
+    }
+
+    private string Joined(PartKind kind) => string.Concat(parts.Where(part => part.Kind == kind).Select(part => part.Text));
+}

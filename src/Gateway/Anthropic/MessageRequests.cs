@@ -1,0 +1,152 @@
+using System.Collections.Immutable;
+using System.Text;
+using System.Text.Json;
+using Qanat.Models;
+
+namespace Qanat.Gateway;
+
+/// <summary>Reads the body of POST /v1/messages. Fields that nobody here knows are ignored, cache_control too: prefixes are cached whoever asks.</summary>
+internal sealed class MessageRequests(ServedModels models, GatewayOptions options, SamplingFields sampling)
+{
+    public GenerationRequest Read(JsonFields fields, Caller caller)
+    {
+        ServedModel model = models.Find(fields.RequiredText("model"));
+        ChatAsk ask = new(model, ReadConversation(fields), "messages")
+        {
+            MaxTokens = fields.IntegerAtLeast("max_tokens", 1) ?? throw Refusal.Missing("max_tokens"),
+            Sampling = sampling.Read(fields, model),
+            Stop = sampling.ReadStop(fields, "stop_sequences"),
+            UserTag = UserTag(fields),
+            Stream = fields.Flag("stream") ?? false,
+        };
+        return ask.ToRequest(caller);
+    }
+
+    /// <summary>How many tokens a request would be.</summary>
+    public int Count(JsonFields fields) =>
+        ChatAsk.PromptOf(models.Find(fields.RequiredText("model")), ReadConversation(fields), "messages").Length;
+
+    private static Conversation ReadConversation(JsonFields fields)
+    {
+        if (!fields.Says("messages")) throw Refusal.Missing("messages");
+        ImmutableArray<ChatMessage>.Builder messages = ImmutableArray.CreateBuilder<ChatMessage>();
+        if (ContentText.Read(fields, "system", TextOf) is { Length: > 0 } system) messages.Add(new ChatMessage(ChatRole.System, system));
+        foreach (JsonFields message in ContentText.Objects(fields, "messages")) ReadMessage(message, messages);
+        if (messages.Count == 0 || (messages.Count == 1 && messages[0].Role == ChatRole.System)) throw Refusal.Value("messages", "at least one message is needed.");
+        ThinkingWish thinking = ReadThinking(fields);
+        return new Conversation(messages.DrainToImmutable())
+        {
+            Tools = [.. ContentText.Objects(fields, "tools").Where(IsOurs).Select(ReadTool)],
+            ToolChoice = ReadToolChoice(fields.Object("tool_choice")),
+            ParallelToolCalls = !(fields.Object("tool_choice")?.Flag("disable_parallel_tool_use") ?? false),
+            Format = ReadFormat(fields),
+            Thinking = thinking.Wanted,
+            ThinkingTokensMax = thinking.TokensMax,
+        };
+    }
+
+    /// <summary>A user's message may hold results of tools, each a message of its own to the model; what else it says follows them.</summary>
+    private static void ReadMessage(JsonFields message, ImmutableArray<ChatMessage>.Builder messages)
+    {
+        string role = message.RequiredText("role");
+        if (!message.Says("content")) throw Refusal.Missing(message.PathOf("content"));
+        switch (role)
+        {
+            case "user":
+                int results = 0;
+                string said = ContentText.Read(message, "content", block =>
+                {
+                    if (block.RequiredText("type") != "tool_result") return TextOf(block);
+                    messages.Add(new ChatMessage(ChatRole.Tool, ContentText.Read(block, "content", TextOf) ?? "") { ToolCallId = block.RequiredText("tool_use_id") });
+                    results++;
+                    return "";
+                }) ?? "";
+                if (said.Length > 0 || results == 0) messages.Add(new ChatMessage(ChatRole.User, said));
+                break;
+            case "assistant":
+                messages.Add(ReadAssistant(message));
+                break;
+            case "system":
+                messages.Add(new ChatMessage(ChatRole.System, ContentText.Read(message, "content", TextOf) ?? ""));
+                break;
+            default:
+                throw Refusal.Value(message.PathOf("role"), "it must be 'user' or 'assistant'.");
+        }
+    }
+
+    private static ChatMessage ReadAssistant(JsonFields message)
+    {
+        StringBuilder reasoning = new();
+        ImmutableArray<ToolCall>.Builder calls = ImmutableArray.CreateBuilder<ToolCall>();
+        string said = ContentText.Read(message, "content", block =>
+        {
+            switch (block.RequiredText("type"))
+            {
+                case "thinking":
+                    reasoning.Append(block.Text("thinking"));
+                    return "";
+                case "redacted_thinking":
+                    return "";
+                case "tool_use":
+                    calls.Add(new ToolCall(block.RequiredText("name"), ContentText.ObjectText(block, "input") ?? "{}", block.RequiredText("id")));
+                    return "";
+                default:
+                    return TextOf(block);
+            }
+        }) ?? "";
+        return new ChatMessage(ChatRole.Assistant, said, reasoning.Length > 0 ? reasoning.ToString() : null) { ToolCalls = calls.DrainToImmutable() };
+    }
+
+    private static string TextOf(JsonFields block)
+    {
+        string type = block.RequiredText("type");
+        if (type == "text") return block.RequiredText("text");
+        if (type == "document" && block.Object("source") is { } source && source.Text("type") == "text") return source.RequiredText("data");
+        throw ContentText.NotText(block, type);
+    }
+
+    /// <summary>Tools that run at Anthropic (web search, code execution) have a type of another name: they are not offered.</summary>
+    private static bool IsOurs(JsonFields tool) => tool.Text("type") is null or "custom";
+
+    private static ToolDefinition ReadTool(JsonFields tool) =>
+        new(tool.RequiredText("name"), tool.Text("description"), ContentText.ObjectText(tool, "input_schema"), tool.Flag("strict") ?? false);
+
+    private static ToolChoice ReadToolChoice(JsonFields? choice) => choice?.RequiredText("type") switch
+    {
+        null or "auto" => ToolChoice.Auto,
+        "any" => ToolChoice.Required,
+        "none" => ToolChoice.None,
+        "tool" => ToolChoice.Named(choice.Value.RequiredText("name")),
+        _ => throw Refusal.Value("tool_choice.type", "it must be 'auto', 'any', 'tool' or 'none'."),
+    };
+
+    private static AnswerFormat ReadFormat(JsonFields fields)
+    {
+        JsonFields? format = fields.Object("output_config")?.Object("format") ?? fields.Object("output_format");
+        if (format is not { } wanted) return AnswerFormat.Text;
+        if (wanted.RequiredText("type") != "json_schema") throw Refusal.Value(wanted.PathOf("type"), "it must be 'json_schema'.");
+        return new JsonSchemaFormat("output", ContentText.ObjectText(wanted, "schema") ?? throw Refusal.Missing(wanted.PathOf("schema"))) { Strict = true };
+    }
+
+    private static ThinkingWish ReadThinking(JsonFields fields)
+    {
+        if (fields.Object("thinking") is not { } thinking) return new ThinkingWish(Thinking.ModelDefault, null);
+        return thinking.RequiredText("type") switch
+        {
+            "enabled" => new ThinkingWish(Thinking.On, thinking.IntegerAtLeast("budget_tokens", 1)),
+            "adaptive" => new ThinkingWish(Thinking.ModelDefault, null),
+            "disabled" => new ThinkingWish(Thinking.Off, null),
+            _ => throw Refusal.Value("thinking.type", "it must be 'enabled', 'adaptive' or 'disabled'."),
+        };
+    }
+
+    private string? UserTag(JsonFields fields)
+    {
+        if (fields.Object("metadata") is not { } metadata) return null;
+        string? tag = metadata.Text("user_id");
+        if (tag?.Length > options.UserTagLengthMax) throw Refusal.Value("metadata.user_id", FormattableString.Invariant($"at most {options.UserTagLengthMax} characters are allowed."));
+        return string.IsNullOrEmpty(tag) ? null : tag;
+    }
+
+    private readonly record struct ThinkingWish(Thinking Wanted, int? TokensMax);
+}

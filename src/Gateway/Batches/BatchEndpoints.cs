@@ -1,0 +1,94 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Microsoft.AspNetCore.Http;
+using Qanat.Books;
+
+namespace Qanat.Gateway;
+
+/// <summary>OpenAI's batches.</summary>
+internal sealed class BatchEndpoints(Callers callers, BatchStore batches, BatchRunner runner, FileStore files, GatewayOptions options, TimeProvider clock)
+{
+    private const int PageDefault = 20;
+
+    public void Map(ApiRoutes routes)
+    {
+        foreach (string root in OpenAiEndpoints.Roots)
+        {
+            routes.Post(root + "/batches", Permission.Infer, CreateAsync);
+            routes.Get(root + "/batches", Permission.Infer, ListAsync);
+            routes.Get(root + "/batches/{id}", Permission.Infer, ShowAsync);
+            routes.Post(root + "/batches/{id}/cancel", Permission.Infer, CancelAsync);
+        }
+    }
+
+    private async Task CreateAsync(HttpContext context)
+    {
+        Caller caller = callers.Require(context.Request);
+        BatchState batch;
+        using (JsonBody body = await JsonBody.ReadAsync(context.Request, options, context.RequestAborted))
+            batch = Read(JsonFields.OfRequest(body.Root), caller);
+        if (await files.FindAsync(caller.Tenant.Id, batch.InputFile, context.RequestAborted) is null)
+            throw new ApiException(404, Refusal.InvalidRequest, "file_not_found", $"There is no file '{batch.InputFile[..Math.Min(80, batch.InputFile.Length)]}'.", "input_file_id");
+        JsonObject shown = batch.ToJson();
+        await batches.AddAsync(caller.Tenant.Id, batch, CancellationToken.None);
+        runner.Begin(caller.Tenant.Id, batch);
+        await SendAsync(context, shown);
+    }
+
+    private BatchState Read(JsonFields fields, Caller caller)
+    {
+        string endpoint = fields.RequiredText("endpoint");
+        if (!BatchRowServing.Endpoints.Contains(endpoint)) throw Refusal.Value("endpoint", $"it must be {string.Join(" or ", BatchRowServing.Endpoints.Select(each => $"'{each}'"))}.");
+        string window = fields.Text("completion_window") ?? "24h";
+        TimeSpan time = ReadWindow(window);
+        JsonObject? metadata = fields.Object("metadata") is { } given ? JsonNode.Parse(given.Raw)!.AsObject() : null;
+        DateTimeOffset now = clock.GetUtcNow();
+        return BatchState.New("batch_" + RequestId.New(clock).Value.ToString("N"), endpoint, fields.RequiredText("input_file_id"), caller, metadata,
+            new BatchTimes(window, now.ToUnixTimeSeconds(), (now + time).ToUnixTimeSeconds()));
+    }
+
+    /// <summary>"24h" to "336h", or "1d" to "14d".</summary>
+    private static TimeSpan ReadWindow(string window)
+    {
+        const int hoursMin = 24, hoursMax = 14 * 24;
+        bool isNumber = int.TryParse(window.AsSpan(0, Math.Max(0, window.Length - 1)), System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out int number);
+        int hours = window.EndsWith('h') ? number : window.EndsWith('d') ? Math.Min(number, hoursMax) * 24 : 0;
+        return isNumber && hours is >= hoursMin and <= hoursMax ? TimeSpan.FromHours(hours) : throw Refusal.Value("completion_window", "it must be from '24h' to '336h'.");
+    }
+
+    private async Task ListAsync(HttpContext context)
+    {
+        Caller caller = callers.Require(context.Request);
+        PageAsk page = PageAsk.Of(context.Request, PageDefault, options.PageMax);
+        JsonObject[] all = [.. (await batches.ListAsync(caller.Tenant.Id, context.RequestAborted)).Select(each => Latest(each.Batch))];
+        if (!page.OldestFirst) Array.Reverse(all);
+        await SendAsync(context, page.ListOf(all));
+    }
+
+    private async Task ShowAsync(HttpContext context) => await SendAsync(context, Latest(await FindAsync(context)));
+
+    private async Task CancelAsync(HttpContext context)
+    {
+        BatchState batch = await FindAsync(context);
+        if (batch.HasEnded) throw new ApiException(409, Refusal.InvalidRequest, "batch_ended", "The batch has ended already.");
+        await runner.CancelAsync(batch.Id);
+        await SendAsync(context, Latest(batch));
+    }
+
+    private JsonObject Latest(BatchState batch) => runner.Show(batch.Id) ?? batch.ToJson();
+
+    private async Task<BatchState> FindAsync(HttpContext context)
+    {
+        Caller caller = callers.Require(context.Request);
+        string id = (string)context.Request.RouteValues["id"]!;
+        return await batches.FindAsync(caller.Tenant.Id, id, context.RequestAborted)
+            ?? throw new ApiException(404, Refusal.InvalidRequest, "batch_not_found", $"There is no batch '{id[..Math.Min(80, id.Length)]}'.", "id");
+    }
+
+    private static async Task SendAsync(HttpContext context, JsonObject answer)
+    {
+        using JsonAnswer json = new();
+        answer.WriteTo(json.Writer);
+        await json.SendAsync(context.Response);
+    }
+}

@@ -1,0 +1,35 @@
+namespace Qanat.Gateway;
+
+/// <summary>The places that rows of batches may take on each model: as many as its engine is idle for.</summary>
+internal sealed class BatchPlaces(GatewayOptions options, TimeProvider clock)
+{
+    private readonly Lock gate = new();
+    private readonly Dictionary<string, int> taken = new(StringComparer.Ordinal);
+
+    /// <summary>Takes a place as soon as there is one.</summary>
+    public async Task WaitAsync(ServedModel model, CancellationToken cancel)
+    {
+        while (true)
+        {
+            cancel.ThrowIfCancellationRequested();
+            if (TryTake(model)) return;
+            await Task.Delay(options.BatchLookInterval, clock, cancel);
+        }
+    }
+
+    public void Leave(ServedModel model)
+    {
+        lock (gate) taken[model.Name.Value]--;
+    }
+
+    private bool TryTake(ServedModel model)
+    {
+        lock (gate)
+        {
+            int now = taken.GetValueOrDefault(model.Name.Value);
+            if (!IdleCapacity.HasRoom(model.Engine(), now, options.BatchRowsInFlightMax)) return false;
+            taken[model.Name.Value] = now + 1;
+            return true;
+        }
+    }
+}

@@ -1,0 +1,84 @@
+using System.Collections.Immutable;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Qanat.Books;
+using Qanat.Store;
+
+namespace Qanat.Gateway;
+
+/// <summary>Batches and the rows they have begun, kept as documents. A row is written before it is served, with the ids its requests will have in the books, and again with its result: so after a crash it is known of every
+/// row whether it was served, and of every request whether it was charged.</summary>
+internal sealed class BatchStore(IDocumentStore documents, TimeProvider clock)
+{
+    private const string Kind = "batch";
+    private const string RowKind = "batch_row";
+
+    /// <summary>Longer than a batch may take: rows are deleted with its end, and what a crash left goes by itself.</summary>
+    private static readonly TimeSpan RowsKept = TimeSpan.FromDays(30);
+
+    public Task AddAsync(TenantId tenant, BatchState batch, CancellationToken cancel) =>
+        documents.TryAddAsync(new NewDocument(new DocumentKey(Kind, tenant, batch.Id), Instant.Now(clock), Bytes(batch.Stored)), cancel);
+
+    public async Task<BatchState?> FindAsync(TenantId tenant, string id, CancellationToken cancel) =>
+        await documents.FindAsync(new DocumentKey(Kind, tenant, id), cancel) is { } found ? new BatchState(Read(found)) : null;
+
+    /// <summary>Only the runner changes a batch, so whatever is there gives way.</summary>
+    public async Task SaveAsync(TenantId tenant, BatchState batch, CancellationToken cancel)
+    {
+        DocumentKey key = new(Kind, tenant, batch.Id);
+        while (await documents.FindAsync(key, cancel) is { } found)
+        {
+            if (await documents.TryReplaceAsync(key, found.Version, Bytes(batch.Stored), cancel: cancel) is not null) return;
+        }
+    }
+
+    /// <summary>All batches, of one tenant or of all, oldest first.</summary>
+    public async Task<IReadOnlyList<(TenantId Tenant, BatchState Batch)>> ListAsync(TenantId? tenant, CancellationToken cancel)
+    {
+        List<(TenantId, BatchState)> all = [];
+        DocumentPosition? after = null;
+        while (true)
+        {
+            ImmutableArray<StoredDocument> page = await documents.ListAsync(new DocumentQuery(Kind, tenant, after), cancel);
+            if (page.IsEmpty) return all;
+            all.AddRange(page.Select(each => (each.Key.Tenant!.Value, new BatchState(Read(each)))));
+            after = page[^1].Position;
+        }
+    }
+
+    public async Task<KeptRow?> FindRowAsync(TenantId tenant, string batch, int line, CancellationToken cancel)
+    {
+        if (await documents.FindAsync(RowKey(tenant, batch, line), cancel) is not { } found) return null;
+        JsonObject row = Read(found);
+        ImmutableArray<Guid> requests = row["requests"] is JsonArray ids ? [.. ids.Select(id => Guid.Parse((string)id!))] : [];
+        return new KeptRow(found.Version, requests, (bool?)row["ok"], row["line"]?.AsObject());
+    }
+
+    /// <summary>Before it is served.</summary>
+    public Task BeginRowAsync(TenantId tenant, string batch, int line, IEnumerable<RequestId> requests, CancellationToken cancel) =>
+        PutRowAsync(RowKey(tenant, batch, line), new JsonObject { ["requests"] = new JsonArray([.. requests.Select(id => (JsonNode)id.Value.ToString("D"))]) }, cancel);
+
+    public Task EndRowAsync(TenantId tenant, string batch, int line, bool ok, JsonObject result, CancellationToken cancel) =>
+        PutRowAsync(RowKey(tenant, batch, line), new JsonObject { ["ok"] = ok, ["line"] = result }, cancel);
+
+    public Task DeleteRowAsync(TenantId tenant, string batch, int line, CancellationToken cancel) => documents.TryDeleteAsync(RowKey(tenant, batch, line), cancel: cancel);
+
+    private async Task PutRowAsync(DocumentKey key, JsonObject row, CancellationToken cancel)
+    {
+        Instant expiry = Instant.From(clock.GetUtcNow() + RowsKept);
+        while (true)
+        {
+            if (await documents.TryAddAsync(new NewDocument(key, Instant.Now(clock), Bytes(row), expiry), cancel) is not null) return;
+            if (await documents.FindAsync(key, cancel) is not { } found) continue;
+            if (await documents.TryReplaceAsync(key, found.Version, Bytes(row), expiry, cancel) is not null) return;
+        }
+    }
+
+    private static DocumentKey RowKey(TenantId tenant, string batch, int line) => new(RowKind, tenant, FormattableString.Invariant($"{batch}/{line:D6}"));
+    private static byte[] Bytes(JsonObject json) => JsonSerializer.SerializeToUtf8Bytes(json, GatewayJson.Default.JsonObject);
+    private static JsonObject Read(StoredDocument found) => JsonNode.Parse(found.Content.Span)!.AsObject();
+}
+
+/// <param name="Requests">The ids of its requests while it is being served; empty: it is done.</param>
+/// <param name="Ok">Null: it is not done.</param>
+internal sealed record KeptRow(DocumentVersion Version, ImmutableArray<Guid> Requests, bool? Ok, JsonObject? Result);

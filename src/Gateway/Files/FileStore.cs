@@ -1,0 +1,136 @@
+using System.Buffers;
+using System.Collections.Immutable;
+using System.Runtime.CompilerServices;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Qanat.Books;
+using Qanat.Store;
+
+namespace Qanat.Gateway;
+
+/// <summary>Files of tenants, kept as documents: the content in parts, the record last, so that a file is either whole or not there.</summary>
+internal sealed class FileStore(IDocumentStore documents, GatewayOptions options, TimeProvider clock)
+{
+    private const string Kind = "file";
+    private const string PartKind = "file_part";
+    private const string IdPrefix = "file-";
+
+    private readonly IDocumentStore documents = documents;
+    private readonly GatewayOptions options = options;
+    private readonly TimeProvider clock = clock;
+
+    /// <summary>Reads the content to its end and keeps it.</summary>
+    /// <exception cref="ApiException">413: it is larger than files may be.</exception>
+    public async Task<FileRecord> AddAsync(TenantId tenant, string name, string purpose, Stream content, CancellationToken cancel)
+    {
+        await using FileWriter writer = Begin(tenant, name, purpose);
+        byte[] buffer = ArrayPool<byte>.Shared.Rent(options.FilePartBytes);
+        try
+        {
+            for (int read; (read = await content.ReadAsync(buffer.AsMemory(0, options.FilePartBytes), cancel)) > 0;)
+                await writer.WriteAsync(buffer.AsMemory(0, read), cancel);
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+        return await writer.FinishAsync(cancel);
+    }
+
+    /// <summary>A file that is written piece by piece; without FinishAsync nothing of it stays.</summary>
+    public FileWriter Begin(TenantId tenant, string name, string purpose) =>
+        new(this, tenant, new FileRecord(IdPrefix + RequestId.New(clock).Value.ToString("N"), name, purpose, 0, 0, Now.ToUnixTimeSeconds(), (Now + options.FilesKept).ToUnixTimeSeconds()));
+
+    public async Task<FileRecord?> FindAsync(TenantId tenant, string id, CancellationToken cancel) =>
+        await documents.FindAsync(new DocumentKey(Kind, tenant, id), cancel) is { } found ? Read(found) : null;
+
+    /// <summary>All files of a tenant, oldest first.</summary>
+    public async Task<IReadOnlyList<FileRecord>> ListAsync(TenantId tenant, CancellationToken cancel)
+    {
+        List<FileRecord> all = [];
+        DocumentPosition? after = null;
+        while (true)
+        {
+            ImmutableArray<StoredDocument> page = await documents.ListAsync(new DocumentQuery(Kind, tenant, after), cancel);
+            if (page.IsEmpty) return all;
+            all.AddRange(page.Select(Read));
+            after = page[^1].Position;
+        }
+    }
+
+    /// <summary>The content, part by part.</summary>
+    public async IAsyncEnumerable<ReadOnlyMemory<byte>> ReadAsync(TenantId tenant, FileRecord file, [EnumeratorCancellation] CancellationToken cancel)
+    {
+        for (int part = 0; part < file.Parts; part++)
+        {
+            StoredDocument found = await documents.FindAsync(PartKey(tenant, file.Id, part), cancel)
+                ?? throw new ApiException(404, Refusal.InvalidRequest, "file_not_found", "The file was deleted while it was read.");
+            yield return found.Content;
+        }
+    }
+
+    public async Task<bool> DeleteAsync(TenantId tenant, string id, CancellationToken cancel)
+    {
+        if (await FindAsync(tenant, id, cancel) is not { } file || !await documents.TryDeleteAsync(new DocumentKey(Kind, tenant, id), cancel: cancel)) return false;
+        await DeletePartsAsync(tenant, id, file.Parts, cancel);
+        return true;
+    }
+
+    private DateTimeOffset Now => clock.GetUtcNow();
+
+    private async Task DeletePartsAsync(TenantId tenant, string id, int parts, CancellationToken cancel)
+    {
+        for (int part = 0; part < parts; part++) await documents.TryDeleteAsync(PartKey(tenant, id, part), cancel: cancel);
+    }
+
+    private static FileRecord Read(StoredDocument found) => FileRecord.FromStored(JsonNode.Parse(found.Content.Span)!);
+    private static DocumentKey PartKey(TenantId tenant, string id, int part) => new(PartKind, tenant, FormattableString.Invariant($"{id}/{part:D6}"));
+
+    /// <summary>Fills one part at a time.</summary>
+    internal sealed class FileWriter(FileStore store, TenantId tenant, FileRecord begun) : IAsyncDisposable
+    {
+        private FileRecord file = begun;
+        private readonly byte[] part = ArrayPool<byte>.Shared.Rent(store.options.FilePartBytes);
+        private int filled;
+        private bool finished;
+
+        public async Task WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancel)
+        {
+            file = file with { Bytes = file.Bytes + bytes.Length };
+            if (file.Bytes > store.options.FileBytesMax)
+                throw new ApiException(413, Refusal.InvalidRequest, "file_too_large", FormattableString.Invariant($"A file may have at most {store.options.FileBytesMax} bytes. Split it."), "file");
+            while (!bytes.IsEmpty)
+            {
+                int taken = Math.Min(bytes.Length, store.options.FilePartBytes - filled);
+                bytes[..taken].CopyTo(part.AsMemory(filled));
+                filled += taken;
+                bytes = bytes[taken..];
+                if (filled == store.options.FilePartBytes) await KeepPartAsync(cancel);
+            }
+        }
+
+        public async Task<FileRecord> FinishAsync(CancellationToken cancel)
+        {
+            if (filled > 0) await KeepPartAsync(cancel);
+            byte[] record = JsonSerializer.SerializeToUtf8Bytes(file.ToStored(), GatewayJson.Default.JsonObject);
+            await store.documents.TryAddAsync(new NewDocument(new DocumentKey(Kind, tenant, file.Id), Instant.Now(store.clock), record, Expiry), cancel);
+            finished = true;
+            return file;
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            ArrayPool<byte>.Shared.Return(part);
+            if (!finished) await store.DeletePartsAsync(tenant, file.Id, file.Parts, CancellationToken.None);
+        }
+
+        private Instant Expiry => Instant.From(DateTimeOffset.FromUnixTimeSeconds(file.ExpiresUnixSeconds));
+
+        private async Task KeepPartAsync(CancellationToken cancel)
+        {
+            await store.documents.TryAddAsync(new NewDocument(PartKey(tenant, file.Id, file.Parts), Instant.Now(store.clock), part.AsMemory(0, filled), Expiry), cancel);
+            file = file with { Parts = file.Parts + 1 };
+            filled = 0;
+        }
+    }
+}

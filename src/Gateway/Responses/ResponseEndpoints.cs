@@ -1,0 +1,99 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Microsoft.AspNetCore.Http;
+
+namespace Qanat.Gateway;
+
+/// <summary>OpenAI's Responses API.</summary>
+internal sealed class ResponseEndpoints(Callers callers, ResponseRequests requests, ResponseStore kept, AnswerServing answers, GatewayOptions options)
+{
+    private const int PageDefault = 20;
+
+    public void Map(ApiRoutes routes)
+    {
+        foreach (string root in OpenAiEndpoints.Roots)
+        {
+            routes.Post(root + "/responses", Permission.Infer, CreateAsync);
+            routes.Post(root + "/responses/input_tokens", Permission.Infer, CountAsync);
+            routes.Get(root + "/responses/{id}", Permission.Infer, ShowAsync);
+            routes.Delete(root + "/responses/{id}", Permission.Infer, DeleteAsync);
+            routes.Get(root + "/responses/{id}/input_items", Permission.Infer, ListInputAsync);
+        }
+    }
+
+    private async Task CreateAsync(HttpContext context)
+    {
+        Caller caller = callers.Require(context.Request);
+        ResponseAsk ask = await ReadAsync(context, caller);
+        ResponseTeller teller = new(ask);
+        await answers.SendAsync(context, ask.Generation, teller, ask.Store ? answer => KeepAsync(caller, ask, teller, answer) : null);
+    }
+
+    /// <summary>Kept before its end is told, so that whoever knows its id finds it.</summary>
+    private Task KeepAsync(Caller caller, ResponseAsk ask, ResponseTeller teller, ToldAnswer answer)
+    {
+        string id = answer.Head.Id;
+        for (int index = 0; index < ask.Input.Count; index++)
+        {
+            if (ask.Input[index] is JsonObject item && item["id"] is null) item["id"] = ItemIds.Of("in", id, index);
+        }
+        return kept.KeepAsync(caller.Tenant.Id, id, teller.ToNode(answer), ask.Input, CancellationToken.None);
+    }
+
+    private async Task CountAsync(HttpContext context)
+    {
+        ResponseAsk ask = await ReadAsync(context, callers.Require(context.Request));
+        using JsonAnswer json = new();
+        json.Writer.WriteStartObject();
+        json.Writer.WriteString("object", "response.input_tokens");
+        json.Writer.WriteNumber("input_tokens", ask.Generation.Calls[0].Prompt.Length);
+        json.Writer.WriteEndObject();
+        await json.SendAsync(context.Response);
+    }
+
+    private async Task ShowAsync(HttpContext context)
+    {
+        KeptResponse found = await FindAsync(context);
+        await SendAsync(context, found.Response);
+    }
+
+    private async Task DeleteAsync(HttpContext context)
+    {
+        Caller caller = callers.Require(context.Request);
+        string id = IdOf(context);
+        if (!await kept.DeleteAsync(caller.Tenant.Id, id, context.RequestAborted)) throw ResponseStore.NotKept(id, null);
+        await SendAsync(context, new JsonObject { ["id"] = id, ["object"] = "response.deleted", ["deleted"] = true });
+    }
+
+    /// <summary>The items a response was made from, newest first unless asked otherwise.</summary>
+    private async Task ListInputAsync(HttpContext context)
+    {
+        KeptResponse found = await FindAsync(context);
+        PageAsk page = PageAsk.Of(context.Request, PageDefault, options.PageMax);
+        JsonObject[] items = [.. found.Input.Select(item => item!.AsObject())];
+        if (!page.OldestFirst) Array.Reverse(items);
+        await SendAsync(context, page.ListOf(items));
+    }
+
+    private async Task<ResponseAsk> ReadAsync(HttpContext context, Caller caller)
+    {
+        using JsonBody body = await JsonBody.ReadAsync(context.Request, options, context.RequestAborted);
+        return await requests.ReadAsync(JsonFields.OfRequest(body.Root), caller, context.RequestAborted);
+    }
+
+    private async Task<KeptResponse> FindAsync(HttpContext context)
+    {
+        Caller caller = callers.Require(context.Request);
+        string id = IdOf(context);
+        return await kept.FindAsync(caller.Tenant.Id, id, context.RequestAborted) ?? throw ResponseStore.NotKept(id, null);
+    }
+
+    private static string IdOf(HttpContext context) => (string)context.Request.RouteValues["id"]!;
+
+    private static async Task SendAsync(HttpContext context, JsonObject answer)
+    {
+        using JsonAnswer json = new();
+        answer.WriteTo(json.Writer);
+        await json.SendAsync(context.Response);
+    }
+}

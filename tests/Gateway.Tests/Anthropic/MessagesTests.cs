@@ -1,0 +1,147 @@
+using System.Text.Json.Nodes;
+using Qanat.Models;
+
+namespace Qanat.Gateway.Tests;
+
+public sealed class MessagesTests(GatewayFixture fixture) : IClassFixture<GatewayFixture>
+{
+    private const string Path = "/v1/messages";
+    private const string Ask = """{"model":"scripted-1","max_tokens":64,"messages":[{"role":"user","content":"Hi"}]}""";
+
+    private const string Tools = """
+        {"model":"scripted-1","max_tokens":64,"system":[{"type":"text","text":"Be brief.","cache_control":{"type":"ephemeral"}}],"tools":[{"name":"weather","description":"Tells it","input_schema":{"type":"object",
+        "properties":{"city":{"type":"string"}}}},{"type":"web_search_20250305","name":"web_search"}],"tool_choice":{"type":"auto","disable_parallel_tool_use":true},"thinking":{"type":"enabled","budget_tokens":2000},
+        "metadata":{"user_id":"u1"},"stop_sequences":["END"],"messages":[{"role":"user","content":"Weather?"},{"role":"assistant","content":[{"type":"thinking","thinking":"hmm","signature":"s"},
+        {"type":"text","text":"Let me see."},{"type":"tool_use","id":"toolu_1","name":"weather","input":{"city":"Jena"}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"toolu_1","content":
+        [{"type":"text","text":"rain"}]},{"type":"text","text":"And now?"}]}]}
+        """;
+
+    private const string Call = "<tool_call>\n{\"name\": \"weather\", \"arguments\": {\"city\": \"Jena\"}}\n</tool_call>";
+
+    [Fact]
+    public async Task A_whole_message_has_the_agreed_form_with_its_cost()
+    {
+        Answer answer = await fixture.Fresh().PostAsync(Path, Ask);
+        Assert.Equal(200, answer.Status);
+        Snapshot.Match("anthropic-whole.json", answer.Pretty());
+        Assert.Equal(answer.Header("x-qanat-charge"), (string?)answer.Body["usage"]!["x_qanat"]!["charge"]);
+    }
+
+    [Fact]
+    public async Task A_stream_tells_thoughts_text_and_calls_in_blocks_of_their_own()
+    {
+        TestGateway gateway = fixture.Fresh();
+        gateway.Script.Answer = (call, _) => Script.Say(call, "<think>\nI wo", "nder\n</think>\n\nLet me", " look.", Call);
+        IReadOnlyList<string> events = await gateway.StreamAsync(Path, Streamed(Tools));
+        Snapshot.Match("anthropic-stream.txt", string.Join("\n\n", events) + "\n");
+    }
+
+    [Fact]
+    public async Task A_whole_message_has_the_same_blocks()
+    {
+        TestGateway gateway = fixture.Fresh();
+        gateway.Script.Answer = (call, _) => Script.Say(call, "<think>\nI wonder\n</think>\n\nLet me look." + Call);
+        Answer answer = await gateway.PostAsync(Path, Tools);
+        Assert.Equal(["thinking", "text", "tool_use"], answer.Body["content"]!.AsArray().Select(block => (string?)block!["type"]));
+        Assert.Equal("Jena", (string?)answer.Body["content"]![2]!["input"]!["city"]);
+        Assert.Equal("tool_use", (string?)answer.Body["stop_reason"]);
+    }
+
+    [Fact]
+    public async Task Every_part_of_a_request_reaches_the_model()
+    {
+        TestGateway gateway = fixture.Fresh();
+        Assert.Equal(200, (await gateway.PostAsync(Path, Tools)).Status);
+        Call call = gateway.Script.LastCall;
+        Conversation asked = call.Conversation!;
+        Assert.Equal("System: Be brief.\nUser: Weather?\nAssistant: (hmm) Let me see.[toolu_1 weather {\"city\":\"Jena\"}]\nTool: rain[toolu_1]\nUser: And now?\nassistant/On:<|end|>", ScriptedModel.TextOf(call.Prompt));
+        Assert.Equal(["weather"], asked.Tools.Select(tool => tool.Name));
+        Assert.Equal((Thinking.On, 2000, false), (asked.Thinking, asked.ThinkingTokensMax, asked.ParallelToolCalls));
+        Assert.Equal((64, "u1"), (call.MaxTokens, call.UserTag));
+        Assert.Contains("END", call.Stop);
+    }
+
+    [Theory]
+    [InlineData("""{"type":"any"}""", ToolChoiceKind.Required)]
+    [InlineData("""{"type":"none"}""", ToolChoiceKind.None)]
+    [InlineData("""{"type":"tool","name":"weather"}""", ToolChoiceKind.Named)]
+    public async Task A_choice_of_tools_is_kept(string choice, ToolChoiceKind kind)
+    {
+        TestGateway gateway = fixture.Fresh();
+        await gateway.PostAsync(Path, Tools.Replace("""{"type":"auto","disable_parallel_tool_use":true}""", choice, StringComparison.Ordinal));
+        Assert.Equal(kind, gateway.Script.LastCall.Conversation!.ToolChoice.Kind);
+    }
+
+    [Theory]
+    [InlineData(AnswerEnd.Stop, "end_turn")]
+    [InlineData(AnswerEnd.Length, "max_tokens")]
+    [InlineData(AnswerEnd.Budget, "max_tokens")]
+    [InlineData(AnswerEnd.ContentFilter, "refusal")]
+    public async Task Stop_reasons_are_worded_as_clients_know_them(AnswerEnd end, string word)
+    {
+        TestGateway gateway = fixture.Fresh();
+        gateway.Script.Answer = (call, _) => Script.Say(call, end, "x");
+        Assert.Equal(word, (string?)(await gateway.PostAsync(Path, Ask)).Body["stop_reason"]);
+    }
+
+    [Fact]
+    public async Task Tokens_are_counted_without_a_call()
+    {
+        TestGateway gateway = fixture.Fresh();
+        Answer answer = await gateway.PostAsync(Path + "/count_tokens", Ask);
+        Assert.Equal("User: Hi\nassistant:".Length + 1, (int)answer.Body["input_tokens"]!);
+        Assert.Empty(gateway.Script.Calls);
+    }
+
+    [Fact]
+    public async Task Input_tokens_are_those_that_no_cache_had()
+    {
+        TestGateway gateway = fixture.Fresh();
+        JsonNode usage = (await gateway.PostAsync(Path, Ask)).Body["usage"]!;
+        Assert.Equal(gateway.Script.LastCall.Prompt.Length, (int)usage["input_tokens"]! + (int)usage["cache_read_input_tokens"]! + (int)usage["cache_creation_input_tokens"]!);
+        Assert.Equal(1, (int)usage["cache_read_input_tokens"]!);
+    }
+
+    [Theory]
+    [InlineData("/anthropic/v1/messages")]
+    [InlineData("/apps/anthropic/v1/messages")]
+    public async Task Other_paths_serve_the_same(string path) => Assert.Equal("Hello", (string?)(await fixture.Fresh().PostAsync(path, Ask)).Body["content"]![0]!["text"]);
+
+    [Fact]
+    public async Task Models_are_listed_in_the_words_of_whoever_asks()
+    {
+        TestGateway gateway = fixture.Fresh();
+        HttpRequestMessage request = new(HttpMethod.Get, "/v1/models");
+        request.Headers.Add("anthropic-version", "2026-10-21");
+        Answer answer = await gateway.SendAsync(request);
+        Assert.Equal(("model", "scripted-1", false), ((string?)answer.Body["data"]![0]!["type"], (string?)answer.Body["last_id"], (bool)answer.Body["has_more"]!));
+        Assert.Equal("list", (string?)(await gateway.GetAsync("/v1/models")).Body["object"]);
+    }
+
+    [Theory]
+    [InlineData("""{"model":"scripted-1","messages":[{"role":"user","content":"Hi"}]}""", 400, "invalid_request_error", "max_tokens")]
+    [InlineData("""{"model":"other","max_tokens":1,"messages":[{"role":"user","content":"Hi"}]}""", 404, "not_found_error", "model")]
+    [InlineData("""{"model":"scripted-1","max_tokens":1,"messages":[]}""", 400, "invalid_request_error", "messages")]
+    [InlineData("""{"model":"scripted-1","max_tokens":1,"messages":[{"role":"user","content":[{"type":"image","source":{}}]}]}""", 400, "invalid_request_error", "messages[0].content[0].type")]
+    [InlineData("""{"model":"scripted-1","max_tokens":1,"messages":[{"role":"robot","content":"x"}]}""", 400, "invalid_request_error", "messages[0].role")]
+    public async Task Errors_have_Anthropics_form(string body, int status, string type, string param)
+    {
+        Answer answer = await fixture.Fresh().PostAsync(Path, body);
+        Assert.Equal((status, "error", type, param), (answer.Status, (string?)answer.Body["type"], (string?)answer.Body["error"]!["type"], (string?)answer.Body["error"]!["param"]));
+    }
+
+    [Fact]
+    public async Task A_failure_midway_is_an_error_event_and_a_cut_connection()
+    {
+        TestGateway gateway = fixture.Fresh();
+        gateway.Script.Answer = (call, _) => Script.SayAndFail(call, "partial", new ApiException(503, "server_error", "engine_lost", "The engine was lost."));
+        using RawClient client = await RawClient.PostAsync(gateway, Path, Streamed(Ask));
+        string text = await client.ReadToEndAsync();
+        Assert.Contains("partial", text, StringComparison.Ordinal);
+        Assert.Contains("event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"The engine was lost.\"", text, StringComparison.Ordinal);
+        Assert.DoesNotContain("message_stop", text, StringComparison.Ordinal);
+        Assert.False(text.EndsWith("0\r\n\r\n", StringComparison.Ordinal), "The chunked body must not end cleanly.");
+    }
+
+    private static string Streamed(string ask) => ask.TrimEnd()[..^1] + ",\"stream\":true}";
+}

@@ -1,0 +1,178 @@
+using System.Text;
+using System.Text.Json.Nodes;
+using Qanat.Books;
+using Qanat.Engine;
+
+namespace Qanat.Gateway.Tests;
+
+public sealed class BatchTests(GatewayFixture fixture) : IClassFixture<GatewayFixture>
+{
+    [Fact]
+    public async Task Every_row_is_answered_in_the_order_of_the_input_at_the_price_of_batches()
+    {
+        TestGateway gateway = fixture.Fresh();
+        gateway.Script.Answer = (call, _) => Script.Say(call, ScriptedModel.TextOf(call.Prompt).Contains("bad", StringComparison.Ordinal) ? "odd" : "good");
+        JsonNode batch = await RunAsync(gateway, Rows(20));
+        Assert.Equal(("completed", 20, 20, 0), ((string?)batch["status"], (int)batch["request_counts"]!["total"]!, (int)batch["request_counts"]!["completed"]!, (int)batch["request_counts"]!["failed"]!));
+        JsonNode[] lines = await LinesAsync(gateway, (string)batch["output_file_id"]!);
+        Assert.Equal(Enumerable.Range(0, 20).Select(index => $"row-{index}"), lines.Select(line => (string?)line["custom_id"]));
+        Assert.All(lines, line => Assert.Equal(("good", 200), ((string?)line["response"]!["body"]!["choices"]![0]!["message"]!["content"], (int)line["response"]!["status_code"]!)));
+        Assert.All(lines, line => Assert.NotNull(line["response"]!["body"]!["usage"]!["x_qanat"]!["charge"]));
+        Assert.All(gateway.Script.Calls, call => Assert.Equal(Operation.Batch, call.Operation));
+        Assert.Null(batch["error_file_id"]);
+    }
+
+    [Fact]
+    public async Task Rows_that_fail_are_told_in_a_file_of_their_own()
+    {
+        TestGateway gateway = fixture.Fresh();
+        string rows = Rows(2) + Row("hot", "\"temperature\":9") + Row("fine", "\"max_tokens\":5");
+        JsonNode batch = await RunAsync(gateway, rows);
+        Assert.Equal((3, 1), ((int)batch["request_counts"]!["completed"]!, (int)batch["request_counts"]!["failed"]!));
+        JsonNode error = Assert.Single(await LinesAsync(gateway, (string)batch["error_file_id"]!));
+        Assert.Equal(("hot", 400, "temperature"), ((string?)error["custom_id"], (int)error["response"]!["status_code"]!, (string?)error["response"]!["body"]!["error"]!["param"]));
+        Assert.Equal(["row-0", "row-1", "fine"], (await LinesAsync(gateway, (string)batch["output_file_id"]!)).Select(line => (string?)line["custom_id"]));
+    }
+
+    [Fact]
+    public async Task A_row_that_fails_on_our_side_is_tried_again()
+    {
+        await using TestGateway gateway = await TestGateway.StartAsync(options: new GatewayOptions { RetryAfterFailure = TimeSpan.FromMilliseconds(1) });
+        int calls = 0;
+        gateway.Script.Answer = (call, _) => Interlocked.Increment(ref calls) <= 2 ? Script.Refuse(new ApiException(503, "server_error", "engine_stopped", "Not now.")) : Script.Say(call, "late");
+        JsonNode batch = await RunAsync(gateway, Rows(1));
+        Assert.Equal((1, 3), ((int)batch["request_counts"]!["completed"]!, calls));
+    }
+
+    [Theory]
+    [InlineData("not json\n", "invalid_json_line", 1)]
+    [InlineData("""{"custom_id":"a","method":"GET","url":"/v1/chat/completions","body":{"model":"scripted-1"}}""", "invalid_value", 1)]
+    [InlineData("""{"custom_id":"a","method":"POST","url":"/v1/completions","body":{"model":"scripted-1"}}""", "invalid_value", 1)]
+    [InlineData("""{"method":"POST","url":"/v1/chat/completions","body":{"model":"scripted-1"}}""", "missing_required_parameter", 1)]
+    [InlineData("{\"custom_id\":\"a\",\"url\":\"/v1/chat/completions\",\"body\":{\"model\":\"scripted-1\"}}\n{\"custom_id\":\"a\",\"url\":\"/v1/chat/completions\",\"body\":{\"model\":\"scripted-1\"}}", "duplicate_custom_id", 2)]
+    [InlineData("{\"custom_id\":\"a\",\"url\":\"/v1/chat/completions\",\"body\":{\"model\":\"scripted-1\"}}\n{\"custom_id\":\"b\",\"url\":\"/v1/chat/completions\",\"body\":{\"model\":\"other\"}}", "mismatched_model", 2)]
+    [InlineData("{\"custom_id\":\"a\",\"url\":\"/v1/chat/completions\",\"body\":{\"model\":\"nowhere\"}}", "model_not_found", null)]
+    [InlineData("\n \n", "empty_file", null)]
+    public async Task A_file_that_breaks_the_rules_is_refused_whole_and_costs_nothing(string rows, string code, int? line)
+    {
+        TestGateway gateway = fixture.Fresh();
+        JsonNode batch = await RunAsync(gateway, rows);
+        Assert.Equal("failed", (string?)batch["status"]);
+        JsonNode error = batch["errors"]!["data"]![0]!;
+        Assert.Equal((code, line), ((string?)error["code"], (int?)error["line"]));
+        Assert.Empty(gateway.Script.Calls);
+    }
+
+    [Fact]
+    public async Task More_rows_than_allowed_are_refused()
+    {
+        await using TestGateway gateway = await TestGateway.StartAsync(options: new GatewayOptions { BatchRowsMax = 3 });
+        Assert.Equal("too_many_rows", (string?)(await RunAsync(gateway, Rows(4)))["errors"]!["data"]![0]!["code"]);
+        Assert.Equal("completed", (string?)(await RunAsync(gateway, Rows(3)))["status"]);
+    }
+
+    [Fact]
+    public async Task A_cancelled_batch_keeps_what_was_answered()
+    {
+        TestGateway gateway = fixture.Fresh();
+        TaskCompletionSource stuck = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        gateway.Script.Answer = (call, cancel) =>
+        {
+            if (!ScriptedModel.TextOf(call.Prompt).Contains("number 3", StringComparison.Ordinal)) return Script.Say(call, "ok");
+            stuck.TrySetResult();
+            return Script.SayAndWait(call, Task.Delay(Timeout.Infinite, cancel), cancel);
+        };
+        string id = (string)(await CreateAsync(gateway, Rows(4))).Body["id"]!;
+        await stuck.Task;
+        await UntilAsync(gateway, id, batch => (int)batch["request_counts"]!["completed"]! == 3);
+        Assert.Equal(200, (await gateway.PostAsync($"/v1/batches/{id}/cancel", "{}")).Status);
+        JsonNode batch = await UntilAsync(gateway, id, HasEnded);
+        Assert.Equal(("cancelled", 3), ((string?)batch["status"], (int)batch["request_counts"]!["completed"]!));
+        Assert.Equal(3, (await LinesAsync(gateway, (string)batch["output_file_id"]!)).Length);
+        Assert.Equal((409, "batch_ended"), ((await gateway.PostAsync($"/v1/batches/{id}/cancel", "{}")).Status, (await gateway.PostAsync($"/v1/batches/{id}/cancel", "{}")).Code));
+    }
+
+    [Fact]
+    public async Task Batches_are_listed_newest_first_and_belong_to_their_tenant()
+    {
+        await using TestGateway gateway = await TestGateway.StartAsync();
+        string first = (string)(await RunAsync(gateway, Rows(1)))["id"]!;
+        string second = (string)(await RunAsync(gateway, Rows(1)))["id"]!;
+        Assert.Equal([second, first], (await gateway.GetAsync("/v1/batches")).Body["data"]!.AsArray().Select(batch => (string?)batch!["id"]));
+        Assert.Empty((await TestGateway.SendAsync(gateway.Owner, new HttpRequestMessage(HttpMethod.Get, "/v1/batches"))).Body["data"]!.AsArray());
+        Assert.Equal(404, (await TestGateway.SendAsync(gateway.Owner, new HttpRequestMessage(HttpMethod.Get, "/v1/batches/" + first))).Status);
+    }
+
+    [Theory]
+    [InlineData("""{"input_file_id":"file-x","endpoint":"/v1/chat/completions"}""", 404, "input_file_id")]
+    [InlineData("""{"input_file_id":"file-x","endpoint":"/v1/images"}""", 400, "endpoint")]
+    [InlineData("""{"input_file_id":"file-x","endpoint":"/v1/chat/completions","completion_window":"1h"}""", 400, "completion_window")]
+    [InlineData("""{"endpoint":"/v1/chat/completions"}""", 400, "input_file_id")]
+    public async Task Errors_name_the_field(string body, int status, string param)
+    {
+        Answer refused = await fixture.Fresh().PostAsync("/v1/batches", body);
+        Assert.Equal((status, param), (refused.Status, refused.Param));
+    }
+
+    [Theory]
+    [InlineData(0, 0, 0, true)]
+    [InlineData(7, 0, 7, true)]
+    [InlineData(8, 0, 8, false)]
+    [InlineData(1, 0, 0, true)]
+    [InlineData(2, 0, 1, false)]
+    [InlineData(3, 1, 0, false)]
+    [InlineData(2, 6, 8, false)]
+    public void Rows_take_what_nobody_else_wants(int running, int waiting, int rows, bool room) =>
+        Assert.Equal(room, IdleCapacity.HasRoom(new EngineStatus(waiting, running, 0, 0, 0, 0, 0, 0, 0, ""), rows, rowsMax: 8));
+
+    [Fact]
+    public async Task Lines_are_found_wherever_parts_are_cut()
+    {
+        byte[] text = Encoding.UTF8.GetBytes("{\"a\":\"é\"}\r\n\n  \n{\"b\":2}\nlast");
+        for (int size = 1; size <= text.Length; size++)
+        {
+            List<string> lines = [];
+            await foreach ((int number, ReadOnlyMemory<byte> line) in BatchRows.LinesAsync(PartsOf(text, size), rowBytesMax: 100)) lines.Add($"{number}:{Encoding.UTF8.GetString(line.Span).Trim()}");
+            Assert.Equal(["1:{\"a\":\"é\"}", "4:{\"b\":2}", "5:last"], lines);
+        }
+    }
+
+    private static async IAsyncEnumerable<ReadOnlyMemory<byte>> PartsOf(byte[] text, int size)
+    {
+        await Task.Yield();
+        for (int from = 0; from < text.Length; from += size) yield return text.AsMemory(from, Math.Min(size, text.Length - from));
+    }
+
+    internal static string Rows(int count) => string.Concat(Enumerable.Range(0, count).Select(index => Row($"row-{index}", "\"max_tokens\":8", $"number {index}")));
+
+    private static string Row(string id, string fields, string says = "Hi") =>
+        $$$"""{"custom_id":"{{{id}}}","method":"POST","url":"/v1/chat/completions","body":{"model":"scripted-1","messages":[{"role":"user","content":"{{{says}}}"}],""" + fields + "}}\n";
+
+    internal static async Task<Answer> CreateAsync(TestGateway gateway, string rows)
+    {
+        Answer file = await FileTests.UploadAsync(gateway, Encoding.UTF8.GetBytes(rows), "rows.jsonl");
+        Answer batch = await gateway.PostAsync("/v1/batches", $$"""{"input_file_id":"{{(string)file.Body["id"]!}}","endpoint":"/v1/chat/completions","completion_window":"24h","metadata":{"job":"nightly"} }""");
+        Assert.Equal((200, "nightly"), (batch.Status, (string?)batch.Body["metadata"]!["job"]));
+        return batch;
+    }
+
+    private static async Task<JsonNode> RunAsync(TestGateway gateway, string rows) => await UntilAsync(gateway, (string)(await CreateAsync(gateway, rows)).Body["id"]!, HasEnded);
+
+    internal static bool HasEnded(JsonNode batch) => (string?)batch["status"] is "completed" or "failed" or "cancelled" or "expired";
+
+    internal static async Task<JsonNode> UntilAsync(TestGateway gateway, string id, Predicate<JsonNode> holds)
+    {
+        while (true)
+        {
+            JsonNode batch = (await gateway.GetAsync("/v1/batches/" + id)).Body;
+            if (holds(batch)) return batch;
+            await Task.Delay(5, TestContext.Current.CancellationToken);
+        }
+    }
+
+    private static async Task<JsonNode[]> LinesAsync(TestGateway gateway, string file)
+    {
+        string text = await gateway.Http.GetStringAsync($"/v1/files/{file}/content", TestContext.Current.CancellationToken);
+        return [.. text.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonNode.Parse(line)!)];
+    }
+}

@@ -1,0 +1,140 @@
+using System.Text;
+using System.Text.Json.Nodes;
+using Qanat.Models;
+
+namespace Qanat.Gateway.Tests;
+
+public sealed class NativeGenerationTests(GatewayFixture fixture) : IClassFixture<GatewayFixture>
+{
+    private const string Path = "/api/v1/services/aigc/text-generation/generation";
+    private const string Call = "<tool_call>\n{\"name\": \"weather\", \"arguments\": {\"city\": \"Jena\"}}\n</tool_call>";
+
+    [Fact]
+    public async Task A_whole_answer_as_text_has_the_agreed_form_with_its_cost()
+    {
+        Answer answer = await fixture.Fresh().PostAsync(Path, Ask("{}"));
+        Snapshot.Match("dashscope-text.json", answer.Pretty());
+        Assert.Equal(answer.Header("x-qanat-charge"), (string?)answer.Body["usage"]!["x_qanat"]!["charge"]);
+    }
+
+    [Fact]
+    public async Task A_whole_answer_as_messages_has_thoughts_and_calls_beside_its_text()
+    {
+        TestGateway gateway = fixture.Fresh();
+        gateway.Script.Answer = (call, _) => Script.Say(call, "<think>\nhm\n</think>\n\nLook:" + Call);
+        Answer answer = await gateway.PostAsync(Path, Ask("""{"result_format":"message","tools":[{"type":"function","function":{"name":"weather"}}]}"""));
+        JsonNode choice = answer.Body["output"]!["choices"]![0]!;
+        Assert.Equal(("tool_calls", "hm"), ((string?)choice["finish_reason"], (string?)choice["message"]!["reasoning_content"]));
+        Assert.Equal("weather", (string?)choice["message"]!["tool_calls"]![0]!["function"]!["name"]);
+        Assert.Equal("""{"city": "Jena"}""", (string?)choice["message"]!["tool_calls"]![0]!["function"]!["arguments"]);
+    }
+
+    [Fact]
+    public async Task A_stream_is_cumulative_unless_told_otherwise()
+    {
+        TestGateway gateway = fixture.Fresh();
+        gateway.Script.Answer = (call, _) => Script.Say(call, "Hel", "lo", "!");
+        Event[] events = await StreamAsync(gateway, Ask("{}"));
+        Assert.Equal(["Hel", "Hello", "Hello!", "Hello!"], events.Select(each => (string?)each.Data!["output"]!["text"]));
+        Assert.Equal(["null", "null", "null", "stop"], events.Select(each => (string?)each.Data!["output"]!["finish_reason"]));
+        Assert.Equal([3, 5, 6, 6], events.Select(each => (int)each.Data!["usage"]!["output_tokens"]!));
+        Assert.NotNull(events[^1].Data!["usage"]!["x_qanat"]!["charge"]);
+    }
+
+    [Fact]
+    public async Task An_incremental_stream_tells_what_is_new()
+    {
+        TestGateway gateway = fixture.Fresh();
+        gateway.Script.Answer = (call, _) => Script.Say(call, "<think>\nhm\n</think>\n\nHel", "lo", Call);
+        Event[] events = await StreamAsync(gateway, Ask("""{"result_format":"message","incremental_output":true,"tools":[{"type":"function","function":{"name":"weather"}}]}"""));
+        JsonNode[] messages = [.. events.Select(each => each.Data!["output"]!["choices"]![0]!["message"]!)];
+        Assert.Equal("hm", string.Concat(messages.Select(message => (string?)message["reasoning_content"])));
+        Assert.Equal("Hello", string.Concat(messages.Select(message => (string?)message["content"])));
+        JsonNode[] calls = [.. messages.SelectMany(message => message["tool_calls"]?.AsArray().OfType<JsonNode>() ?? [])];
+        Assert.All(calls, call => Assert.Equal(0, (int)call["index"]!));
+        Assert.Equal("weather", string.Concat(calls.Select(call => (string?)call["function"]!["name"])));
+        Assert.Equal("""{"city": "Jena"}""", string.Concat(calls.Select(call => (string?)call["function"]!["arguments"])));
+        Assert.Equal("tool_calls", (string?)events[^1].Data!["output"]!["choices"]![0]!["finish_reason"]);
+        Assert.All(events.SkipLast(1), each => Assert.Equal("null", (string?)each.Data!["output"]!["choices"]![0]!["finish_reason"]));
+    }
+
+    [Fact]
+    public async Task Events_are_numbered_and_carry_their_status()
+    {
+        Event[] events = await StreamAsync(fixture.Fresh(), Ask("{}"));
+        Assert.All(events.Select((each, index) => (each, index)), pair => Assert.StartsWith($"id:{pair.index + 1}\nevent:result\n:HTTP_STATUS/200\ndata: {{", pair.each.Text, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Parameters_reach_the_model()
+    {
+        TestGateway gateway = fixture.Fresh();
+        await gateway.PostAsync(Path, Ask("""{"max_tokens":9,"temperature":0.5,"top_k":3,"seed":7,"stop":["END"],"enable_thinking":false,"thinking_budget":50,"result_format":"message","n":2}"""));
+        Call call = gateway.Script.LastCall;
+        Assert.Equal((9, 2, 3, 7UL), (call.MaxTokens, call.Choices, call.Sampling.TopK, call.Sampling.Seed));
+        Assert.Equal((Thinking.Off, 50), (call.Conversation!.Thinking, call.Conversation.ThinkingTokensMax));
+        Assert.Equal(["END"], call.Stop);
+    }
+
+    [Fact]
+    public async Task A_prompt_alone_is_a_users_message()
+    {
+        TestGateway gateway = fixture.Fresh();
+        await gateway.PostAsync(Path, """{"model":"scripted-1","input":{"prompt":"Hi"}}""");
+        Assert.Equal("User: Hi\nassistant:<|end|>", ScriptedModel.TextOf(gateway.Script.LastCall.Prompt));
+    }
+
+    [Theory]
+    [InlineData("""{"model":"scripted-1"}""", 400, "InvalidParameter")]
+    [InlineData("""{"model":"other","input":{"prompt":"x"}}""", 404, "ModelNotFound")]
+    [InlineData("""{"model":"scripted-1","input":{"prompt":"x"},"parameters":{"result_format":"xml"}}""", 400, "InvalidParameter")]
+    [InlineData("{", 400, "InvalidParameter")]
+    public async Task Errors_have_the_native_form(string body, int status, string code)
+    {
+        Answer answer = await fixture.Fresh().PostAsync(Path, body);
+        Assert.Equal((status, code), (answer.Status, (string?)answer.Body["code"]));
+        Assert.NotEmpty((string)answer.Body["message"]!);
+        Assert.NotNull(answer.Body["request_id"]);
+    }
+
+    [Fact]
+    public async Task A_busy_server_is_named_in_native_codes_with_the_time_to_wait()
+    {
+        TestGateway gateway = fixture.Fresh();
+        gateway.Script.Answer = (_, _) => Script.Refuse(new ApiException(429, "rate_limit_error", "rate_limit_exceeded", "Too fast.", retryAfter: TimeSpan.FromMilliseconds(300)));
+        Answer answer = await gateway.PostAsync(Path, Ask("{}"));
+        Assert.Equal((429, "Throttling.RateQuota", "1", "300"), (answer.Status, (string?)answer.Body["code"], answer.Header("Retry-After"), answer.Header("retry-after-ms")));
+    }
+
+    [Fact]
+    public async Task A_failure_midway_is_an_error_event_and_a_cut_connection()
+    {
+        TestGateway gateway = fixture.Fresh();
+        gateway.Script.Answer = (call, _) => Script.SayAndFail(call, "partial", new ApiException(503, "server_error", "engine_lost", "The engine was lost."));
+        using RawClient client = await RawClient.PostAsync(gateway, Path, Ask("{}"), "X-DashScope-SSE: enable\r\n");
+        string text = await client.ReadToEndAsync();
+        Assert.Contains("id:2\nevent:error\n:HTTP_STATUS/503\ndata: {\"code\":\"ModelServingError\",\"message\":\"The engine was lost.\"", text, StringComparison.Ordinal);
+        Assert.False(text.EndsWith("0\r\n\r\n", StringComparison.Ordinal), "The chunked body must not end cleanly.");
+    }
+
+    [Fact]
+    public async Task OpenAIs_API_is_also_where_Model_Studio_serves_it()
+    {
+        TestGateway gateway = fixture.Fresh();
+        Assert.Equal(200, (await gateway.GetAsync("/compatible-mode/v1/models")).Status);
+        Answer answer = await gateway.PostAsync("/compatible-mode/v1/chat/completions", """{"model":"scripted-1","messages":[{"role":"user","content":"Hi"}]}""");
+        Assert.Equal("Hello", (string?)answer.Body["choices"]![0]!["message"]!["content"]);
+    }
+
+    private static async Task<Event[]> StreamAsync(TestGateway gateway, string body)
+    {
+        using HttpRequestMessage request = new(HttpMethod.Post, Path) { Content = new StringContent(body, Encoding.UTF8, "application/json") };
+        request.Headers.Add("X-DashScope-SSE", "enable");
+        using HttpResponseMessage response = await gateway.Http.SendAsync(request, TestContext.Current.CancellationToken);
+        Assert.Equal("text/event-stream", response.Content.Headers.ContentType!.MediaType);
+        string text = await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
+        return [.. Event.All(text.Split("\n\n", StringSplitOptions.RemoveEmptyEntries))];
+    }
+
+    private static string Ask(string parameters) => """{"model":"scripted-1","input":{"messages":[{"role":"user","content":"Hi"}]},"parameters":""" + parameters + "}";
+}
