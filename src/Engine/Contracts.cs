@@ -27,7 +27,25 @@ public sealed record SamplingOptions
 /// <param name="TopLogprobs">Alternatives to report per token; -1: no logprobs at all.</param>
 /// <param name="IgnoreStopTokens">Generate on past end-of-text tokens (benchmarks, load tests).</param>
 public sealed record SequenceRequest(SequenceId Id, ImmutableArray<int> Prompt, int MaxNewTokens, int AllowedNewTokens, SamplingOptions Sampling,
-    ImmutableArray<string> StopStrings, int TopLogprobs, bool IgnoreStopTokens, string FairnessGroup);
+    ImmutableArray<string> StopStrings, int TopLogprobs, bool IgnoreStopTokens, string FairnessGroup)
+{
+    /// <summary>Numbers to read after the prompt instead of generating; null: generate.</summary>
+    public PromptReading? Reading { get; init; }
+
+    /// <summary>A request that generates nothing: its last fact carries what was read.</summary>
+    public static SequenceRequest ToRead(PromptReading reading, SequenceId id, ImmutableArray<int> prompt, string fairnessGroup) =>
+        new(id, prompt, 1, 1, new SamplingOptions { Temperature = 0 }, [], -1, true, fairnessGroup) { Reading = reading };
+}
+
+/// <summary>What is read after the last token of a prompt: the hidden vector (embeddings), or the logits of a few tokens (rerankers: "yes" and "no").</summary>
+/// <param name="Tokens">Whose logits, in this order; empty: the hidden vector.</param>
+public sealed record PromptReading(ImmutableArray<int> Tokens)
+{
+    /// <summary>The network's output after the last norm: as many numbers as the model is wide, not scaled to length 1.</summary>
+    public static PromptReading HiddenVector { get; } = new([]);
+
+    internal bool IsHiddenVector => Tokens.IsEmpty;
+}
 
 public enum FinishReason { Stop, Length, Cancelled, Budget, Failed }
 
@@ -47,6 +65,9 @@ public sealed record SequenceStep(SequenceId Id, int PromptTokensComputed, Immut
     /// <summary>Prompt tokens read from the prefix cache instead of being computed. Over all facts of a sequence that computed its whole prompt,
     /// PromptTokensComputed and CachedPromptTokens sum to the length of the prompt.</summary>
     public int CachedPromptTokens { get; init; }
+
+    /// <summary>What the request asked to read, in its last fact; else empty.</summary>
+    public ImmutableArray<float> Reading { get; init; } = [];
 
     /// <summary>Why the sequence failed, in words for the operator; null unless Finish is Failed.</summary>
     public string? Failure { get; init; }

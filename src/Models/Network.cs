@@ -11,31 +11,41 @@ public abstract class Network : IDisposable
     /// <summary>The instruction set and the threads that compute, for logs and status pages.</summary>
     public virtual string KernelTier => "none";
 
-    /// <summary>Loads the network a model file describes. The file may be closed afterwards.</summary>
+    /// <summary>Bytes of one sequence's recurrent state; 0 when every layer attends.</summary>
+    public virtual long StateBytes => 0;
+
+    /// <summary>Loads the network a model's files describe. They may be closed afterwards.</summary>
     /// <exception cref="ModelFileException">The architecture is unknown, or a tensor is missing, of a wrong shape or of a type without kernels.</exception>
-    public static Network Load(GgufFile file, NetworkOptions options) => file.Text("general.architecture") switch
-    {
-        Qwen3Shape.Architecture => new Qwen3Network(file, options),
-        string other => throw file.Bad($"the architecture is \"{other}\"; known: {Qwen3Shape.Architecture}"),
-    };
+    public static Network Load(ModelSource file, NetworkOptions options) => new DecoderNetwork(file, options);
 
-    /// <summary>Makes a KV cache of <paramref name="blockCount"/> blocks of <paramref name="blockTokens"/> tokens each.</summary>
-    public abstract KvCache CreateKvCache(int blockCount, int blockTokens);
+    /// <summary>Makes a cache of <paramref name="blockCount"/> blocks of <paramref name="blockTokens"/> tokens each, and of <paramref name="stateCount"/> recurrent states.</summary>
+    /// <param name="stateCount">States the network keeps apart; ignored when it has none.</param>
+    public abstract KvCache CreateKvCache(int blockCount, int blockTokens, int stateCount);
 
-    /// <summary>Computes every row of the step, writes its keys and values to the cache, and the logits of the rows asked for.</summary>
+    /// <summary>A cache for networks without recurrent states.</summary>
+    public KvCache CreateKvCache(int blockCount, int blockTokens) => CreateKvCache(blockCount, blockTokens, 0);
+
+    /// <summary>Computes every row of the step, writes its keys and values to the cache, moves the states on, and gives logits and hidden vectors of the rows asked for.</summary>
     /// <param name="step">Rows of all sequences, one after the other.</param>
     /// <param name="cache">Made by this network.</param>
     /// <param name="logits">[step.LogitRows.Length x Vocabulary], row-major.</param>
-    public abstract void Forward(in StepBatch step, KvCache cache, Span<float> logits);
+    /// <param name="hidden">[step.HiddenRows.Length x Hidden], row-major.</param>
+    public abstract void Forward(in StepBatch step, KvCache cache, Span<float> logits, Span<float> hidden);
+
+    /// <summary>A step whose hidden vectors are not wanted.</summary>
+    public void Forward(in StepBatch step, KvCache cache, Span<float> logits) => Forward(step, cache, logits, []);
 
     public abstract void Dispose();
 }
 
-/// <summary>Keys and values of all sequences, in blocks. Block n of a sequence holds its positions [n*BlockTokens, (n+1)*BlockTokens).</summary>
-public abstract class KvCache(int blockCount, int blockTokens) : IDisposable
+/// <summary>Keys and values of all sequences, in blocks, and recurrent states. Block n of a sequence holds its positions [n*BlockTokens, (n+1)*BlockTokens).</summary>
+public abstract class KvCache(int blockCount, int blockTokens, int stateCount) : IDisposable
 {
     public int BlockCount { get; } = blockCount;
     public int BlockTokens { get; } = blockTokens;
+
+    /// <summary>Recurrent states, each of one sequence at one position; 0 when every layer attends.</summary>
+    public int StateCount { get; } = stateCount;
     public abstract long Bytes { get; }
     public abstract void Dispose();
 }
@@ -57,7 +67,15 @@ public readonly ref struct StepBatch
 
     /// <summary>Rows whose logits are wanted, ascending.</summary>
     public required ReadOnlySpan<int> LogitRows { get; init; }
+
+    /// <summary>Rows whose hidden vectors (after the last norm) are wanted, ascending.</summary>
+    public ReadOnlySpan<int> HiddenRows { get; init; }
 }
 
 /// <summary>A sequence's part of a step: rows [FirstRow, FirstRow+RowCount) at consecutive positions; its blocks are BlockTables[FirstBlock .. FirstBlock+BlockCount).</summary>
-public readonly record struct StepSlice(int FirstRow, int RowCount, int FirstBlock, int BlockCount);
+/// <param name="StateIn">The recurrent state before the first row: read, and not written unless it is StateOut; None at position 0.</param>
+/// <param name="StateOut">Where the state after the last row goes; no other slice of the step reads or writes it.</param>
+public readonly record struct StepSlice(int FirstRow, int RowCount, int FirstBlock, int BlockCount, int StateIn = StepSlice.None, int StateOut = StepSlice.None)
+{
+    public const int None = -1;
+}

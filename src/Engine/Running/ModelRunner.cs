@@ -17,6 +17,10 @@ internal interface IModelRunner : IDisposable
     /// <summary>Computes every row and keeps its keys and values. A row's result must depend on its own sequence alone, to the last bit.</summary>
     /// <returns>[plan.LogitCount x Vocabulary], valid until the next call; the caller may change it.</returns>
     Span<float> Run(StepPlan plan);
+
+    /// <summary>A hidden vector of the last run, valid until the next.</summary>
+    /// <param name="index">In [0, plan.HiddenCount).</param>
+    ReadOnlySpan<float> HiddenVector(int index);
 }
 
 /// <summary>Runs plans on a network of Qanat's own. Owns the KV cache, not the network.</summary>
@@ -25,6 +29,7 @@ internal sealed class ModelRunner : IModelRunner
     private readonly Network _network;
     private readonly KvCache _cache;
     private readonly float[] _logits;
+    private float[] _hidden = [];
 
     /// <exception cref="ArgumentException">The memory for keys and values does not hold one block.</exception>
     public ModelRunner(Network network, EngineOptions options)
@@ -44,13 +49,17 @@ internal sealed class ModelRunner : IModelRunner
     public int BlockCount => _cache.BlockCount;
     public int BlockTokens => _cache.BlockTokens;
     public StepWork Work { get; }
+    private int HiddenSize => _network.Shape.Hidden;
 
     public Span<float> Run(StepPlan plan)
     {
         Span<float> logits = _logits.AsSpan(0, plan.LogitCount * Vocabulary);
-        _network.Forward(plan.Batch, _cache, logits);
+        if (_hidden.Length < plan.HiddenCount * HiddenSize) _hidden = new float[2 * plan.HiddenCount * HiddenSize];
+        _network.Forward(plan.Batch, _cache, logits, _hidden);
         return logits;
     }
+
+    public ReadOnlySpan<float> HiddenVector(int index) => _hidden.AsSpan(index * HiddenSize, HiddenSize);
 
     public void Dispose() => _cache.Dispose();
 }

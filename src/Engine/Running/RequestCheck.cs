@@ -11,9 +11,12 @@ internal static class RequestCheck
     public static void Check(SequenceRequest request, int vocabulary, int contextLength)
     {
         if (request.Prompt.IsDefaultOrEmpty) throw new ArgumentException("The prompt is empty.", nameof(request));
-        if (request.Prompt.Length >= contextLength)
+        int answer = request.Reading is null ? 1 : 0;
+        if (request.Prompt.Length + answer > contextLength)
             throw new ArgumentException(string.Create(CultureInfo.InvariantCulture, $"The prompt has {request.Prompt.Length} tokens, but prompt and answer together can have {contextLength}."), nameof(request));
         foreach (int token in request.Prompt) RequireToken(token, vocabulary);
+        if (request.Reading is { Tokens.IsDefault: true }) throw new ArgumentException("The tokens of a reading must be a list; an empty one reads the hidden vector.", nameof(request));
+        foreach (int token in request.Reading?.Tokens ?? []) RequireToken(token, vocabulary);
         if (request.MaxNewTokens < 1) throw new ArgumentException("MaxNewTokens must be at least 1.", nameof(request));
         if (request.StopStrings.IsDefault) throw new ArgumentException("StopStrings must be a list, which may be empty.", nameof(request));
         foreach (string stop in request.StopStrings)

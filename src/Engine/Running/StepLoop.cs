@@ -151,7 +151,8 @@ internal sealed class StepLoop
         }
         foreach (PlannedSlice slice in plan.Slices)
         {
-            if (!slice.WantsLogits) continue;
+            if (slice.Reads && !TryRead(slice, logits)) Fail(slice, new InvalidLogitsException("The model's output is not a number."));
+            if (!slice.Generates) continue;
             Span<float> row = logits.Slice(slice.LogitIndex * _runner.Vocabulary, _runner.Vocabulary);
             try
             {
@@ -164,6 +165,25 @@ internal sealed class StepLoop
             }
         }
         return true;
+    }
+
+    /// <summary>Takes what the sequence was asked to read; false when it holds a number that is none.</summary>
+    private bool TryRead(PlannedSlice slice, Span<float> logits)
+    {
+        ImmutableArray<float> read = slice.HiddenIndex >= 0
+            ? [.. _runner.HiddenVector(slice.HiddenIndex)]
+            : [.. RowOf(slice, slice.Sequence.Request.Reading!.Tokens, logits)];
+        _outcome.Read(slice, read);
+        foreach (float number in read)
+            if (!float.IsFinite(number)) return false;
+        return true;
+    }
+
+    private float[] RowOf(PlannedSlice slice, ImmutableArray<int> tokens, Span<float> logits)
+    {
+        var read = new float[tokens.Length];
+        for (int i = 0; i < read.Length; i++) read[i] = logits[slice.LogitIndex * _runner.Vocabulary + tokens[i]];
+        return read;
     }
 
     private void Fail(PlannedSlice slice, Exception failure)
@@ -184,7 +204,8 @@ internal sealed class StepLoop
             _outcome.Computed(slice);
             PromptTokens += slice.PromptTokensComputed + slice.CachedPromptTokens;
             CachedPromptTokens += slice.CachedPromptTokens;
-            if (!slice.WantsLogits) continue;
+            if (slice.Reads) Finish(slice, FinishReason.Stop);
+            if (!slice.Generates) continue;
 
             GeneratedTokens++;
             int token = sequence.Tokens[^1];

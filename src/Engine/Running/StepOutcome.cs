@@ -17,6 +17,7 @@ internal sealed class StepOutcome
         public string Text;
         public FinishReason? Finish;
         public string? Failure;
+        public ImmutableArray<float> Reading;
     }
 
     private readonly StepWork _work;
@@ -43,7 +44,7 @@ internal sealed class StepOutcome
     public void Begin(StepPlan plan)
     {
         _plan = plan;
-        for (int i = 0; i < plan.Slices.Count; i++) _entries[i] = new Entry { Text = "" };
+        for (int i = 0; i < plan.Slices.Count; i++) _entries[i] = new Entry { Text = "", Reading = [] };
     }
 
     public void Choose(int logitIndex, GeneratedToken token)
@@ -57,8 +58,10 @@ internal sealed class StepOutcome
         ref Entry entry = ref EntryOf(slice);
         entry.PromptTokensComputed = slice.PromptTokensComputed;
         entry.CachedPromptTokens = slice.CachedPromptTokens;
-        entry.HasToken = slice.WantsLogits;
+        entry.HasToken = slice.Generates;
     }
+
+    public void Read(PlannedSlice slice, ImmutableArray<float> reading) => EntryOf(slice).Reading = reading;
 
     public void Say(PlannedSlice slice, string text) => EntryOf(slice).Text = text;
 
@@ -82,6 +85,7 @@ internal sealed class StepOutcome
             {
                 CachedPromptTokens = entry.CachedPromptTokens,
                 Failure = entry.Failure,
+                Reading = entry.Failure is null ? entry.Reading : [],
             };
         }
         return new StepFact(index, startNs, endNs, ImmutableCollectionsMarshal.AsImmutableArray(steps));

@@ -96,7 +96,7 @@ internal sealed class Scheduler
             sequence.Planned = 0;
             sequence.ReportedPromptTokens += slice.PromptTokensComputed + slice.CachedPromptTokens;
             RegisterFullBlocks(sequence);
-            if (slice.WantsLogits) sequence.Append(sampled[slice.LogitIndex]);
+            if (slice.Generates) sequence.Append(sampled[slice.LogitIndex]);
         }
     }
 

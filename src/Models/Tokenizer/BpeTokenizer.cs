@@ -50,7 +50,7 @@ public sealed class BpeTokenizer
 
     /// <summary>Reads the tokenizer.ggml.* metadata.</summary>
     /// <exception cref="ModelFileException">The file has no tokenizer, not one of Qwen's kind, or a damaged one.</exception>
-    public static BpeTokenizer FromGguf(GgufFile file) => TokenizerBuilder.Build(file.Path, GgufTokenizer.Read(file));
+    public static BpeTokenizer FromGguf(ModelSource file) => TokenizerBuilder.Build(file.Path, GgufTokenizer.Read(file));
 
     /// <summary>Reads a tokenizer.json of the Hugging Face library.</summary>
     /// <exception cref="ModelFileException">The file cannot be read, is not a tokenizer of Qwen's kind, or damaged.</exception>

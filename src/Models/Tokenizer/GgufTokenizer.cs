@@ -8,7 +8,7 @@ internal static class GgufTokenizer
     private static readonly string[] s_stopKeys = ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"];
 
     /// <exception cref="ModelFileException">A key is missing or wrong, or the tokenizer is of another kind.</exception>
-    public static TokenizerParts Read(GgufFile file)
+    public static TokenizerParts Read(ModelSource file)
     {
         string model = file.Text("tokenizer.ggml.model");
         if (model != "gpt2")

@@ -8,6 +8,7 @@ internal sealed class FakeRunner(int blockCount, int blockTokens, int vocabulary
 {
     private readonly ulong[] _history = new ulong[blockCount * blockTokens];
     private readonly float[] _logits = new float[256 * vocabulary];
+    private readonly List<float[]> _hidden = [];
 
     public int Vocabulary => vocabulary;
     public int ContextLength => contextLength;
@@ -31,6 +32,7 @@ internal sealed class FakeRunner(int blockCount, int blockTokens, int vocabulary
         OnRun?.Invoke(plan);
         Models.StepBatch batch = plan.Batch;
         Require(batch.Tokens.Length == batch.Positions.Length && plan.Slices.Count == batch.Slices.Length);
+        _hidden.Clear();
         int logitIndex = 0, row = 0;
         for (int s = 0; s < batch.Slices.Length; s++)
         {
@@ -44,12 +46,16 @@ internal sealed class FakeRunner(int blockCount, int blockTokens, int vocabulary
                 ulong history = BlockPool.Chain(before, [batch.Tokens[row], position]);
                 _history[SlotOf(table, position)] = history;
                 Rows++;
+                if (batch.HiddenRows.Contains(row)) _hidden.Add([history >> 40]);
                 if (logitIndex < batch.LogitRows.Length && batch.LogitRows[logitIndex] == row) WriteLogits(plan.Slices[s].Sequence, history, logitIndex++);
             }
         }
-        Require(batch.LogitRows.Length == logitIndex);
+        Require(batch.LogitRows.Length == logitIndex && _hidden.Count == batch.HiddenRows.Length);
         return _logits.AsSpan(0, plan.LogitCount * vocabulary);
     }
+
+    /// <summary>One number: of the history up to the row.</summary>
+    public ReadOnlySpan<float> HiddenVector(int index) => _hidden[index];
 
     public void Dispose() => IsDisposed = true;
 

@@ -3,7 +3,7 @@ using static Qanat.Models.Tests.Sequences;
 
 namespace Qanat.Models.Tests;
 
-public sealed class Qwen3NetworkTests
+public sealed class DecoderNetworkTests
 {
     public static TheoryData<GgmlType, int> Types => new MatrixTheoryData<GgmlType, int>([GgmlType.F32, GgmlType.F16, GgmlType.BF16, GgmlType.Q8_0], [1, 2]);
 
@@ -11,13 +11,13 @@ public sealed class Qwen3NetworkTests
     [MemberData(nameof(Types))]
     public void Network_equals_the_reference_forward_pass(GgmlType type, int seed)
     {
-        using var model = new RandomQwen3(seed % 2 == 0 ? RandomQwen3.Odd : RandomQwen3.Grouped, type, seed, tied: seed % 2 == 0);
+        using var model = new RandomDecoder(seed % 2 == 0 ? RandomDecoder.Odd : RandomDecoder.Grouped, type, seed, tied: seed % 2 == 0);
         using Network network = Network.Load(model.File, new NetworkOptions { Threads = 2 });
         using var sequences = new Sequences(network, blockCount: 16, blockTokens: 16, seed);
         int[] tokens = RandomTokens(90, seed);
 
         float[][] logits = sequences.Step((new Sequence(tokens), tokens.Length));
-        float[][] expected = new Qwen3Reference(model.File).Logits(tokens);
+        float[][] expected = new DecoderReference(model.File).Logits(tokens);
 
         // A sum that differs in its last bit can round to the neighbouring byte or half; tiny random networks magnify that.
         double tolerance = type switch { GgmlType.F32 => 1e-3, GgmlType.F16 => 2e-3, _ => 3e-2 };
@@ -25,12 +25,58 @@ public sealed class Qwen3NetworkTests
             Assert.InRange(RelativeDistance(expected[row], logits[row]), 0, tolerance);
     }
 
+    public static TheoryData<string, GgmlType> Architectures => new MatrixTheoryData<string, GgmlType>([.. RandomDecoder.Architectures.Select(size => size.Architecture)], [GgmlType.F32, GgmlType.BF16, GgmlType.Q8_0]);
+
+    [Theory]
+    [MemberData(nameof(Architectures))]
+    public void Every_architecture_equals_its_reference_forward_pass(string architecture, GgmlType type)
+    {
+        using var model = new RandomDecoder(RandomDecoder.Of(architecture), type, seed: 11, tied: type == GgmlType.F32);
+        using Network network = Network.Load(model.File, new NetworkOptions { Threads = 2 });
+        using var sequences = new Sequences(network, blockCount: 16, blockTokens: 16, seed: 2);
+        int[] tokens = RandomTokens(60, 12);
+
+        float[][] logits = sequences.Step((new Sequence(tokens), tokens.Length));
+        float[][] expected = new DecoderReference(model.File).Logits(tokens);
+
+        // A rounded activation can send a row to another expert: then one row differs as a whole, and those that attend to it a little.
+        double tolerance = type == GgmlType.F32 ? 1e-3 : 4e-2;
+        int[] far = [.. Enumerable.Range(0, tokens.Length).Where(row => RelativeDistance(expected[row], logits[row]) > tolerance)];
+        bool chooses = network.Shape.Experts is not null && type != GgmlType.F32;
+        Assert.True(far.Length <= (chooses ? tokens.Length / 4 : 0), FormattableString.Invariant($"{far.Length} of {tokens.Length} rows differ, the first is {far.FirstOrDefault()} by {far.Select(row => RelativeDistance(expected[row], logits[row])).FirstOrDefault()}"));
+    }
+
+    [Theory]
+    [InlineData(1f)]
+    [InlineData(4f)]
+    public void Stretched_positions_equal_the_reference_and_a_factor_of_1_changes_nothing(float factor)
+    {
+        using var plain = new RandomDecoder(RandomDecoder.Odd, GgmlType.F32, seed: 4);
+        using var stretched = new RandomDecoder(RandomDecoder.Odd, GgmlType.F32, seed: 4, change: (metadata, _) =>
+        {
+            metadata.Add(new("qwen3.rope.scaling.type", GgufValue.Of("yarn")));
+            metadata.Add(new("qwen3.rope.scaling.factor", GgufValue.Of(factor)));
+            metadata.Add(new("qwen3.rope.scaling.original_context_length", GgufValue.Of(64u)));
+        });
+        int[] tokens = RandomTokens(90, 4);
+        float[][] Compute(ModelSource file)
+        {
+            using Network network = Network.Load(file, new NetworkOptions { Threads = 1 });
+            using var sequences = new Sequences(network, blockCount: 8, blockTokens: 16, seed: 1);
+            return sequences.Step((new Sequence(tokens), tokens.Length));
+        }
+        float[][] actual = Compute(stretched.File), unchanged = Compute(plain.File), expected = new DecoderReference(stretched.File).Logits(tokens);
+        for (int row = 0; row < tokens.Length; row++)
+            Assert.InRange(RelativeDistance(expected[row], actual[row]), 0, 1e-3);
+        Assert.Equal(factor == 1, unchanged.Zip(actual, (a, b) => a.AsSpan().SequenceEqual(b)).All(same => same));
+    }
+
     [Theory]
     [InlineData(GgmlType.F16)]
     [InlineData(GgmlType.Q8_0)]
     public void Every_tier_gives_the_same_bits(GgmlType type)
     {
-        using var model = new RandomQwen3(RandomQwen3.Odd, type, seed: 3);
+        using var model = new RandomDecoder(type == GgmlType.F16 ? RandomDecoder.Odd : RandomDecoder.Of("qwen35moe"), type, seed: 3);
         float[][]? first = null;
         foreach (CpuTier tier in CpuTiers.Supported)
         {
@@ -42,13 +88,19 @@ public sealed class Qwen3NetworkTests
     }
 
     [Theory]
-    [InlineData(GgmlType.F32, 1)]
-    [InlineData(GgmlType.F16, 2)]
-    [InlineData(GgmlType.BF16, 3)]
-    [InlineData(GgmlType.Q8_0, 4)]
-    public void A_rows_bits_do_not_depend_on_chunks_neighbours_blocks_or_threads(GgmlType type, int seed)
+    [InlineData("qwen3", GgmlType.F32, 1)]
+    [InlineData("qwen3", GgmlType.F16, 2)]
+    [InlineData("qwen3", GgmlType.BF16, 3)]
+    [InlineData("qwen3", GgmlType.Q8_0, 4)]
+    [InlineData("qwen2", GgmlType.Q8_0, 5)]
+    [InlineData("qwen3moe", GgmlType.Q8_0, 6)]
+    [InlineData("qwen35", GgmlType.F32, 7)]
+    [InlineData("qwen35", GgmlType.Q8_0, 8)]
+    [InlineData("qwen35moe", GgmlType.BF16, 9)]
+    [InlineData("qwen3next", GgmlType.Q8_0, 10)]
+    public void A_rows_bits_do_not_depend_on_chunks_neighbours_blocks_states_or_threads(string architecture, GgmlType type, int seed)
     {
-        using var model = new RandomQwen3(RandomQwen3.Odd, type, seed);
+        using var model = new RandomDecoder(RandomDecoder.Of(architecture), type, seed);
         int[][] texts = [RandomTokens(150, seed), RandomTokens(97, seed + 1), RandomTokens(31, seed + 2)];
         float[][][] alone;
         using (Network network = Network.Load(model.File, new NetworkOptions { Threads = 1 }))
@@ -78,10 +130,38 @@ public sealed class Qwen3NetworkTests
         }
     }
 
+    [Theory]
+    [InlineData("qwen3")]
+    [InlineData("qwen35")]
+    [InlineData("qwen35moe")]
+    public void Hidden_vectors_come_beside_logits_and_change_neither(string architecture)
+    {
+        using var model = new RandomDecoder(RandomDecoder.Of(architecture), GgmlType.F32, seed: 15);
+        using Network network = Network.Load(model.File, new NetworkOptions { Threads = 2 });
+        int[] tokens = RandomTokens(12, 15);
+        using KvCache cache = network.CreateKvCache(2, 16, 2);
+        float[] logits = new float[2 * RandomDecoder.Vocabulary], hidden = new float[3 * network.Shape.Hidden], alone = new float[2 * RandomDecoder.Vocabulary];
+        void Forward(int[] hiddenRows, float[] logits, float[] hidden) => network.Forward(new StepBatch
+        {
+            Tokens = tokens,
+            Positions = [.. Enumerable.Range(0, 12)],
+            Slices = [new StepSlice(0, 12, 0, 1, StepSlice.None, 1)],
+            BlockTables = [1],
+            LogitRows = [4, 11],
+            HiddenRows = hiddenRows,
+        }, cache, logits, hidden);
+        Forward([2, 4, 7], logits, hidden);
+        Forward([], alone, []);
+        AssertSame(alone, logits);
+        float[][] expected = new DecoderReference(model.File).Hidden(tokens);
+        for (int i = 0; i < 3; i++)
+            Assert.InRange(RelativeDistance(expected[new[] { 2, 4, 7 }[i]], hidden[(i * network.Shape.Hidden)..((i + 1) * network.Shape.Hidden)]), 0, 1e-3);
+    }
+
     [Fact]
     public void Logits_of_some_rows_are_those_of_all_rows()
     {
-        using var model = new RandomQwen3(RandomQwen3.Grouped, GgmlType.Q8_0, seed: 5);
+        using var model = new RandomDecoder(RandomDecoder.Grouped, GgmlType.Q8_0, seed: 5);
         using Network network = Network.Load(model.File, new NetworkOptions { Threads = 2 });
         int[] tokens = RandomTokens(20, 5);
         int[] positions = [.. Enumerable.Range(0, 12), .. Enumerable.Range(0, 8)];
@@ -99,26 +179,28 @@ public sealed class Qwen3NetworkTests
     [InlineData(24)]
     public void Blocks_of_any_size_work(int blockTokens)
     {
-        using var model = new RandomQwen3(RandomQwen3.Odd, GgmlType.F32, seed: 6);
+        using var model = new RandomDecoder(RandomDecoder.Odd, GgmlType.F32, seed: 6);
         using Network network = Network.Load(model.File, new NetworkOptions { Threads = 1 });
         int[] tokens = RandomTokens(70, 6);
         using var sequences = new Sequences(network, blockCount: 80, blockTokens, seed: 1);
         var sequence = new Sequence(tokens);
         float[][] logits = [.. sequences.Step((sequence, 50)), .. sequences.Step((sequence, 20))];
-        float[][] expected = new Qwen3Reference(model.File).Logits(tokens);
+        float[][] expected = new DecoderReference(model.File).Logits(tokens);
         for (int row = 0; row < tokens.Length; row++)
             Assert.InRange(RelativeDistance(expected[row], logits[row]), 0, 1e-3);
     }
 
-    [Fact]
-    public void A_steady_step_allocates_nothing()
+    [Theory]
+    [InlineData("qwen3")]
+    [InlineData("qwen35moe")]
+    public void A_steady_step_allocates_nothing(string architecture)
     {
-        using var model = new RandomQwen3(RandomQwen3.Odd, GgmlType.Q8_0, seed: 7);
+        using var model = new RandomDecoder(RandomDecoder.Of(architecture), GgmlType.Q8_0, seed: 7);
         using Network network = Network.Load(model.File, new NetworkOptions { Threads = 2 });
-        using KvCache cache = network.CreateKvCache(8, 16);
-        var logits = new float[2 * RandomQwen3.Vocabulary];
+        using KvCache cache = network.CreateKvCache(8, 16, 2);
+        var logits = new float[2 * RandomDecoder.Vocabulary];
         int[] tokens = [1, 2, 3, 4, 5, 6, 7, 8], positions = [0, 1, 2, 3, 4, 5, 6, 0], tables = [5, 2], rows = [6, 7];
-        StepSlice[] slices = [new(0, 7, 0, 1), new(7, 1, 1, 1)];
+        StepSlice[] slices = [new(0, 7, 0, 1, StepSlice.None, 0), new(7, 1, 1, 1, StepSlice.None, 1)];
         void Step() => network.Forward(new StepBatch { Tokens = tokens, Positions = positions, Slices = slices, BlockTables = tables, LogitRows = rows }, cache, logits);
         for (int i = 0; i < 3; i++)
             Step();

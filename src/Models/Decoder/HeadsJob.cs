@@ -5,16 +5,28 @@ namespace Qanat.Models;
 /// <summary>What happens to the heads of a row between their projection and attention.</summary>
 internal unsafe struct HeadsJob
 {
-    /// <summary>[HeadDim]; null: queries are not touched.</summary>
-    public float* QueryNorm;
+    public bool DoesQueries;
+    public bool DoesKeys;
 
-    /// <summary>[HeadDim]; null: keys and values are not touched.</summary>
+    /// <summary>[Heads x HeadDim]; null: none. The others likewise for their heads.</summary>
+    public float* QueryBias;
+    public float* KeyBias;
+    public float* ValueBias;
+
+    /// <summary>[HeadDim]; null: heads are not normalised.</summary>
+    public float* QueryNorm;
     public float* KeyNorm;
 
+    /// <summary>[Rows x Heads x ProjectedHead]: the query is the first HeadDim of a head.</summary>
+    public float* Projected;
+    public int ProjectedHead;
+
+    /// <summary>[Rows x Heads x HeadDim], written; may be Projected.</summary>
     public float* Queries;
     public float* Keys;
     public float* Values;
     public float* Angles;
+    public int RotaryDim;
     public int* Positions;
 
     /// <summary>Per row, where its sequence's blocks begin in the block tables.</summary>
@@ -34,9 +46,9 @@ internal unsafe struct HeadsJob
         int end = Math.Min(job->Rows, (chunk + 1) * job->RowsPerChunk);
         for (int row = chunk * job->RowsPerChunk; row < end; row++)
         {
-            if (job->QueryNorm is not null)
+            if (job->DoesQueries)
                 TurnQueries(job, row);
-            if (job->KeyNorm is not null)
+            if (job->DoesKeys)
                 StoreKeys(job, row);
         }
     }
@@ -44,12 +56,11 @@ internal unsafe struct HeadsJob
     private static void TurnQueries(HeadsJob* job, int row)
     {
         int headDim = job->Layout.HeadDim;
-        float* angles = job->Angles + (long)row * headDim;
+        float* projected = job->Projected + (long)row * job->Heads * job->ProjectedHead;
         float* query = job->Queries + (long)row * job->Heads * headDim;
-        for (int head = 0; head < job->Heads; head++, query += headDim)
+        for (int head = 0; head < job->Heads; head++, query += headDim, projected += job->ProjectedHead)
         {
-            RmsNorm.Row(query, job->QueryNorm, query, headDim, job->Epsilon);
-            Rope.Head(query, angles, headDim / 2);
+            Turn(job, row, projected, query, job->QueryBias is null ? null : job->QueryBias + head * headDim, job->QueryNorm);
             // Keys are halves; a query of the same precision is what ggml multiplies them with.
             ActivationRows.Prepare(ActivationFormat.F16, query, headDim, (byte*)query);
         }
@@ -60,14 +71,33 @@ internal unsafe struct HeadsJob
         int headDim = job->Layout.HeadDim;
         int position = job->Positions[row];
         byte* block = job->Cache + job->BlockTables[job->FirstBlocks[row] + position / job->Layout.BlockTokens] * job->Layout.BlockBytes;
-        float* angles = job->Angles + (long)row * headDim;
         float* key = job->Keys + (long)row * job->Layout.KvHeads * headDim;
         float* value = job->Values + (long)row * job->Layout.KvHeads * headDim;
         for (int head = 0; head < job->Layout.KvHeads; head++, key += headDim, value += headDim)
         {
-            RmsNorm.Row(key, job->KeyNorm, key, headDim, job->Epsilon);
-            Rope.Head(key, angles, headDim / 2);
+            Turn(job, row, key, key, job->KeyBias is null ? null : job->KeyBias + head * headDim, job->KeyNorm);
+            if (job->ValueBias is not null)
+                Add(value, job->ValueBias + head * headDim, value, headDim);
             job->Layout.Write(block, head, position % job->Layout.BlockTokens, key, value);
         }
+    }
+
+    /// <summary>Bias, norm, rotation.</summary>
+    private static void Turn(HeadsJob* job, int row, float* source, float* target, float* bias, float* norm)
+    {
+        int headDim = job->Layout.HeadDim;
+        if (bias is not null)
+            Add(source, bias, source, headDim);
+        if (norm is not null)
+            RmsNorm.Row(source, norm, target, headDim, job->Epsilon);
+        else if (target != source)
+            new ReadOnlySpan<float>(source, headDim).CopyTo(new Span<float>(target, headDim));
+        Rope.Head(target, job->Angles + (long)row * job->RotaryDim, job->RotaryDim / 2);
+    }
+
+    private static void Add(float* a, float* b, float* target, int count)
+    {
+        for (int i = 0; i < count; i++)
+            target[i] = a[i] + b[i];
     }
 }

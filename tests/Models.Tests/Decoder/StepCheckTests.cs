@@ -22,10 +22,10 @@ public sealed class StepCheckTests
     [MemberData(nameof(Wrong))]
     public void A_step_that_contradicts_itself_is_refused(string expected, int[] tokens, int[] positions, StepSlice[] slices, int[] tables, int[] rows)
     {
-        using var model = new RandomQwen3(RandomQwen3.Odd, GgmlType.F32, seed: 1);
+        using var model = new RandomDecoder(RandomDecoder.Odd, GgmlType.F32, seed: 1);
         using Network network = Network.Load(model.File, new NetworkOptions { Threads = 1 });
         using KvCache cache = network.CreateKvCache(4, 16);
-        var logits = new float[rows.Length * RandomQwen3.Vocabulary];
+        var logits = new float[rows.Length * RandomDecoder.Vocabulary];
         ArgumentException e = Assert.Throws<ArgumentException>(() =>
             network.Forward(new StepBatch { Tokens = tokens, Positions = positions, Slices = slices, BlockTables = tables, LogitRows = rows }, cache, logits));
         Assert.Contains(expected, e.Message, StringComparison.Ordinal);
@@ -34,10 +34,10 @@ public sealed class StepCheckTests
     [Fact]
     public void Too_little_room_for_logits_is_refused()
     {
-        using var model = new RandomQwen3(RandomQwen3.Odd, GgmlType.F32, seed: 1);
+        using var model = new RandomDecoder(RandomDecoder.Odd, GgmlType.F32, seed: 1);
         using Network network = Network.Load(model.File, new NetworkOptions { Threads = 1 });
         using KvCache cache = network.CreateKvCache(4, 16);
         Assert.Throws<ArgumentException>(() => network.Forward(
-            new StepBatch { Tokens = [1], Positions = [0], Slices = [new(0, 1, 0, 1)], BlockTables = [0], LogitRows = [0] }, cache, new float[RandomQwen3.Vocabulary - 1]));
+            new StepBatch { Tokens = [1], Positions = [0], Slices = [new(0, 1, 0, 1)], BlockTables = [0], LogitRows = [0] }, cache, new float[RandomDecoder.Vocabulary - 1]));
     }
 }

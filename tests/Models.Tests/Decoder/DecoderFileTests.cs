@@ -1,6 +1,6 @@
 namespace Qanat.Models.Tests;
 
-public sealed class Qwen3FileTests
+public sealed class DecoderFileTests
 {
     [Fact]
     public void A_missing_tensor_is_named()
@@ -19,16 +19,17 @@ public sealed class Qwen3FileTests
     [Fact]
     public void A_type_without_kernels_is_named()
     {
-        ModelFileException e = Refusal((_, tensors) => tensors[0] = new GgufTensorSource(tensors[0].Name, GgmlType.I32, tensors[0].Shape, stream => stream.Write(new byte[64 * RandomQwen3.Vocabulary * 4])));
+        ModelFileException e = Refusal((_, tensors) => tensors[0] = new GgufTensorSource(tensors[0].Name, GgmlType.I32, tensors[0].Shape, stream => stream.Write(new byte[64 * RandomDecoder.Vocabulary * 4])));
         Assert.Contains("token_embd.weight I32 [64, 203] has a type without kernels", e.Message, StringComparison.Ordinal);
     }
 
     [Theory]
-    [InlineData("general.architecture", "qwen9", "\"qwen9\"; known: qwen3")]
+    [InlineData("general.architecture", "qwen9", "\"qwen9\"; known: qwen2, qwen3, ")]
     [InlineData("qwen3.attention.key_length", 24u, "multiple of 16")]
     [InlineData("qwen3.attention.value_length", 64u, "must agree")]
     [InlineData("qwen3.attention.head_count_kv", 2u, "3 query heads cannot share 2")]
-    [InlineData("qwen3.rope.scaling.type", "yarn", "\"yarn\" is not supported")]
+    [InlineData("qwen3.rope.scaling.type", "linear", "\"linear\" is not supported")]
+    [InlineData("qwen3.rope.scaling.type", "yarn", "qwen3.rope.scaling.factor")]
     [InlineData("qwen3.rope.dimension_count", 16u, "16 of 32 dimensions")]
     [InlineData("qwen3.block_count", 3u, "\"blk.2.attn_norm.weight\" is missing")]
     [InlineData("qwen3.block_count", 0u, "qwen3.block_count")]
@@ -44,11 +45,11 @@ public sealed class Qwen3FileTests
     }
 
     private static void Replace(List<GgufTensorSource> tensors, string name, GgmlType type, long[] shape) =>
-        tensors[tensors.FindIndex(tensor => tensor.Name == name)] = RandomQwen3.RandomTensor(name, type, shape, seed: 1);
+        tensors[tensors.FindIndex(tensor => tensor.Name == name)] = RandomDecoder.RandomTensor(name, type, shape, seed: 1);
 
     private static ModelFileException Refusal(Action<List<KeyValuePair<string, GgufValue>>, List<GgufTensorSource>> change)
     {
-        using var model = new RandomQwen3(RandomQwen3.Odd, GgmlType.F32, seed: 1, tied: true, change);
+        using var model = new RandomDecoder(RandomDecoder.Odd, GgmlType.F32, seed: 1, tied: true, change);
         ModelFileException e = Assert.Throws<ModelFileException>(() => Network.Load(model.File, new NetworkOptions { Threads = 1 }).Dispose());
         Assert.StartsWith(model.File.Path, e.Message, StringComparison.Ordinal);
         return e;

@@ -4,7 +4,7 @@ namespace Qanat.Models;
 internal static class StepCheck
 {
     /// <exception cref="ArgumentException">Says what contradicts what.</exception>
-    public static void Throw(in StepBatch step, ModelShape shape, KvCache cache, int logits)
+    public static void Throw(in StepBatch step, ModelShape shape, KvCache cache, int logits, int hidden)
     {
         int rows = step.Tokens.Length;
         if (step.Positions.Length != rows)
@@ -22,15 +22,40 @@ internal static class StepCheck
         }
         if (row != rows)
             throw Bad($"the slices cover {row} of {rows} rows");
-        int before = -1;
-        foreach (int wanted in step.LogitRows)
-        {
-            if (wanted <= before || wanted >= rows)
-                throw Bad($"logit row {wanted} after {before} is not ascending within {rows} rows");
-            before = wanted;
-        }
+        CheckRows(step.LogitRows, rows, "logit");
+        CheckRows(step.HiddenRows, rows, "hidden");
         if (logits < (long)step.LogitRows.Length * shape.Vocabulary)
             throw Bad($"{step.LogitRows.Length} rows of {shape.Vocabulary} logits do not fit {logits} numbers");
+        if (hidden < (long)step.HiddenRows.Length * shape.Hidden)
+            throw Bad($"{step.HiddenRows.Length} vectors of {shape.Hidden} numbers do not fit {hidden}");
+        if (shape.DeltaNet is not null)
+            CheckStates(step, cache);
+    }
+
+    private static void CheckRows(ReadOnlySpan<int> wanted, int rows, string what)
+    {
+        int before = -1;
+        foreach (int row in wanted)
+        {
+            if (row <= before || row >= rows)
+                throw Bad($"{what} row {row} after {before} is not ascending within {rows} rows");
+            before = row;
+        }
+    }
+
+    private static void CheckStates(in StepBatch step, KvCache cache)
+    {
+        for (int i = 0; i < step.Slices.Length; i++)
+        {
+            StepSlice slice = step.Slices[i];
+            if ((uint)slice.StateOut >= (uint)cache.StateCount || slice.StateIn >= cache.StateCount)
+                throw Bad($"the states of {slice} are not among the {cache.StateCount} of the cache");
+            if (slice.StateIn < 0 != (step.Positions[slice.FirstRow] == 0))
+                throw Bad($"{slice} begins at position {step.Positions[slice.FirstRow]}: a state comes from before, except at position 0");
+            for (int other = 0; other < step.Slices.Length; other++)
+                if (other != i && (step.Slices[other].StateOut == slice.StateOut || step.Slices[other].StateIn == slice.StateOut))
+                    throw Bad($"{slice} writes a state that {step.Slices[other]} uses");
+        }
     }
 
     private static void CheckSlice(in StepBatch step, StepSlice slice, KvCache cache)

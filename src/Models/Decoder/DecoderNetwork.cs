@@ -1,0 +1,154 @@
+using Qanat.Kernels;
+
+namespace Qanat.Models;
+
+/// <summary>A decoder of the Qwen family. Per layer: x += mix(norm(x)); x += feedForward(norm(x)). The mixer is attention or a gated DeltaNet, the feed-forward dense or a mixture of experts, as the shape says.</summary>
+/// <remarks>A row's numbers depend on its sequence alone: not on other rows of the step, threads, or where a prefill was cut.</remarks>
+public sealed unsafe class DecoderNetwork : Network
+{
+    private readonly WorkerTeam _team;
+    private readonly MatMul _matMul;
+    private readonly DecoderWeights _weights;
+    private readonly DecoderStep _step;
+    private readonly AttentionMixer _attention;
+    private readonly DeltaNetMixer? _deltaNet;
+    private readonly ExpertFeedForward? _experts;
+    private readonly RowMemory _feedForward;
+    private int[] _kept = [];
+
+    /// <param name="file">Not needed after construction.</param>
+    /// <param name="options">Threads and instruction set.</param>
+    /// <exception cref="ModelFileException">The file does not hold a known decoder with types that have kernels.</exception>
+    public DecoderNetwork(ModelSource file, NetworkOptions options)
+    {
+        Shape = DecoderShape.Read(file);
+        _team = options.Threads is int threads ? new WorkerTeam(threads) : new WorkerTeam();
+        try
+        {
+            _weights = new DecoderWeights(file, Shape, _team);
+        }
+        catch
+        {
+            _team.Dispose();
+            throw;
+        }
+        _matMul = new MatMul(options.Tier is { } tier ? KernelSet.For(tier) : KernelSet.Best, _team);
+        _step = new DecoderStep(Shape, _matMul, _team);
+        _attention = new AttentionMixer(Shape, _step);
+        _deltaNet = Shape.DeltaNet is null ? null : new DeltaNetMixer(Shape, _step);
+        _experts = Shape.Experts is null ? null : new ExpertFeedForward(Shape, _step);
+        _feedForward = new RowMemory(Shape.FeedForward);
+    }
+
+    public override ModelShape Shape { get; }
+    public override long WeightBytes => _weights.Bytes;
+    public override long StateBytes => StateSingles * sizeof(float);
+    public override string KernelTier => FormattableString.Invariant($"{CpuTiers.Describe(_matMul.Kernels.Tier)}, {_team.Threads} threads");
+
+    private long StateSingles => Shape.DeltaNet is { } net ? (long)Shape.DeltaNetLayers * net.LayerState : 0;
+
+    /// <param name="blockCount">At least 1.</param>
+    /// <param name="blockTokens">Any; multiples of 16 waste no memory.</param>
+    /// <param name="stateCount">Ignored when no layer is recurrent.</param>
+    public override KvCache CreateKvCache(int blockCount, int blockTokens, int stateCount)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(blockCount, 1);
+        ArgumentOutOfRangeException.ThrowIfNegative(stateCount);
+        return new DecoderCache(Shape.AttentionLayers, new KvLayout(Shape.KvHeads, Shape.HeadDim, blockTokens), blockCount, StateSingles, Shape.DeltaNet is null ? 0 : stateCount);
+    }
+
+    /// <exception cref="ArgumentException">The step contradicts itself, the network or the cache.</exception>
+    public override void Forward(in StepBatch step, KvCache cache, Span<float> logits, Span<float> hidden)
+    {
+        if (cache is not DecoderCache own || own.Layout != new KvLayout(Shape.KvHeads, Shape.HeadDim, own.BlockTokens))
+            throw new ArgumentException("the cache is not one of this network", nameof(cache));
+        StepCheck.Throw(step, Shape, own, logits.Length, hidden.Length);
+        if (step.Tokens.IsEmpty)
+            return;
+        fixed (int* blockTables = step.BlockTables)
+        fixed (float* output = logits)
+        fixed (float* vectors = hidden)
+        {
+            _step.Begin(step, blockTables);
+            _feedForward.Reserve(_step.Rows);
+            for (int i = 0; i < step.Tokens.Length; i++)
+                _weights.Embedding.Dequantize(step.Tokens[i], _step.Residual + (long)i * Shape.Hidden);
+            ReadOnlySpan<int> wanted = Wanted(step);
+            int attentionLayer = 0, recurrentLayer = 0;
+            for (int i = 0; i < Shape.Layers && _step.Rows > 0; i++)
+            {
+                // Only what is wanted goes through the last layer beyond what later steps need of it.
+                ReadOnlySpan<int> kept = i == Shape.Layers - 1 ? wanted : _step.AllRows;
+                DecoderLayer layer = _weights.Layers[i];
+                _step.Norm(layer.MixerNorm);
+                if (layer.Attention is not null)
+                    _attention.Run(layer.Attention, own.Layout, own.Layer(attentionLayer++), kept);
+                else
+                    _deltaNet!.Run(layer.DeltaNet!, own, recurrentLayer++, kept);
+                if (_step.Rows > 0)
+                    FeedForward(layer);
+            }
+            if (_step.Rows > 0)
+                Finish(step, wanted, output, vectors);
+        }
+    }
+
+    public override void Dispose()
+    {
+        _feedForward.Dispose();
+        _experts?.Dispose();
+        _deltaNet?.Dispose();
+        _attention.Dispose();
+        _step.Dispose();
+        _weights.Dispose();
+        _team.Dispose();
+    }
+
+    private void FeedForward(DecoderLayer layer)
+    {
+        _step.Norm(layer.FeedForwardNorm);
+        if (layer.Dense is not { } dense)
+        {
+            _experts!.Run(layer.Experts!);
+            return;
+        }
+        _matMul.MultiplySwiGlu(_step.Product(dense.Gate, _feedForward[0]), _step.Product(dense.Up, _feedForward[0]));
+        _step.Use(_feedForward[0], Shape.FeedForward);
+        _matMul.Multiply([_step.AddTo(dense.Down, _step.Residual)]);
+    }
+
+    /// <summary>Rows whose logits or vectors are wanted, ascending.</summary>
+    private ReadOnlySpan<int> Wanted(in StepBatch step)
+    {
+        if (step.HiddenRows.IsEmpty)
+            return step.LogitRows;
+        if (_kept.Length < step.LogitRows.Length + step.HiddenRows.Length)
+            _kept = new int[2 * (step.LogitRows.Length + step.HiddenRows.Length)];
+        int count = 0;
+        for (int l = 0, h = 0; l < step.LogitRows.Length || h < step.HiddenRows.Length; count++)
+        {
+            int logit = l < step.LogitRows.Length ? step.LogitRows[l] : int.MaxValue, hidden = h < step.HiddenRows.Length ? step.HiddenRows[h] : int.MaxValue;
+            _kept[count] = Math.Min(logit, hidden);
+            l += logit <= hidden ? 1 : 0;
+            h += hidden <= logit ? 1 : 0;
+        }
+        return _kept.AsSpan(0, count);
+    }
+
+    /// <summary>The last norm; then vectors and logits of the rows that asked for them.</summary>
+    private void Finish(in StepBatch step, ReadOnlySpan<int> wanted, float* logits, float* hidden)
+    {
+        _step.Norm(_weights.OutputNorm);
+        if (!step.HiddenRows.IsEmpty)
+        {
+            for (int i = 0; i < step.HiddenRows.Length; i++)
+                new ReadOnlySpan<float>(_step.Normed + (long)wanted.IndexOf(step.HiddenRows[i]) * Shape.Hidden, Shape.Hidden).CopyTo(new Span<float>(hidden + (long)i * Shape.Hidden, Shape.Hidden));
+            int[] places = _kept;
+            for (int i = 0; i < step.LogitRows.Length; i++)
+                places[i] = wanted.IndexOf(step.LogitRows[i]);
+            _step.Keep(places.AsSpan(0, step.LogitRows.Length));
+        }
+        if (_step.Rows > 0)
+            _matMul.Multiply([_step.Product(_weights.Output, logits)]);
+    }
+}
