@@ -13,7 +13,7 @@ public sealed class ReadingFormatTests
     public void A_query_carries_its_task_and_no_mark_of_the_user()
     {
         int[] tokens = new EmbeddingFormat(TinyFile.Tokenizer).Query("Find the owner", "whose <|endoftext|> is it?");
-        Assert.Equal("Instruct: Find the owner\nQuery:whose <|endoftext|> is it?", TinyFile.Tokenizer.Decode(tokens[..^1]));
+        Assert.Equal("Instruct: Find the owner\nQuery:whose <|endoftext|> is it?", TinyFile.Tokenizer.Decode(tokens.AsSpan(0, tokens.Length - 1)));
         Assert.Equal(1, tokens.Count(token => token == tokens[^1]));
     }
 
