@@ -15,7 +15,7 @@ internal static class CommandTree
             DirectoryCommands.Project(shared),
             DirectoryCommands.Key(shared),
             TariffCommands.Price(shared),
-            TariffCommands.Cost(shared),
+            TariffCommands.Cost(shared), UpstreamCommands.Upstream(shared),
             BooksCommands.Usage(shared),
             BooksCommands.Books(shared),
             DemoCommands.Build(shared),

@@ -14,6 +14,7 @@ public sealed class DataDirectory
 
     public string Root { get; }
     public string Models => Path.Combine(Root, "models");
+    public string SecretsKey => Path.Combine(Root, "secrets.key");
     public string CookieKeys => Path.Combine(Root, "cookie-keys");
 
     /// <summary>Companies and investments of one's own. It need not exist.</summary>

@@ -13,13 +13,14 @@ public sealed class QanatServer : IAsyncDisposable
 {
     private readonly ServerOptions options;
     private readonly SqliteBookStore store;
+    private readonly UpstreamDirectory upstreams;
     private readonly WebApplication app;
     private readonly Deployment? deployment;
     private readonly BooksPoster poster;
 
-    private QanatServer(ServerOptions options, SqliteBookStore store, WebApplication app, Deployment? deployment, BooksPoster poster, string localKey, NewKey? newOwnerKey)
+    private QanatServer(ServerOptions options, SqliteBookStore store, UpstreamDirectory upstreams, WebApplication app, Deployment? deployment, BooksPoster poster, string localKey, NewKey? newOwnerKey)
     {
-        (this.options, this.store, this.app, this.deployment, this.poster) = (options, store, app, deployment, poster);
+        (this.options, this.store, this.upstreams, this.app, this.deployment, this.poster) = (options, store, upstreams, app, deployment, poster);
         LocalKey = localKey;
         NewOwnerKey = newOwnerKey;
         Url = app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
@@ -62,9 +63,11 @@ public sealed class QanatServer : IAsyncDisposable
     {
         if (options.Parts == ServedParts.Everything) options.Data.RemoveNote();
         using (CancellationTokenSource drain = new(options.DrainMax)) await app.StopAsync(drain.Token);
+        upstreams.IsStopping = true;
         if (deployment is not null) await deployment.DisposeAsync();
         await poster.StopAsync();
         await app.DisposeAsync();
+        upstreams.Dispose();
         await store.DisposeAsync();
     }
 
@@ -76,7 +79,8 @@ public sealed class QanatServer : IAsyncDisposable
         string localKey = "sk-local-" + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));
         BudgetLimits limits = new(options.Budgets, clock);
         LiveMeter live = new(clock);
-        RoutingState routing = new();
+        UpstreamDirectory upstreams = await LoadUpstreamsAsync(options, store, clock, cancel);
+        RoutingState routing = new() { Upstreams = upstreams };
         if (options.Parts == ServedParts.Everything) await SettlePastAsync(store, tariffs, limits, clock, progress, cancel);
 
         WebApplication app = Build(options, builder =>
@@ -91,6 +95,7 @@ public sealed class QanatServer : IAsyncDisposable
             builder.Services.AddSingleton(routing);
             builder.Services.AddSingleton(options.Meter);
             builder.Services.AddSingleton(new KeyRing(directory, localKey));
+            builder.Services.AddSingleton(upstreams).AddSingleton<UpstreamServing>().AddSingleton<UpstreamHealthChecks>();
             builder.Services.AddSingleton<CallPipeline>();
             builder.Services.AddSingleton<CommitGate>();
             builder.Services.AddSingleton<BooksPoster>();
@@ -100,10 +105,11 @@ public sealed class QanatServer : IAsyncDisposable
             : null;
         BooksPoster poster = app.Services.GetRequiredService<BooksPoster>();
         await app.StartAsync(cancel);
-        QanatServer server = new(options, store, app, deployment, poster, localKey, newOwnerKey);
+        QanatServer server = new(options, store, upstreams, app, deployment, poster, localKey, newOwnerKey);
         if (options.Parts == ServedParts.Everything)
         {
             poster.Start();
+            app.Services.GetRequiredService<UpstreamHealthChecks>().Start();
             options.Data.WriteNote(new ServerNote(server.Url, localKey, Environment.ProcessId));
         }
         return server;
@@ -141,6 +147,18 @@ public sealed class QanatServer : IAsyncDisposable
         app.MapQanatGateway();
         if (options.Parts == ServedParts.Everything) app.MapQanatConsole();
         return app;
+    }
+
+    private static async Task<UpstreamDirectory> LoadUpstreamsAsync(ServerOptions options, SqliteBookStore store, TimeProvider clock, CancellationToken cancel)
+    {
+        try
+        {
+            return await UpstreamDirectory.LoadAsync(store, store, SecretBox.Open(options.Data.SecretsKey), options.Upstreams, clock, cancel);
+        }
+        catch (Exception error) when (error is InvalidDataException or CryptographicException or IOException or UnauthorizedAccessException)
+        {
+            throw new CommandException($"The secrets of the upstreams cannot be opened with {options.Data.SecretsKey}: {error.Message}", error);
+        }
     }
 
     private static async Task<SqliteBookStore> OpenStoreAsync(DataDirectory data, TimeProvider clock, CancellationToken cancel)

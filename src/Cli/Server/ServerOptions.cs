@@ -21,6 +21,7 @@ public sealed record ServerOptions
     public long KvBytesMax { get; init; } = 512L << 20;
     public string? OwnerKey { get; init; }
     public MeterOptions Meter { get; init; } = new();
+    public UpstreamOptions Upstreams { get; init; } = new();
     public BudgetOptions Budgets { get; init; } = new();
 
     /// <summary>How long running streams may go on after a stop was asked for.</summary>

@@ -4,7 +4,7 @@ using Microsoft.AspNetCore.Http;
 namespace Qanat.Gateway;
 
 /// <summary>The admin API below /api: every endpoint names the permission it needs, sees no more than its caller reaches, and answers JSON with exact decimal strings. The CLI is its first user.</summary>
-internal sealed class AdminEndpoints(Callers callers, GatewayOptions options, DirectoryApi directory, TariffApi tariffs, UsageApi usage, BooksApi books, StatusApi status)
+internal sealed class AdminEndpoints(Callers callers, GatewayOptions options, DirectoryApi directory, TariffApi tariffs, UsageApi usage, BooksApi books, StatusApi status, UpstreamApi upstreams)
 {
     public void Map(ApiRoutes routes)
     {
@@ -24,6 +24,12 @@ internal sealed class AdminEndpoints(Callers callers, GatewayOptions options, Di
         Get(routes, "/api/costs", Permission.SeeCosts, tariffs.ListCosts);
         Post(routes, "/api/costs", Permission.ChangeCosts, tariffs.AddCostAsync);
         Post(routes, "/api/costs/confirm", Permission.ChangeCosts, tariffs.ConfirmCostAsync);
+        Get(routes, "/api/upstreams", Permission.Operate, upstreams.List);
+        Post(routes, "/api/upstreams", Permission.Operate, upstreams.SaveAsync);
+        Handle(routes.Delete, "/api/upstreams/{id}", Permission.Operate, upstreams.RemoveAsync);
+        Post(routes, "/api/upstreams/{id}/test", Permission.Operate, upstreams.TestAsync);
+        Get(routes, "/api/upstream-routes", Permission.Operate, upstreams.ListRoutes);
+        Post(routes, "/api/upstream-routes", Permission.Operate, upstreams.SetRouteAsync);
         Get(routes, "/api/usage", Permission.SeeUsage, usage.ListAsync);
         Get(routes, "/api/usage/{id}", Permission.SeeUsage, usage.ShowAsync);
         Get(routes, "/api/books/pnl", Permission.SeeBooks, books.ProfitAndLossAsync);

@@ -122,5 +122,7 @@ internal sealed class AdminJson(DirectoryState directory)
     {
         if (record.Charge is null) yield return "unpriced";
         if (record.Cost is null) yield return "uncosted";
+        if (record.Upstream is { State: UsageCheckState.Missing }) yield return "usage_missing";
+        if (record.Upstream is { State: UsageCheckState.Differs }) yield return "usage_differs";
     }
 }

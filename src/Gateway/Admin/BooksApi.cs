@@ -96,7 +96,7 @@ internal sealed class BooksApi(BooksPoster poster, IBookStore store, DirectorySt
 
     public async Task<JsonObject> CheckAsync(AdminRequest request)
     {
-        BooksReport report = await poster.PostThenAsync(books => BooksCheck.RunAsync(books, request.Cancel), request.Cancel);
+        BooksReport report = await poster.PostThenAloneAsync(books => BooksCheck.RunAsync(books, request.Cancel), request.Cancel);
         return new JsonObject
         {
             ["ok"] = report.IsOk,

@@ -26,6 +26,9 @@ public sealed class ServedModel
     /// <summary>The most bytes one token stands for: a text longer than context x this cannot fit, which is known without tokenizing it.</summary>
     public required int TokenBytesMax { get; init; }
 
+    /// <summary>Served by engines outside this process: nobody here knows its tokens.</summary>
+    public bool IsOutside { get; init; }
+
     /// <summary>What the engine behind it does at this moment.</summary>
     public required Func<EngineStatus> Engine { get; init; }
 
@@ -57,4 +60,28 @@ public sealed class ServedModel
             SpecialTextOf = tokenizer.SpecialTextOf,
         };
     }
+
+    /// <summary>A model that upstreams serve: its text goes to them as it is.</summary>
+    public static ServedModel From(UpstreamSet set, Instant servedSince)
+    {
+        ArgumentNullException.ThrowIfNull(set);
+        return new ServedModel
+        {
+            Name = set.Name,
+            Notice = null,
+            ServedSince = servedSince,
+            ContextLength = set.ContextLength,
+            VocabularySize = int.MaxValue,
+            TokenBytesMax = OutsideTokenBytesMax,
+            IsOutside = true,
+            Engine = () => new EngineStatus(0, set.Targets.Sum(target => target.State.Running), 0, 0, 0, 0, 0, 0, 0, "upstream"),
+            RenderChat = _ => [],
+            Encode = _ => [],
+            Bytes = _ => default,
+            SpecialTextOf = _ => null,
+        };
+    }
+
+    /// <summary>No tokenizer has tokens of more bytes: runs of white space are the longest.</summary>
+    private const int OutsideTokenBytesMax = 256;
 }

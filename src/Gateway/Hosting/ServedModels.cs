@@ -17,7 +17,13 @@ public sealed class ServedModels(Func<IReadOnlyList<ServedModel>> list)
         ArgumentNullException.ThrowIfNull(routing);
         Instant since = Instant.Now(clock);
         ConditionalWeakTable<Deployment, ServedModel> known = [];
-        return new ServedModels(() => [.. routing.Deployments.Select(deployment => known.GetValue(deployment, each => ServedModel.From(each, since)))]);
+        ConditionalWeakTable<UpstreamSet, ServedModel> outside = [];
+        return new ServedModels(() =>
+        {
+            IEnumerable<ServedModel> upstreams = (routing.Upstreams?.Current ?? UpstreamMap.Empty).Sets.Values.OrderBy(set => set.Name.Value, StringComparer.Ordinal)
+                .Select(set => outside.GetValue(set, each => ServedModel.From(each, since)));
+            return [.. upstreams.Concat(routing.Deployments.Select(deployment => known.GetValue(deployment, each => ServedModel.From(each, since)))).DistinctBy(model => model.Name)];
+        });
     }
 
     /// <exception cref="ApiException">404: nothing is served under that name.</exception>

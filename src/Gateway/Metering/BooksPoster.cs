@@ -3,10 +3,62 @@ using Qanat.Books;
 
 namespace Qanat.Gateway;
 
-/// <summary>Keeps meters and bookkeeping out of each other's way: what the bookkeeper reads belongs to one moment, because no meter commits meanwhile.</summary>
+/// <summary>Keeps meters and bookkeeping out of each other's way: what the bookkeeper reads belongs to one moment, because no meter commits meanwhile. Calls of upstreams use no pool's time, so that they
+/// commit beside the bookkeeper and beside each other, except while the books as a whole must stand still.</summary>
 public sealed class CommitGate : IDisposable
 {
     private readonly SemaphoreSlim turn = new(1);
+    private readonly Lock still = new();
+    private TaskCompletionSource? moving;
+    private TaskCompletionSource? standing;
+    private int beside;
+
+    /// <summary>Waits until the books may move; they do not stand still before the pass is disposed of.</summary>
+    public async ValueTask<Pass> EnterAsync()
+    {
+        while (true)
+        {
+            Task wait;
+            lock (still)
+            {
+                if (moving is null)
+                {
+                    beside++;
+                    return new Pass(this);
+                }
+                wait = moving.Task;
+            }
+            await wait;
+        }
+    }
+
+    /// <summary>As <see cref="RunAsync"/>, and nothing commits beside it.</summary>
+    public Task<T> RunAloneAsync<T>(Func<Task<T>> work, CancellationToken cancel)
+    {
+        ArgumentNullException.ThrowIfNull(work);
+        return RunAsync(async () =>
+        {
+            Task stands;
+            lock (still)
+            {
+                moving = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+                standing = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+                if (beside == 0) standing.SetResult();
+                stands = standing.Task;
+            }
+            try
+            {
+                await stands;
+                return await work();
+            }
+            finally
+            {
+                TaskCompletionSource ended;
+                lock (still) (ended, moving, standing) = (moving!, null, null);
+                ended.SetResult();
+            }
+        }, cancel);
+    }
 
     public async Task<T> RunAsync<T>(Func<Task<T>> work, CancellationToken cancel)
     {
@@ -23,6 +75,20 @@ public sealed class CommitGate : IDisposable
     }
 
     public void Dispose() => turn.Dispose();
+
+    private void Leave()
+    {
+        lock (still)
+        {
+            if (--beside == 0) standing?.TrySetResult();
+        }
+    }
+
+    /// <summary>Permission to commit once.</summary>
+    public readonly struct Pass(CommitGate gate) : IDisposable
+    {
+        public void Dispose() => gate.Leave();
+    }
 }
 
 /// <summary>Posts settled usage and capacity to the journal, every few seconds and whenever statements are asked for.</summary>
@@ -43,6 +109,17 @@ public sealed class BooksPoster(IBookStore store, CommitGate gate, TimeProvider 
     {
         ArgumentNullException.ThrowIfNull(read);
         return gate.RunAsync(async () =>
+        {
+            await bookkeeper.PostAsync(cancel);
+            return await read(store);
+        }, cancel);
+    }
+
+    /// <summary>As <see cref="PostThenAsync"/>, while nothing at all is committed: for reading the whole books more than once.</summary>
+    public Task<T> PostThenAloneAsync<T>(Func<IBookStore, Task<T>> read, CancellationToken cancel)
+    {
+        ArgumentNullException.ThrowIfNull(read);
+        return gate.RunAloneAsync(async () =>
         {
             await bookkeeper.PostAsync(cancel);
             return await read(store);

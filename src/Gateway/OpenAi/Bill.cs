@@ -45,6 +45,8 @@ internal sealed class Bill(GenerationRequest request, TariffState tariffs)
             ImmutableArray<string>.Builder states = ImmutableArray.CreateBuilder<string>();
             if (records.Any(record => record.Charge is null)) states.Add("unpriced");
             if (records.Any(record => record.Cost is null)) states.Add("uncosted");
+            if (records.Any(record => record.Upstream is { State: UsageCheckState.Missing })) states.Add("usage_missing");
+            if (records.Any(record => record.Upstream is { State: UsageCheckState.Differs })) states.Add("usage_differs");
             if (Price is { IsAssumption: true }) states.Add("price_assumed");
             if (PoolRate is { IsAssumption: true }) states.Add("cost_assumed");
             return states.DrainToImmutable();

@@ -22,6 +22,8 @@ internal static class BillHeaders
             headers["x-qanat-price-input-per-million"] = BillJson.PerMillion(rates.InputPerToken);
             headers["x-qanat-price-output-per-million"] = BillJson.PerMillion(rates.OutputPerToken);
         }
+        if (bill.Admitted[0].ServedModel is { } served) headers["x-qanat-served-model"] = Sendable(served.Value);
+        if (bill.Admitted[0].Attempts > 0) headers["x-qanat-attempts"] = bill.Admitted[0].Attempts.ToString(System.Globalization.CultureInfo.InvariantCulture);
         if (bill.Notice is { } notice) headers["x-qanat-notice"] = Sendable(notice);
     }
 

@@ -12,7 +12,7 @@ internal sealed class GenerationAnswer(RunCall run, TariffState tariffs, Gateway
     public async Task<AnswerState> GatherAsync(GenerationRequest request, AnswerShape shape, CancellationToken cancel)
     {
         AnswerState answer = new(request, shape, tariffs);
-        await foreach (PromptEvent next in CallGroup.RunAsync(run, request.Calls, cancel))
+        await foreach (PromptEvent next in CallGroup.RunAsync(run, [.. request.Calls.Select(call => call with { Whole = true })], cancel))
             answer.Take(next);
         answer.EnsureComplete();
         return answer;

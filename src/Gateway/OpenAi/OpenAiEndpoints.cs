@@ -44,7 +44,7 @@ internal sealed class OpenAiEndpoints(Callers callers, AnthropicEndpoints anthro
         Caller caller = callers.Require(context.Request);
         GenerationRequest request;
         using (JsonBody body = await JsonBody.ReadAsync(context.Request, options, context.RequestAborted))
-            request = read(JsonFields.OfRequest(body.Root), caller);
+            request = SessionHints.Add(context.Request, JsonFields.OfRequest(body.Root), read(JsonFields.OfRequest(body.Root), caller));
         await answer.SendAsync(context, request, shape);
     }
 }

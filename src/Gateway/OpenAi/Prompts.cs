@@ -10,6 +10,8 @@ internal static class Prompts
     public static ImmutableArray<int> Checked(ServedModel model, string param, long characters, Func<int[]> tokenize)
     {
         if (characters / model.TokenBytesMax > model.ContextLength) throw Refusal.TooLong(param, model);
+        // Only its upstream knows the tokens.
+        if (model.IsOutside) return [];
         return CheckLength(ImmutableArray.Create(tokenize()), model, param);
     }
 

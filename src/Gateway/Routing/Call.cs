@@ -19,6 +19,15 @@ public sealed record Call(Caller Caller, Operation Operation, ModelName Model, I
 
     /// <summary>It replaces an answer that was charged and lost: it is served and costed, and not charged.</summary>
     public bool IsWaived { get; init; }
+
+    /// <summary>The text that the prompt was made of (completions); null: it came as tokens, or is a conversation.</summary>
+    public string? PromptText { get; init; }
+
+    /// <summary>What the client says its requests have in common, so that they may go to where their beginning is cached.</summary>
+    public string? Session { get; init; }
+
+    /// <summary>Nobody sees the answer before it is whole: it may be fetched as a whole.</summary>
+    public bool Whole { get; init; }
 }
 
 /// <summary>Who calls: the key that was shown, and whose it is.</summary>
@@ -31,7 +40,14 @@ public sealed record Caller(Tenant Tenant, Project Project, ApiKey Key)
 public abstract record CallEvent;
 
 /// <summary>The hold is placed. Rates null: unpriced.</summary>
-public sealed record Admitted(RequestId Id, Instant At, Money HoldAmount, TokenRates? Rates) : CallEvent;
+public sealed record Admitted(RequestId Id, Instant At, Money HoldAmount, TokenRates? Rates) : CallEvent
+{
+    /// <summary>The model that stands in for the one asked for; null: that one answers.</summary>
+    public ModelName? ServedModel { get; init; }
+
+    /// <summary>How many upstreams were tried, with the one that answers; 0: the built-in engine does.</summary>
+    public int Attempts { get; init; }
+}
 
 /// <param name="Tokens">Tokens that were generated meanwhile; their text may be in earlier or later pieces, or in none.</param>
 public sealed record Delta(int Choice, ImmutableArray<AnswerPiece> Pieces, ImmutableArray<GeneratedToken> Tokens) : CallEvent;

@@ -7,13 +7,18 @@ using Qanat.Models;
 namespace Qanat.Gateway;
 
 /// <summary>Admission, generation, metering and settlement of a call: the one way in which anything is served.</summary>
-public sealed class CallPipeline(RoutingState routing, TariffState tariffs, BudgetLimits limits, IBookStore store, MeterOptions options, TimeProvider clock)
+public sealed partial class CallPipeline(RoutingState routing, TariffState tariffs, BudgetLimits limits, IBookStore store, MeterOptions options, TimeProvider clock, UpstreamServing? upstreams = null)
 {
     /// <summary>Runs a call. Cancelling the token ends its sequences within one step; what was generated until then is settled.</summary>
     /// <exception cref="ApiException">Refused before anything was served (nothing charged), or failed midway (what was served is settled).</exception>
-    public async IAsyncEnumerable<CallEvent> RunAsync(Call call, [EnumeratorCancellation] CancellationToken cancel)
+    public IAsyncEnumerable<CallEvent> RunAsync(Call call, CancellationToken cancel)
     {
         ArgumentNullException.ThrowIfNull(call);
+        return routing.FindUpstreams(call.Model) is { } set ? RunOutsideAsync(call, set, cancel) : RunInsideAsync(call, cancel);
+    }
+
+    private async IAsyncEnumerable<CallEvent> RunInsideAsync(Call call, [EnumeratorCancellation] CancellationToken cancel)
+    {
         Deployment deployment = routing.Find(call.Model);
         RunningCall running = await AdmitAsync(call, deployment, cancel);
         bool settled = false;
@@ -44,19 +49,19 @@ public sealed class CallPipeline(RoutingState routing, TariffState tariffs, Budg
 
         int maxNew = Math.Min(call.MaxTokens ?? contextLeft, contextLeft);
         PriceVersion? price = tariffs.Prices.Find(call.Model, call.Caller.Tenant.Id, Instant.Now(clock));
-        int allowed = FirstAllowance(call, price, maxNew);
+        int allowed = FirstAllowance(call, price, call.Prompt.Length, maxNew);
         Money amount = price is null ? Money.Zero(Currency.Usd) : Rating.WorstCase(price, call.Prompt.Length, (long)allowed * call.Choices, call.Operation);
         Reservation reservation = await limits.PlaceAsync(call.Caller, amount, cancel);
         Hold hold = new(call.Id ?? RequestId.New(clock), Instant.Now(clock), new Party(call.Caller.Tenant.Id, call.Caller.Project.Id, call.Caller.Key.Id, call.UserTag),
             call.Model, deployment.Meter.Deployment, call.Operation, price?.Id, amount, deployment.Meter.Pool);
         RunningCall running = new(hold, call, price, reservation, maxNew, allowed, choice => Reader(hold.Id, call, choice, deployment.Model.Chat));
-        await PlaceAsync(running, cancel);
+        await PlaceAsync(hold, reservation, cancel);
         await SubmitAsync(running, deployment);
         return running;
     }
 
     /// <summary>Output tokens per choice that the first hold pays for. A limit the caller named is held whole up to the option; without one, the hold shrinks to what the budget can pay.</summary>
-    private int FirstAllowance(Call call, PriceVersion? price, int maxNew)
+    private int FirstAllowance(Call call, PriceVersion? price, int inputTokens, int maxNew)
     {
         int allowed = Math.Min(maxNew, options.HoldOutputTokens);
         IReadOnlyList<Budget> budgets = limits.BudgetsOf(call.Caller, price?.Rates.OutputPerToken.Currency ?? Currency.Usd);
@@ -68,23 +73,23 @@ public sealed class CallPipeline(RoutingState routing, TariffState tariffs, Budg
             return allowed;
         }
         if (call.MaxTokens is not null || limits.Available(call.Caller, price.Rates.OutputPerToken.Currency) is not { } left) return allowed;
-        long affordable = Rating.AffordableOutput(price, call.Prompt.Length, left, call.Operation) / call.Choices;
+        long affordable = Rating.AffordableOutput(price, inputTokens, left, call.Operation) / call.Choices;
         return (int)Math.Clamp(affordable, 1, allowed);
     }
 
-    private async Task PlaceAsync(RunningCall running, CancellationToken cancel)
+    private async Task PlaceAsync(Hold hold, Reservation reservation, CancellationToken cancel)
     {
         try
         {
-            await store.AppendAsync(new HoldPlaced(running.Hold), options.Durability, CancellationToken.None);
+            await store.AppendAsync(new HoldPlaced(hold), options.Durability, CancellationToken.None);
         }
         catch (StoreException error)
         {
-            limits.Release(running.Reservation);
+            limits.Release(reservation);
             throw new ApiException(503, "server_error", "books_unavailable", $"The hold for this request could not be written, so it is not served: {error.Message}", retryAfter: TimeSpan.FromSeconds(5));
         }
         if (!cancel.IsCancellationRequested) return;
-        await ReleaseAsync(running, "the client left before generation began");
+        await ReleaseAsync(hold, reservation, "the client left before generation began");
         cancel.ThrowIfCancellationRequested();
     }
 
@@ -107,7 +112,7 @@ public sealed class CallPipeline(RoutingState routing, TariffState tariffs, Budg
             else
             {
                 deployment.Meter.Withdraw(running);
-                await ReleaseAsync(running, error.Message);
+                await ReleaseAsync(running.Hold, running.Reservation, error.Message);
             }
             throw Refusal(running, error);
         }
@@ -131,10 +136,10 @@ public sealed class CallPipeline(RoutingState routing, TariffState tariffs, Budg
             call.Stop, call.TopLogprobs, call.IgnoreStopTokens, call.Caller.Tenant.Id.ToString());
     }
 
-    private async Task ReleaseAsync(RunningCall running, string reason)
+    private async Task ReleaseAsync(Hold hold, Reservation reservation, string reason)
     {
-        limits.Release(running.Reservation);
-        await store.AppendAsync(new HoldReleased(running.Hold.Id, Instant.Now(clock), reason), options.Durability, CancellationToken.None);
+        limits.Release(reservation);
+        await store.AppendAsync(new HoldReleased(hold.Id, Instant.Now(clock), reason), options.Durability, CancellationToken.None);
     }
 
     private static void EndAll(RunningCall running, Deployment deployment)

@@ -29,6 +29,12 @@ public sealed class RoutingState
 
     public IReadOnlyCollection<Deployment> Deployments => [.. deployments.Values.OrderBy(each => each.Name.Value, StringComparer.Ordinal)];
 
+    /// <summary>The engines outside this process; null: none can be configured here.</summary>
+    public UpstreamDirectory? Upstreams { get; set; }
+
+    /// <summary>The upstreams that serve a model, before the built-in engine does; null: none.</summary>
+    public UpstreamSet? FindUpstreams(ModelName model) => Upstreams?.Current.Find(model);
+
     public void Add(Deployment deployment)
     {
         ArgumentNullException.ThrowIfNull(deployment);

@@ -1,0 +1,324 @@
+using System.Text.Json;
+using Qanat.Books;
+using Qanat.Models;
+
+namespace Qanat.Gateway;
+
+/// <summary>OpenAI's chat completions and completions. Fields that only some servers know are written only when they say something.</summary>
+internal sealed class OpenAiWire(bool modelStudio) : IUpstreamWire
+{
+    public string PathOf(Call call) => call.Conversation is null ? "completions" : "chat/completions";
+
+    public void Authorize(HttpRequestMessage request, string secret) => request.Headers.TryAddWithoutValidation("Authorization", "Bearer " + secret);
+
+    public IAnswerEvents Read(Call call) => new OpenAiEvents(call.Choices, call.Conversation is not null);
+
+    public void Write(Utf8JsonWriter json, Call call, UpstreamModel model, int? maxTokens, bool stream)
+    {
+        json.WriteStartObject();
+        json.WriteString("model", model.Theirs);
+        if (call.Conversation is { } conversation)
+        {
+            WriteMessages(json, conversation);
+            WriteTools(json, conversation);
+            WriteFormat(json, conversation.Format);
+            WriteThinking(json, conversation);
+        }
+        else WritePrompt(json, call);
+        if (maxTokens is { } most) json.WriteNumber("max_tokens", most);
+        if (call.Choices > 1) json.WriteNumber("n", call.Choices);
+        WriteSampling(json, call);
+        if (stream)
+        {
+            json.WriteBoolean("stream", true);
+            json.WriteStartObject("stream_options");
+            json.WriteBoolean("include_usage", true);
+            json.WriteEndObject();
+        }
+        json.WriteEndObject();
+    }
+
+    private static void WriteMessages(Utf8JsonWriter json, Conversation conversation)
+    {
+        json.WriteStartArray("messages");
+        foreach (ChatMessage message in conversation.Messages)
+        {
+            json.WriteStartObject();
+            json.WriteString("role", message.Role switch
+            {
+                ChatRole.System => "system",
+                ChatRole.User => "user",
+                ChatRole.Assistant => "assistant",
+                _ => "tool",
+            });
+            json.WriteString("content", message.Content);
+            if (message.ReasoningContent is { } reasoning) json.WriteString("reasoning_content", reasoning);
+            if (message.ToolCallId is { } id) json.WriteString("tool_call_id", id);
+            if (!message.ToolCalls.IsEmpty) WriteToolCalls(json, message);
+            json.WriteEndObject();
+        }
+        json.WriteEndArray();
+    }
+
+    private static void WriteToolCalls(Utf8JsonWriter json, ChatMessage message)
+    {
+        json.WriteStartArray("tool_calls");
+        foreach (ToolCall call in message.ToolCalls)
+        {
+            json.WriteStartObject();
+            json.WriteString("id", call.Id ?? "");
+            json.WriteString("type", "function");
+            json.WriteStartObject("function");
+            json.WriteString("name", call.Name);
+            json.WriteString("arguments", call.ArgumentsJson);
+            json.WriteEndObject();
+            json.WriteEndObject();
+        }
+        json.WriteEndArray();
+    }
+
+    private static void WriteTools(Utf8JsonWriter json, Conversation conversation)
+    {
+        if (conversation.Tools.IsEmpty) return;
+        json.WriteStartArray("tools");
+        foreach (ToolDefinition tool in conversation.Tools)
+        {
+            json.WriteStartObject();
+            json.WriteString("type", "function");
+            json.WriteStartObject("function");
+            json.WriteString("name", tool.Name);
+            if (tool.Description is { } description) json.WriteString("description", description);
+            if (tool.ParametersJson is { } parameters)
+            {
+                json.WritePropertyName("parameters");
+                json.WriteRawValue(parameters);
+            }
+            if (tool.Strict) json.WriteBoolean("strict", true);
+            json.WriteEndObject();
+            json.WriteEndObject();
+        }
+        json.WriteEndArray();
+        switch (conversation.ToolChoice.Kind)
+        {
+            case ToolChoiceKind.None: json.WriteString("tool_choice", "none"); break;
+            case ToolChoiceKind.Required: json.WriteString("tool_choice", "required"); break;
+            case ToolChoiceKind.Named:
+                json.WriteStartObject("tool_choice");
+                json.WriteString("type", "function");
+                json.WriteStartObject("function");
+                json.WriteString("name", conversation.ToolChoice.Name);
+                json.WriteEndObject();
+                json.WriteEndObject();
+                break;
+            default: break;
+        }
+        if (!conversation.ParallelToolCalls) json.WriteBoolean("parallel_tool_calls", false);
+    }
+
+    private static void WriteFormat(Utf8JsonWriter json, AnswerFormat format)
+    {
+        switch (format)
+        {
+            case JsonObjectFormat:
+                json.WriteStartObject("response_format");
+                json.WriteString("type", "json_object");
+                json.WriteEndObject();
+                break;
+            case JsonSchemaFormat schema:
+                json.WriteStartObject("response_format");
+                json.WriteString("type", "json_schema");
+                json.WriteStartObject("json_schema");
+                json.WriteString("name", schema.Name);
+                if (schema.Description is { } description) json.WriteString("description", description);
+                json.WritePropertyName("schema");
+                json.WriteRawValue(schema.SchemaJson);
+                if (schema.Strict) json.WriteBoolean("strict", true);
+                json.WriteEndObject();
+                json.WriteEndObject();
+                break;
+            case RegexFormat regex:
+                json.WriteString("guided_regex", regex.Pattern);
+                break;
+            case GrammarFormat grammar:
+                json.WriteString("grammar", grammar.Grammar);
+                break;
+            default: break;
+        }
+    }
+
+    private void WriteThinking(Utf8JsonWriter json, Conversation conversation)
+    {
+        if (conversation.Thinking != Thinking.ModelDefault)
+        {
+            bool on = conversation.Thinking == Thinking.On;
+            if (modelStudio) json.WriteBoolean("enable_thinking", on);
+            else
+            {
+                json.WriteStartObject("chat_template_kwargs");
+                json.WriteBoolean("enable_thinking", on);
+                json.WriteEndObject();
+            }
+        }
+        if (modelStudio && conversation.ThinkingTokensMax is { } budget) json.WriteNumber("thinking_budget", budget);
+        if (conversation.Effort is { } effort) json.WriteString("reasoning_effort", effort.ToString().ToLowerInvariant());
+        if (modelStudio && conversation.PreserveThinking is { } preserve) json.WriteBoolean("preserve_thinking", preserve);
+    }
+
+    private static void WritePrompt(Utf8JsonWriter json, Call call)
+    {
+        if (call.PromptText is { } text)
+        {
+            json.WriteString("prompt", text);
+            return;
+        }
+        json.WriteStartArray("prompt");
+        foreach (int token in call.Prompt) json.WriteNumberValue(token);
+        json.WriteEndArray();
+    }
+
+    private static void WriteSampling(Utf8JsonWriter json, Call call)
+    {
+        Engine.SamplingOptions said = call.Sampling, standard = new();
+        if (said.Temperature != standard.Temperature) json.WriteNumber("temperature", said.Temperature);
+        if (said.TopP != standard.TopP) json.WriteNumber("top_p", said.TopP);
+        if (said.TopK != standard.TopK) json.WriteNumber("top_k", said.TopK);
+        if (said.MinP != standard.MinP) json.WriteNumber("min_p", said.MinP);
+        if (said.RepetitionPenalty != standard.RepetitionPenalty) json.WriteNumber("repetition_penalty", said.RepetitionPenalty);
+        if (said.PresencePenalty != standard.PresencePenalty) json.WriteNumber("presence_penalty", said.PresencePenalty);
+        if (said.FrequencyPenalty != standard.FrequencyPenalty) json.WriteNumber("frequency_penalty", said.FrequencyPenalty);
+        // Drawn here when the client names none. Some servers take no more than 31 bits of it.
+        json.WriteNumber("seed", (long)(said.Seed & int.MaxValue));
+        if (call.IgnoreStopTokens) json.WriteBoolean("ignore_eos", true);
+        if (!call.Stop.IsDefaultOrEmpty)
+        {
+            json.WriteStartArray("stop");
+            foreach (string stop in call.Stop) json.WriteStringValue(stop);
+            json.WriteEndArray();
+        }
+        if (said.LogitBias.IsEmpty) return;
+        json.WriteStartObject("logit_bias");
+        foreach ((int token, float bias) in said.LogitBias) json.WriteNumber(token.ToString(System.Globalization.CultureInfo.InvariantCulture), bias);
+        json.WriteEndObject();
+    }
+}
+
+/// <summary>Reads chunks and whole answers of OpenAI's API.</summary>
+internal sealed class OpenAiEvents(int choices, bool chat) : IAnswerEvents
+{
+    private readonly HashSet<int> finished = [];
+    private readonly HashSet<(int Choice, int Index)> begun = [];
+    private bool done;
+
+    public void Take(ReadOnlySpan<byte> data, List<UpstreamEvent> events)
+    {
+        if (data.SequenceEqual("[DONE]"u8))
+        {
+            Complete(events);
+            return;
+        }
+        Read(data, events, "delta");
+    }
+
+    public void TakeWhole(ReadOnlySpan<byte> body, List<UpstreamEvent> events)
+    {
+        Read(body, events, "message");
+        Complete(events);
+    }
+
+    public void End(List<UpstreamEvent> events)
+    {
+        // A clean end after every finish_reason is an answer, [DONE] or not.
+        if (!done) Complete(events);
+    }
+
+    private void Complete(List<UpstreamEvent> events)
+    {
+        if (finished.Count < choices) throw new UpstreamException(UpstreamFailure.Cut, "The answer ended without a finish_reason.");
+        done = true;
+        events.Add(new UpstreamDone());
+    }
+
+    private void Read(ReadOnlySpan<byte> data, List<UpstreamEvent> events, string message)
+    {
+        try
+        {
+            Utf8JsonReader reader = new(data);
+            using JsonDocument document = JsonDocument.ParseValue(ref reader);
+            JsonElement root = document.RootElement;
+            if (root.ValueKind != JsonValueKind.Object) throw Nonsense();
+            if (root.TryGetProperty("error", out JsonElement error) && error.ValueKind != JsonValueKind.Null)
+                throw new UpstreamException(UpstreamFailure.Cut, "It told an error midway: " + Shorten(error.GetRawText()));
+            if (root.TryGetProperty("choices", out JsonElement list) && list.ValueKind == JsonValueKind.Array)
+            {
+                foreach (JsonElement choice in list.EnumerateArray()) ReadChoice(choice, events, message);
+            }
+            if (root.TryGetProperty("usage", out JsonElement usage) && usage.ValueKind == JsonValueKind.Object) events.Add(new UpstreamUsage(ReadUsage(usage)));
+        }
+        catch (Exception wrong) when (wrong is JsonException or InvalidOperationException or FormatException)
+        {
+            throw new UpstreamException(UpstreamFailure.Cut, "What it sent is not an answer of OpenAI's API: " + wrong.Message, inner: wrong);
+        }
+    }
+
+    private void ReadChoice(JsonElement choice, List<UpstreamEvent> events, string message)
+    {
+        int index = choice.TryGetProperty("index", out JsonElement at) ? at.GetInt32() : 0;
+        if (index < 0 || index >= choices) throw Nonsense();
+        List<AnswerPiece> pieces = [];
+        if (!chat)
+        {
+            if (TextOf(choice, "text") is { Length: > 0 } text) pieces.Add(new TextPiece(text));
+        }
+        else if (choice.TryGetProperty(message, out JsonElement said) && said.ValueKind == JsonValueKind.Object)
+        {
+            if ((TextOf(said, "reasoning_content") ?? TextOf(said, "reasoning")) is { Length: > 0 } reasoning) pieces.Add(new ReasoningPiece(reasoning));
+            if (TextOf(said, "content") is { Length: > 0 } content) pieces.Add(new TextPiece(content));
+            if (said.TryGetProperty("tool_calls", out JsonElement calls) && calls.ValueKind == JsonValueKind.Array) ReadCalls(index, calls, pieces);
+        }
+        int tokens = choice.TryGetProperty("logprobs", out JsonElement logprobs) && logprobs.ValueKind == JsonValueKind.Object
+            && logprobs.TryGetProperty("content", out JsonElement told) && told.ValueKind == JsonValueKind.Array ? told.GetArrayLength() : 0;
+        if (pieces.Count > 0) events.Add(new UpstreamPieces(index, [.. pieces], tokens));
+        if (TextOf(choice, "finish_reason") is { } reason && finished.Add(index)) events.Add(new UpstreamFinish(index, ReasonOf(reason)));
+    }
+
+    private void ReadCalls(int choice, JsonElement calls, List<AnswerPiece> pieces)
+    {
+        int position = 0;
+        foreach (JsonElement call in calls.EnumerateArray())
+        {
+            int index = call.TryGetProperty("index", out JsonElement at) && at.ValueKind == JsonValueKind.Number ? at.GetInt32() : position;
+            position++;
+            if (!call.TryGetProperty("function", out JsonElement function) || function.ValueKind != JsonValueKind.Object) continue;
+            if (begun.Add((choice, index))) pieces.Add(new ToolCallStart(index, TextOf(call, "id") ?? "", TextOf(function, "name") ?? throw Nonsense()));
+            if (TextOf(function, "arguments") is { Length: > 0 } arguments) pieces.Add(new ToolCallArguments(index, arguments));
+        }
+    }
+
+    private static AnswerEnd ReasonOf(string reason) => reason switch
+    {
+        "length" => AnswerEnd.Length,
+        "tool_calls" or "function_call" => AnswerEnd.ToolCalls,
+        "content_filter" => AnswerEnd.ContentFilter,
+        _ => AnswerEnd.Stop,
+    };
+
+    /// <summary>Some servers leave total or parts out; parts never exceed their whole.</summary>
+    private static TokenCounts ReadUsage(JsonElement usage)
+    {
+        long input = Count(usage, "prompt_tokens"), output = Count(usage, "completion_tokens");
+        long cached = usage.TryGetProperty("prompt_tokens_details", out JsonElement inDetails) && inDetails.ValueKind == JsonValueKind.Object ? Count(inDetails, "cached_tokens") : 0;
+        long written = inDetails.ValueKind == JsonValueKind.Object ? Count(inDetails, "cache_creation_input_tokens") : 0;
+        long reasoning = usage.TryGetProperty("completion_tokens_details", out JsonElement outDetails) && outDetails.ValueKind == JsonValueKind.Object ? Count(outDetails, "reasoning_tokens") : 0;
+        cached = Math.Min(cached, input);
+        return new TokenCounts(input, cached, Math.Min(written, input - cached), output, Math.Min(reasoning, output));
+    }
+
+    internal static long Count(JsonElement of, string name) =>
+        of.TryGetProperty(name, out JsonElement count) && count.ValueKind == JsonValueKind.Number && count.TryGetInt64(out long value) && value is >= 0 and < 1L << 40 ? value : 0;
+
+    internal static string? TextOf(JsonElement of, string name) => of.TryGetProperty(name, out JsonElement text) && text.ValueKind == JsonValueKind.String ? text.GetString() : null;
+
+    internal static string Shorten(string text) => text.Length <= 500 ? text : text[..500] + "...";
+
+    private static UpstreamException Nonsense() => new(UpstreamFailure.Cut, "What it sent is not an answer of OpenAI's API.");
+}

@@ -1,0 +1,119 @@
+using System.Collections.Immutable;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Qanat.Books;
+
+namespace Qanat.Gateway;
+
+/// <summary>Upstreams over HTTP: add, change, list, remove, test, and how calls are spread over them. Secrets go in and never come out.</summary>
+internal sealed class UpstreamApi(RoutingState routing)
+{
+    private const int NameCharsMax = 64;
+    private const int ModelsMax = 200;
+
+    private UpstreamDirectory Directory => routing.Upstreams ?? throw new ApiException(503, "server_error", "no_upstreams", "This server keeps no upstreams.");
+
+    public JsonObject List(AdminRequest request) => AdminJson.List(Directory.Current.All.Select(UpstreamJson.Of));
+
+    public JsonObject ListRoutes(AdminRequest request) =>
+        AdminJson.List(Directory.Current.Sets.Values.OrderBy(set => set.Name.Value, StringComparer.Ordinal).Select(set => UpstreamJson.Of(set.Route)));
+
+    public async Task<JsonObject> SaveAsync(AdminRequest request, JsonFields fields)
+    {
+        UpstreamSpec spec = ReadSpec(fields);
+        await Directory.SaveAsync(spec, fields.Text("secret"), request.Who, request.Cancel);
+        return UpstreamJson.Of(Directory.Find(spec.Name)!);
+    }
+
+    public async Task<JsonObject> RemoveAsync(AdminRequest request)
+    {
+        Upstream upstream = Directory.Find(request.Id) ?? throw UpstreamDirectory.Unknown(request.Id);
+        await Directory.RemoveAsync(upstream.Spec.Name, request.Who, request.Cancel);
+        return new JsonObject { ["name"] = upstream.Spec.Name, ["removed"] = true };
+    }
+
+    public async Task<JsonObject> TestAsync(AdminRequest request, JsonFields fields)
+    {
+        Upstream upstream = Directory.Find(request.Id) ?? throw UpstreamDirectory.Unknown(request.Id);
+        string? failure = await upstream.CheckAsync(request.Cancel);
+        return new JsonObject { ["name"] = upstream.Spec.Name, ["ok"] = failure is null, ["failure"] = failure };
+    }
+
+    public async Task<JsonObject> SetRouteAsync(AdminRequest request, JsonFields fields)
+    {
+        ModelName model = new(fields.RequiredText("model"));
+        UpstreamRoute before = Directory.Current.Find(model)?.Route ?? UpstreamRoute.Standard(model);
+        UpstreamRoute route = before with
+        {
+            Policy = fields.Text("policy") is { } word ? Reading("policy", () => UpstreamJson.PolicyOf(word)) : before.Policy,
+            Fallbacks = fields.TryGet("fallbacks", out JsonElement list) ? ReadNames(list) : before.Fallbacks,
+        };
+        if (route.Fallbacks.Contains(model)) throw Refusal.Value("fallbacks", "a model cannot stand in for itself.");
+        await Directory.SetRouteAsync(route, request.Who, request.Cancel);
+        return UpstreamJson.Of(route);
+    }
+
+    private static UpstreamSpec ReadSpec(JsonFields fields)
+    {
+        string name = fields.RequiredText("name");
+        if (name.Length > NameCharsMax || name == "attempt" || name.Any(c => !char.IsAsciiLetterOrDigit(c) && c is not ('-' or '_' or '.')))
+            throw Refusal.Value("name", $"letters, digits, '-', '_' and '.', at most {NameCharsMax} of them.");
+        string address = fields.RequiredText("url");
+        if (!Uri.TryCreate(address, UriKind.Absolute, out Uri? url) || url.Scheme is not ("http" or "https") || url.UserInfo.Length > 0 || url.Query.Length > 0)
+            throw Refusal.Value("url", "an http or https address without a name, password or query, such as http://gpu-1:8000/v1.");
+        UpstreamSpec standard = new(name, UpstreamProtocol.OpenAi, url, []);
+        return standard with
+        {
+            Protocol = fields.Text("protocol") is { } word ? Reading("protocol", () => UpstreamJson.ProtocolOf(word)) : standard.Protocol,
+            Models = ReadModels(fields),
+            AllowPrivate = fields.Flag("allow_private") ?? false,
+            Weight = (int)(fields.Integer("weight", 1, 1_000) ?? standard.Weight),
+            Rank = (int)(fields.Integer("rank", 0, 100) ?? standard.Rank),
+            ConcurrentMax = (int)(fields.Integer("concurrent_max", 1, 100_000) ?? standard.ConcurrentMax),
+            ConnectTimeout = Time(fields, "connect_timeout_ms") ?? standard.ConnectTimeout,
+            FirstByteTimeout = Time(fields, "first_byte_timeout_ms") ?? standard.FirstByteTimeout,
+            IdleTimeout = Time(fields, "idle_timeout_ms") ?? standard.IdleTimeout,
+        };
+    }
+
+    private static ImmutableArray<UpstreamModel> ReadModels(JsonFields fields)
+    {
+        if (!fields.TryGet("models", out JsonElement list) || list.ValueKind != JsonValueKind.Array || list.GetArrayLength() is 0 or > ModelsMax)
+            throw Refusal.Value("models", $"a list of 1 to {ModelsMax} models.");
+        ImmutableArray<UpstreamModel> models = [.. list.EnumerateArray().Select((model, index) => ReadModel(model, FormattableString.Invariant($"models[{index}]")))];
+        return models.DistinctBy(model => model.Name).Count() == models.Length ? models : throw Refusal.Value("models", "each name once.");
+    }
+
+    private static UpstreamModel ReadModel(JsonElement element, string path)
+    {
+        if (element.ValueKind != JsonValueKind.Object) throw Refusal.Type(path, "an object", JsonFields.Kind(element));
+        JsonFields fields = new(element, path);
+        string name = fields.RequiredText("name");
+        UpstreamModel standard = new(new ModelName(name), fields.Text("theirs") ?? name, null);
+        TokenRates? rates = fields.Text("rates") is { } text ? Reading($"{path}.rates", () => TokenRates.Parse(text, new Currency(fields.Text("currency") ?? Currency.Usd.Code))) : null;
+        return standard with
+        {
+            Rates = rates,
+            ContextLength = (int)(fields.Integer("context_length", 16, int.MaxValue) ?? standard.ContextLength),
+            CountAs = fields.Text("count_as") is { } model ? new ModelName(model) : null,
+        };
+    }
+
+    private static ImmutableArray<ModelName> ReadNames(JsonElement list) => list.ValueKind == JsonValueKind.Array
+        ? [.. list.EnumerateArray().Select((name, index) => new ModelName(JsonFields.TextOf(name, FormattableString.Invariant($"fallbacks[{index}]"))))]
+        : throw Refusal.Type("fallbacks", "a list of models", JsonFields.Kind(list));
+
+    private static TimeSpan? Time(JsonFields fields, string name) => fields.Integer(name, 1, 3_600_000) is { } ms ? TimeSpan.FromMilliseconds(ms) : null;
+
+    private static T Reading<T>(string param, Func<T> read)
+    {
+        try
+        {
+            return read();
+        }
+        catch (Exception error) when (error is FormatException or ArgumentException or OverflowException)
+        {
+            throw Refusal.Value(param, error.Message);
+        }
+    }
+}

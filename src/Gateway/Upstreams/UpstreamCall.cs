@@ -1,0 +1,118 @@
+using System.Collections.Immutable;
+using Qanat.Books;
+
+namespace Qanat.Gateway;
+
+/// <summary>A call that upstreams serve, between its hold and its settlement. Used by one task.</summary>
+internal sealed class UpstreamCall
+{
+    private readonly OwnCount own;
+    private readonly List<UpstreamAttempt> attempts = [];
+    private readonly int[] generated;
+    private readonly bool[] finished;
+    private UpstreamTarget? serving;
+    private TokenCounts? told;
+    private AttemptEnd end = AttemptEnd.Closed;
+    private UsageCheckState state = UsageCheckState.Missing;
+
+    public UpstreamCall(Hold hold, Call call, PriceVersion? price, Reservation reservation, int? maxNewTokens, int allowedNewTokens, OwnCount own)
+    {
+        (Hold, Call, Price, Reservation, MaxNewTokens, AllowedNewTokens, this.own) = (hold, call, price, reservation, maxNewTokens, allowedNewTokens, own);
+        AmountWritten = hold.Amount;
+        generated = new int[call.Choices];
+        finished = new bool[call.Choices];
+    }
+
+    public Hold Hold { get; }
+    public Call Call { get; }
+    public PriceVersion? Price { get; }
+    public Reservation Reservation { get; }
+
+    /// <summary>Per choice; null: as many as the upstream likes.</summary>
+    public int? MaxNewTokens { get; }
+
+    /// <summary>Per choice: what the hold pays for.</summary>
+    public int AllowedNewTokens { get; set; }
+
+    /// <summary>The hold's amount as it is durable.</summary>
+    public Money AmountWritten { get; set; }
+
+    public int InputTokens => own.Input;
+    public int MostGenerated => generated.Max();
+    public Instant? FirstTokenAt { get; private set; }
+    public int Attempts => attempts.Count + (serving is null ? 0 : 1);
+    public UpstreamTarget? Serving => serving;
+
+    /// <summary>Money went or may have gone to an upstream, although nothing was served.</summary>
+    public bool IsCostly => attempts.Any(attempt => attempt.Tokens != default);
+
+    /// <summary>Tokens used so far, as far as anyone knows.</summary>
+    public TokenCounts Tokens => serving is null ? default : told ?? own.Counts;
+
+    public UsageProgress Progress => new(Hold.Id, Tokens, default, Use);
+
+    /// <summary>An attempt that failed before anything of it was delivered.</summary>
+    public void Fail(UpstreamTarget target, AttemptEnd how) => attempts.Add(new UpstreamAttempt(target.Spec.Name, how,
+        how is AttemptEnd.TimedOut or AttemptEnd.Closed or AttemptEnd.Cut ? new TokenCounts(own.Input, 0, 0, 0, 0) : default, target.Model.Rates));
+
+    /// <summary>This upstream's answer has begun.</summary>
+    public void Serve(UpstreamTarget target, Instant at)
+    {
+        serving = target;
+        FirstTokenAt = at;
+    }
+
+    /// <summary>Takes events and adds what the client is to be told of them. True: the answer is complete.</summary>
+    public bool Take(List<UpstreamEvent> events, List<CallEvent> tell)
+    {
+        bool done = false;
+        foreach (UpstreamEvent happened in events)
+        {
+            switch (happened)
+            {
+                case UpstreamPieces pieces:
+                    long before = own.Counts.Output;
+                    own.Add(pieces);
+                    generated[pieces.Choice] += (int)(own.Counts.Output - before);
+                    tell.Add(new Delta(pieces.Choice, pieces.Pieces, []));
+                    break;
+                case UpstreamFinish finish:
+                    finished[finish.Choice] = true;
+                    tell.Add(new ChoiceFinished(finish.Choice, finish.Reason));
+                    break;
+                case UpstreamUsage usage:
+                    told = usage.Tokens;
+                    break;
+                case UpstreamDone:
+                    done = true;
+                    break;
+                default:
+                    throw new InvalidOperationException($"{happened.GetType().Name} is not an event of an answer.");
+            }
+        }
+        if (done) Complete();
+        return done;
+    }
+
+    /// <summary>The answer ended early. What the upstream told until then is not its whole usage.</summary>
+    public void Break(AttemptEnd how)
+    {
+        end = how;
+        state = UsageCheckState.Missing;
+        if (told is { } partly && partly.Output < own.Counts.Output) told = null;
+    }
+
+    /// <summary>Ends the choices that still run.</summary>
+    public IEnumerable<CallEvent> EndRest(AnswerEnd reason) =>
+        Enumerable.Range(0, finished.Length).Where(choice => !finished[choice]).Select(choice => new ChoiceFinished(choice, reason));
+
+    public UpstreamUse Use => new(serving is null ? [.. attempts] : [.. attempts, new UpstreamAttempt(serving.Spec.Name, end, Tokens, serving.Model.Rates)], state, own.Counts);
+
+    private void Complete()
+    {
+        end = AttemptEnd.Served;
+        // Usage without a single output token, after something was said, is no usage.
+        if (told is { Output: 0 } && own.Counts.Output > 0 || told is { Input: 0 }) told = null;
+        state = told is { } usage ? own.Check(usage, finished.Length) : UsageCheckState.Missing;
+    }
+}

@@ -1,0 +1,175 @@
+using System.Collections.Immutable;
+using System.Security.Cryptography;
+using System.Text.Json.Nodes;
+using Qanat.Books;
+using Qanat.Store;
+
+namespace Qanat.Gateway;
+
+/// <summary>One moment of the upstreams: which there are, and what serves which model.</summary>
+public sealed class UpstreamMap
+{
+    public static readonly UpstreamMap Empty = new([], [], new UpstreamOptions());
+
+    internal UpstreamMap(ImmutableArray<Upstream> all, ImmutableArray<UpstreamRoute> routes, UpstreamOptions options)
+    {
+        All = [.. all.OrderBy(each => each.Spec.Name, StringComparer.Ordinal)];
+        Routes = routes;
+        Sets = All.SelectMany(each => each.Spec.Models.Select(model => new UpstreamTarget(each.State, model, each.Link)))
+            .GroupBy(target => target.Model.Name)
+            .ToImmutableDictionary(group => group.Key, group => new UpstreamSet(routes.FirstOrDefault(route => route.Model == group.Key) ?? UpstreamRoute.Standard(group.Key), [.. group], options));
+    }
+
+    public ImmutableArray<Upstream> All { get; }
+    public ImmutableArray<UpstreamRoute> Routes { get; }
+    public ImmutableDictionary<ModelName, UpstreamSet> Sets { get; }
+
+    public UpstreamSet? Find(ModelName model) => Sets.GetValueOrDefault(model);
+
+    /// <summary>A model's own upstreams, then those of the models that stand in for it, in order.</summary>
+    public IEnumerable<UpstreamSet> WithFallbacks(UpstreamSet set)
+    {
+        ArgumentNullException.ThrowIfNull(set);
+        return set.Route.Fallbacks.Select(Find).OfType<UpstreamSet>().Where(other => other.Name != set.Name).Prepend(set);
+    }
+}
+
+/// <summary>An upstream with what is known of it and the way to it.</summary>
+public sealed record Upstream(UpstreamSpec Spec, UpstreamState State, UpstreamLink Link, bool HasSecret)
+{
+    /// <summary>Asks whether it answers. Null: it does; else why not, for the operator.</summary>
+    public async Task<string?> CheckAsync(CancellationToken cancel)
+    {
+        string? failure = await Link.CheckAsync(cancel);
+        State.Checked(failure);
+        return failure;
+    }
+}
+
+/// <summary>The upstreams as their operator set them, durable as documents with their secrets sealed. A change is durable, with its audit entry, before it takes effect; calls under way end as they began.</summary>
+public sealed class UpstreamDirectory : IDisposable
+{
+    private const string UpstreamKind = "upstream";
+    private const string RouteKind = "upstream-route";
+    private const int DocumentsMax = 1_000;
+    private readonly IDocumentStore documents;
+    private readonly IBookStore books;
+    private readonly SecretBox secrets;
+    private readonly TimeProvider clock;
+    private readonly SemaphoreSlim changing = new(1);
+    private volatile UpstreamMap current = UpstreamMap.Empty;
+
+    private UpstreamDirectory(IDocumentStore documents, IBookStore books, SecretBox secrets, UpstreamOptions options, TimeProvider clock) =>
+        (this.documents, this.books, this.secrets, Options, this.clock) = (documents, books, secrets, options, clock);
+
+    public UpstreamOptions Options { get; }
+    public UpstreamMap Current => current;
+
+    /// <summary>Commits of usage are failing: nothing new is admitted until one succeeds.</summary>
+    public bool IsStalled { get; set; }
+
+    /// <summary>The process ends: what cannot be stored now is recovered by the next one.</summary>
+    public bool IsStopping { get; set; }
+
+    /// <exception cref="CryptographicException">A secret does not open with the key file.</exception>
+    public static async Task<UpstreamDirectory> LoadAsync(IDocumentStore documents, IBookStore books, SecretBox secrets, UpstreamOptions options, TimeProvider clock, CancellationToken cancel)
+    {
+        ArgumentNullException.ThrowIfNull(documents);
+        UpstreamDirectory directory = new(documents, books, secrets, options, clock);
+        ImmutableArray<Upstream>.Builder all = ImmutableArray.CreateBuilder<Upstream>();
+        foreach (StoredDocument document in await documents.ListAsync(new DocumentQuery(UpstreamKind, Limit: DocumentsMax), cancel))
+            all.Add(directory.Read(document));
+        ImmutableArray<UpstreamRoute> routes = [.. (await documents.ListAsync(new DocumentQuery(RouteKind, Limit: DocumentsMax), cancel)).Select(document => UpstreamJson.ReadRoute(document.Content.Span))];
+        directory.current = new UpstreamMap(all.ToImmutable(), routes, options);
+        return directory;
+    }
+
+    public Upstream? Find(string name) => current.All.FirstOrDefault(each => each.Spec.Name == name);
+
+    /// <summary>Adds an upstream, or replaces one of the same name.</summary>
+    /// <param name="secret">Null: the one it has, if any.</param>
+    public Task SaveAsync(UpstreamSpec spec, string? secret, string who, CancellationToken cancel)
+    {
+        ArgumentNullException.ThrowIfNull(spec);
+        return ChangeAsync(async () =>
+        {
+            Upstream? before = Find(spec.Name);
+            byte[]? sealedSecret = secret is not null ? secrets.Seal(spec.Name, secret) : await SealedAsync(spec.Name, cancel);
+            JsonObject json = UpstreamJson.Of(spec);
+            if (sealedSecret is not null) json["secret"] = Convert.ToBase64String(sealedSecret);
+            await PutAsync(new DocumentKey(UpstreamKind, null, spec.Name), json, cancel);
+            await AuditAsync(who, before is null ? "upstream.add" : "upstream.change", spec.Name, before is null ? null : UpstreamJson.Of(before.Spec).ToJsonString(), UpstreamJson.Of(spec).ToJsonString(), cancel);
+            Upstream added = Open(spec, sealedSecret is null ? null : secrets.Unseal(spec.Name, sealedSecret));
+            current = new UpstreamMap([.. current.All.Where(each => each.Spec.Name != spec.Name), added], current.Routes, Options);
+        }, cancel);
+    }
+
+    /// <exception cref="ApiException">404: there is none of that name.</exception>
+    public Task RemoveAsync(string name, string who, CancellationToken cancel) => ChangeAsync(async () =>
+    {
+        Upstream upstream = Find(name) ?? throw Unknown(name);
+        await documents.TryDeleteAsync(new DocumentKey(UpstreamKind, null, name), cancel: cancel);
+        await AuditAsync(who, "upstream.remove", name, UpstreamJson.Of(upstream.Spec).ToJsonString(), null, cancel);
+        current = new UpstreamMap(current.All.Remove(upstream), current.Routes, Options);
+    }, cancel);
+
+    public Task SetRouteAsync(UpstreamRoute route, string who, CancellationToken cancel)
+    {
+        ArgumentNullException.ThrowIfNull(route);
+        return ChangeAsync(async () =>
+        {
+            UpstreamRoute? before = current.Routes.FirstOrDefault(each => each.Model == route.Model);
+            await PutAsync(new DocumentKey(RouteKind, null, route.Model.Value), UpstreamJson.Of(route), cancel);
+            await AuditAsync(who, "upstream.route", route.Model.Value, before is null ? null : UpstreamJson.Of(before).ToJsonString(), UpstreamJson.Of(route).ToJsonString(), cancel);
+            current = new UpstreamMap(current.All, [.. current.Routes.Where(each => each.Model != route.Model), route], Options);
+        }, cancel);
+    }
+
+    public static ApiException Unknown(string name) => new(404, "invalid_request_error", "not_found", $"There is no upstream '{name}'.", "name");
+
+    public void Dispose()
+    {
+        foreach (Upstream upstream in current.All) upstream.Link.Dispose();
+        changing.Dispose();
+    }
+
+    private Upstream Read(StoredDocument document)
+    {
+        JsonObject json = JsonNode.Parse(document.Content.Span)!.AsObject();
+        UpstreamSpec spec = UpstreamJson.Read(json);
+        string? sealedSecret = json["secret"]?.GetValue<string>();
+        return Open(spec, sealedSecret is null ? null : secrets.Unseal(spec.Name, Convert.FromBase64String(sealedSecret)));
+    }
+
+    private Upstream Open(UpstreamSpec spec, string? secret) => new(spec, new UpstreamState(spec, Options, clock), new UpstreamLink(spec, secret, Options, clock), secret is not null);
+
+    private async Task<byte[]?> SealedAsync(string name, CancellationToken cancel) =>
+        await documents.FindAsync(new DocumentKey(UpstreamKind, null, name), cancel) is { } document && JsonNode.Parse(document.Content.Span)!["secret"]?.GetValue<string>() is { } text
+            ? Convert.FromBase64String(text)
+            : null;
+
+    private async Task PutAsync(DocumentKey key, JsonObject content, CancellationToken cancel)
+    {
+        byte[] bytes = System.Text.Encoding.UTF8.GetBytes(content.ToJsonString());
+        DocumentVersion? written = await documents.FindAsync(key, cancel) is { } known
+            ? await documents.TryReplaceAsync(key, known.Version, bytes, cancel: cancel)
+            : await documents.TryAddAsync(new NewDocument(key, Instant.Now(clock), bytes), cancel);
+        if (written is null) throw new ApiException(409, "invalid_request_error", "changed_meanwhile", $"'{key.Id}' was changed by somebody else at the same moment: look at it, then try again.");
+    }
+
+    private Task AuditAsync(string who, string action, string subject, string? before, string? after, CancellationToken cancel) =>
+        books.AppendAsync(new Audited(new AuditEntry(Instant.Now(clock), who, action, subject, before, after)), cancel);
+
+    private async Task ChangeAsync(Func<Task> change, CancellationToken cancel)
+    {
+        await changing.WaitAsync(cancel);
+        try
+        {
+            await change();
+        }
+        finally
+        {
+            changing.Release();
+        }
+    }
+}

@@ -1,0 +1,203 @@
+using System.Buffers;
+using System.Globalization;
+using System.IO.Pipelines;
+using System.Net;
+using System.Net.Http.Headers;
+using System.Text.Json;
+using Qanat.Books;
+
+namespace Qanat.Gateway;
+
+/// <summary>The way to one upstream: its connections, its secret, its language.</summary>
+public sealed class UpstreamLink : IDisposable
+{
+    private const int ErrorBytesMax = 4 << 10;
+    private static readonly MediaTypeHeaderValue Json = new("application/json");
+    private readonly UpstreamSpec spec;
+    private readonly string? secret;
+    private readonly UpstreamOptions options;
+    private readonly TimeProvider clock;
+    private readonly IUpstreamWire wire;
+    private readonly HttpMessageInvoker http;
+    private readonly string root;
+
+    public UpstreamLink(UpstreamSpec spec, string? secret, UpstreamOptions options, TimeProvider clock)
+    {
+        ArgumentNullException.ThrowIfNull(spec);
+        (this.spec, this.secret, this.options, this.clock) = (spec, secret, options, clock);
+        wire = spec.Protocol == UpstreamProtocol.Anthropic ? new AnthropicWire() : new OpenAiWire(spec.Protocol == UpstreamProtocol.ModelStudio);
+        root = spec.Url.AbsoluteUri.TrimEnd('/') + "/";
+        http = new HttpMessageInvoker(new SocketsHttpHandler
+        {
+            // What it redirects to was not configured, and proxies of the environment are not asked.
+            AllowAutoRedirect = false,
+            UseProxy = false,
+            UseCookies = false,
+            ConnectTimeout = spec.ConnectTimeout,
+            PooledConnectionLifetime = TimeSpan.FromMinutes(10),
+            MaxConnectionsPerServer = spec.ConcurrentMax + 1,
+            ActivityHeadersPropagator = null,
+            ConnectCallback = (context, cancel) => OutsideAddresses.ConnectAsync(context.DnsEndPoint, spec.AllowPrivate, cancel),
+        }, disposeHandler: true);
+    }
+
+    /// <summary>Asks, and waits until the answer has begun to come.</summary>
+    /// <param name="stream">In pieces as they are generated; else as a whole.</param>
+    /// <exception cref="UpstreamException">It does not answer, or with a failure.</exception>
+    internal async Task<UpstreamAnswer> AskAsync(Call call, UpstreamModel model, RequestId id, int? maxTokens, bool stream, CancellationToken cancel)
+    {
+        CancellationTokenSource patience = new(spec.FirstByteTimeout, clock);
+        CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, cancel);
+        HttpResponseMessage? response = null;
+        try
+        {
+            using HttpRequestMessage request = new(HttpMethod.Post, new Uri(root + wire.PathOf(call)));
+            request.Headers.TryAddWithoutValidation("x-request-id", id.ToString());
+            if (secret is not null) wire.Authorize(request, secret);
+            ArrayBufferWriter<byte> body = new(4 << 10);
+            using (Utf8JsonWriter json = new(body, JsonAnswer.Options)) wire.Write(json, call, model, maxTokens, stream);
+            request.Content = new ReadOnlyMemoryContent(body.WrittenMemory);
+            request.Content.Headers.ContentType = Json;
+            response = await http.SendAsync(request, either.Token);
+            if (response.StatusCode != HttpStatusCode.OK) throw await FailureAsync(response, either.Token);
+            Stream content = await response.Content.ReadAsStreamAsync(either.Token);
+            return new UpstreamAnswer(response, PipeReader.Create(content, new StreamPipeReaderOptions(leaveOpen: true)), wire.Read(call), IsStream(response), patience, either, spec, options, cancel);
+        }
+        catch (Exception error)
+        {
+            response?.Dispose();
+            UpstreamException? told = Word(error, patience, cancel);
+            either.Dispose();
+            patience.Dispose();
+            if (told is null) throw;
+            throw told;
+        }
+    }
+
+    /// <summary>Asks for the list of models; null: it answers and knows us, else why not, for the operator.</summary>
+    public async Task<string?> CheckAsync(CancellationToken cancel)
+    {
+        using CancellationTokenSource patience = new(spec.ConnectTimeout + spec.ConnectTimeout, clock);
+        using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, cancel);
+        try
+        {
+            using HttpRequestMessage request = new(HttpMethod.Get, new Uri(root + "models"));
+            if (secret is not null) wire.Authorize(request, secret);
+            using HttpResponseMessage response = await http.SendAsync(request, either.Token);
+            // Some serve no list of models: an answer is an answer, unless it refuses our key or says that it cannot serve.
+            return response.StatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden or HttpStatusCode.PaymentRequired || (int)response.StatusCode >= 500
+                ? $"It answers {(int)response.StatusCode} {response.ReasonPhrase}."
+                : null;
+        }
+        catch (Exception error) when (!cancel.IsCancellationRequested && Word(error, patience, cancel) is { } told)
+        {
+            return told.Message;
+        }
+    }
+
+    public void Dispose() => http.Dispose();
+
+    /// <summary>What an error of the connection means; null: it is none of the upstream's.</summary>
+    internal static UpstreamException? Word(Exception error, CancellationTokenSource patience, CancellationToken cancel) => error switch
+    {
+        UpstreamException told => told,
+        OperationCanceledException when cancel.IsCancellationRequested => null,
+        OperationCanceledException when patience.IsCancellationRequested => new UpstreamException(UpstreamFailure.TimedOut, "It said nothing in time.", inner: error),
+        OperationCanceledException or HttpRequestException or IOException => new UpstreamException(UpstreamFailure.Unavailable, error.Message, inner: error),
+        _ => null,
+    };
+
+    private static bool IsStream(HttpResponseMessage response) => response.Content.Headers.ContentType?.MediaType?.Equals("text/event-stream", StringComparison.OrdinalIgnoreCase) ?? false;
+
+    private async Task<UpstreamException> FailureAsync(HttpResponseMessage response, CancellationToken cancel)
+    {
+        string body = await ReadErrorAsync(response, cancel);
+        string message = $"It answered {(int)response.StatusCode} {response.ReasonPhrase}: {OpenAiEvents.Shorten(body)}";
+        // Model Studio tells of unpaid bills with 400, OpenAI with 429.
+        bool account = body.Contains("Arrearage", StringComparison.OrdinalIgnoreCase) || body.Contains("insufficient_quota", StringComparison.Ordinal) || body.Contains("invalid_api_key", StringComparison.OrdinalIgnoreCase);
+        UpstreamFailure kind = (int)response.StatusCode switch
+        {
+            _ when account => UpstreamFailure.NotInOrder,
+            401 or 402 or 403 or 404 or 405 => UpstreamFailure.NotInOrder,
+            408 or 425 or 429 => UpstreamFailure.Busy,
+            >= 400 and < 500 => UpstreamFailure.Refused,
+            >= 500 => UpstreamFailure.Unavailable,
+            _ => UpstreamFailure.Unavailable,
+        };
+        return new UpstreamException(kind, message, RetryAfter(response));
+    }
+
+    private static async Task<string> ReadErrorAsync(HttpResponseMessage response, CancellationToken cancel)
+    {
+        byte[] bytes = new byte[ErrorBytesMax];
+        using Stream body = await response.Content.ReadAsStreamAsync(cancel);
+        int count = await body.ReadAtLeastAsync(bytes, bytes.Length, throwOnEndOfStream: false, cancel);
+        return System.Text.Encoding.UTF8.GetString(bytes, 0, count);
+    }
+
+    private TimeSpan? RetryAfter(HttpResponseMessage response)
+    {
+        if (response.Headers.TryGetValues("retry-after-ms", out IEnumerable<string>? ms) && int.TryParse(ms.FirstOrDefault(), NumberStyles.None, CultureInfo.InvariantCulture, out int milliseconds))
+            return TimeSpan.FromMilliseconds(milliseconds);
+        RetryConditionHeaderValue? retry = response.Headers.RetryAfter;
+        return retry?.Delta ?? (retry?.Date is { } date ? date - clock.GetUtcNow() : null);
+    }
+}
+
+/// <summary>An answer that is coming in. Disposing of it before its end closes the connection, so that the upstream stops.</summary>
+internal sealed class UpstreamAnswer(HttpResponseMessage response, PipeReader reader, IAnswerEvents reading, bool isStream, CancellationTokenSource patience, CancellationTokenSource either,
+    UpstreamSpec spec, UpstreamOptions options, CancellationToken cancel) : IDisposable
+{
+    private readonly ServerSentEvents lines = new();
+
+    /// <summary>Waits for what comes next and adds it; the last event of an answer is UpstreamDone.</summary>
+    /// <exception cref="UpstreamException">It broke off, made no sense or said nothing for too long.</exception>
+    public async Task ReadAsync(List<UpstreamEvent> events)
+    {
+        int before = events.Count;
+        try
+        {
+            while (events.Count == before)
+            {
+                ReadResult result = await reader.ReadAsync(either.Token);
+                patience.CancelAfter(spec.IdleTimeout);
+                ReadOnlySequence<byte> buffer = result.Buffer;
+                if (isStream) TakeEvents(ref buffer, result.IsCompleted, events);
+                else if (result.IsCompleted) TakeWhole(ref buffer, events);
+                reader.AdvanceTo(buffer.Start, buffer.End);
+                if (buffer.Length > options.AnswerBytesMax) throw new UpstreamException(UpstreamFailure.Cut, $"It sent more than {options.AnswerBytesMax} bytes in one piece.");
+                if (result.IsCompleted && events.Count == before) throw new UpstreamException(UpstreamFailure.Cut, "The answer ended before it began.");
+            }
+        }
+        catch (Exception error) when (UpstreamLink.Word(error, patience, cancel) is { } told)
+        {
+            // Once it has begun, a connection that breaks is an answer that was cut.
+            throw told.Kind == UpstreamFailure.Unavailable ? new UpstreamException(UpstreamFailure.Cut, told.Message, inner: error) : told;
+        }
+    }
+
+    public void Dispose()
+    {
+        reader.Complete();
+        response.Dispose();
+        either.Dispose();
+        patience.Dispose();
+    }
+
+    private void TakeEvents(ref ReadOnlySequence<byte> buffer, bool isLast, List<UpstreamEvent> events)
+    {
+        while (lines.TryRead(ref buffer, isLast, out ReadOnlySpan<byte> data))
+        {
+            reading.Take(data, events);
+            if (events is [.., UpstreamDone]) return;
+        }
+        if (isLast) reading.End(events);
+    }
+
+    private void TakeWhole(ref ReadOnlySequence<byte> buffer, List<UpstreamEvent> events)
+    {
+        if (buffer.IsSingleSegment) reading.TakeWhole(buffer.FirstSpan, events);
+        else reading.TakeWhole(buffer.ToArray(), events);
+        buffer = buffer.Slice(buffer.End);
+    }
+}

@@ -1,0 +1,299 @@
+using System.Runtime.CompilerServices;
+using Microsoft.Extensions.Logging;
+using Qanat.Books;
+
+namespace Qanat.Gateway;
+
+/// <summary>Serves calls from upstreams: one attempt after the other until one answers, every piece metered before it is delivered, settled once however it ends.</summary>
+public sealed class UpstreamServing(UpstreamDirectory directory, TariffState tariffs, BudgetLimits limits, IBookStore store, LiveMeter live, CommitGate gate, MeterOptions meter, UpstreamOptions options,
+    TimeProvider clock, ILogger<UpstreamServing> log)
+{
+    private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(50);
+
+    /// <summary>Runs a call whose hold is placed. Ending the enumeration early closes the upstream's connection and settles what was read until then.</summary>
+    /// <exception cref="ApiException">Nobody could serve it, or the answer was cut midway.</exception>
+    internal async IAsyncEnumerable<CallEvent> RunAsync(UpstreamCall call, UpstreamSet set, [EnumeratorCancellation] CancellationToken cancel)
+    {
+        List<UpstreamEvent> events = [];
+        List<CallEvent> tell = [];
+        UpstreamAnswer? answer = null;
+        bool settled = false, begun = false;
+        live.Started();
+        try
+        {
+            answer = await BeginAsync(call, set, events, cancel);
+            UpstreamException? cut = null;
+            while (true)
+            {
+                tell.Clear();
+                bool done = call.Take(events, tell);
+                events.Clear();
+                bool exhausted = !done && cut is null && !TryExtend(call);
+                if (exhausted || cut is not null)
+                {
+                    call.Break(exhausted ? AttemptEnd.Closed : AttemptEnd.Cut);
+                    answer.Dispose();
+                    if (exhausted) tell.AddRange(call.EndRest(AnswerEnd.Budget));
+                }
+                UsageRecord? record = null;
+                if (done || exhausted || cut is not null)
+                {
+                    record = await SettleAsync(call, done ? Outcome.Completed : exhausted ? Outcome.CutByLimit : Outcome.Failed);
+                    settled = true;
+                }
+                else await CheckpointAsync(call);
+                if (!begun)
+                {
+                    begun = true;
+                    yield return new Admitted(call.Hold.Id, call.Hold.PlacedAt, call.Hold.Amount, call.Price is { } price ? Rating.RatesFor(price, call.InputTokens) : null)
+                    {
+                        ServedModel = call.Serving!.Model.Name == call.Call.Model ? null : call.Serving.Model.Name,
+                        Attempts = call.Attempts,
+                    };
+                }
+                foreach (CallEvent happened in tell) yield return happened;
+                if (cut is not null) throw CutMidway(call, cut);
+                if (record is not null)
+                {
+                    yield return new Settled(record);
+                    yield break;
+                }
+                cut = await ReadAsync(answer, call, events, cancel);
+            }
+        }
+        finally
+        {
+            bool complete = settled && call.Use.Attempts is [.., { End: AttemptEnd.Served }];
+            answer?.Dispose();
+            if (call.Serving is { State: { } state })
+            {
+                if (complete) state.Succeeded();
+                else if (call.Use.Attempts is [.., { End: AttemptEnd.Cut }]) state.Failed("Its answer was cut midway.");
+                else state.Left();
+            }
+            if (!settled) await EndAsync(call, cancel.IsCancellationRequested || begun ? Outcome.AbortedByClient : Outcome.Failed);
+            live.Finished();
+        }
+    }
+
+    /// <summary>Attempts until an answer has begun; its first events are added.</summary>
+    private async Task<UpstreamAnswer> BeginAsync(UpstreamCall call, UpstreamSet first, List<UpstreamEvent> events, CancellationToken cancel)
+    {
+        ulong affinity = Affinity.Of(call.Call, options.PrefixChars);
+        UpstreamException? last = null;
+        foreach (UpstreamSet set in directory.Current.WithFallbacks(first))
+        {
+            List<UpstreamTarget> tried = [];
+            bool again = true;
+            while (call.Attempts < options.AttemptsMax)
+            {
+                if (set.Enter(affinity, tried) is not { } target)
+                {
+                    // Once more from the beginning, after a moment, when what failed may have been passing.
+                    if (!again || tried.Count == 0 || last?.Kind != UpstreamFailure.Unavailable) break;
+                    again = false;
+                    tried.Clear();
+                    await Task.Delay(RetryPause, clock, cancel);
+                    continue;
+                }
+                tried.Add(target);
+                UpstreamAnswer? answer = await TryAsync(call, target, events, failure => last = failure, cancel);
+                if (answer is not null) return answer;
+                if (last!.Kind == UpstreamFailure.Refused) throw Refusal(call, last);
+            }
+        }
+        throw last is null ? Unavailable(call, TimeSpan.FromSeconds(5)) : Refusal(call, last);
+    }
+
+    private async Task<UpstreamAnswer?> TryAsync(UpstreamCall call, UpstreamTarget target, List<UpstreamEvent> events, Action<UpstreamException> failed, CancellationToken cancel)
+    {
+        UpstreamAnswer? answer = null;
+        try
+        {
+            // What comes as a whole cannot be ended midway: only where the hold pays for all of it.
+            bool stream = !(call.Call.Whole && call.MaxNewTokens is { } most && most <= call.AllowedNewTokens);
+            answer = await target.Link.AskAsync(call.Call, target.Model, call.Hold.Id, call.MaxNewTokens, stream, cancel);
+            await answer.ReadAsync(events);
+            call.Serve(target, Instant.Now(clock));
+            return answer;
+        }
+        catch (UpstreamException failure)
+        {
+            answer?.Dispose();
+            events.Clear();
+            log.LogWarning("Request {Request}: {Upstream} failed ({Kind}): {Failure}", call.Hold.Id, target.Spec.Name, failure.Kind, failure.Message);
+            if (failure.Kind == UpstreamFailure.Refused) target.State.Left();
+            else target.State.Failed($"{failure.Kind}: {failure.Message}", RestOf(failure));
+            call.Fail(target, EndOf(failure.Kind, answer is not null));
+            failed(failure);
+            return null;
+        }
+        catch
+        {
+            answer?.Dispose();
+            target.State.Left();
+            call.Fail(target, AttemptEnd.Closed);
+            throw;
+        }
+    }
+
+    private static AttemptEnd EndOf(UpstreamFailure kind, bool hadBegun) => kind switch
+    {
+        UpstreamFailure.TimedOut => AttemptEnd.TimedOut,
+        UpstreamFailure.Cut when hadBegun => AttemptEnd.Cut,
+        _ => AttemptEnd.Refused,
+    };
+
+    private TimeSpan? RestOf(UpstreamException failure) => failure.Kind switch
+    {
+        UpstreamFailure.NotInOrder => options.RestMax,
+        UpstreamFailure.Busy when failure.RetryAfter is { } wait => wait < options.RestMax ? wait : options.RestMax,
+        _ => null,
+    };
+
+    /// <summary>Reads on; a cut is given back, because what was read before it is still to be settled and told.</summary>
+    private async Task<UpstreamException?> ReadAsync(UpstreamAnswer answer, UpstreamCall call, List<UpstreamEvent> events, CancellationToken cancel)
+    {
+        try
+        {
+            await answer.ReadAsync(events);
+            if (options.CheckpointTokens > 1) await GatherAsync(answer, events, cancel);
+            return null;
+        }
+        catch (UpstreamException failure)
+        {
+            log.LogWarning("Request {Request}: {Upstream} cut its answer: {Failure}", call.Hold.Id, call.Serving!.Spec.Name, failure.Message);
+            return failure;
+        }
+    }
+
+    /// <summary>Waits for more pieces, so that one commit carries several.</summary>
+    private async Task GatherAsync(UpstreamAnswer answer, List<UpstreamEvent> events, CancellationToken cancel)
+    {
+        long began = clock.GetTimestamp();
+        while (events.Count < options.CheckpointTokens && events is not [.., UpstreamDone] && clock.GetElapsedTime(began) < options.CheckpointInterval && !cancel.IsCancellationRequested)
+            await answer.ReadAsync(events);
+    }
+
+    /// <summary>False: no budget pays for more than was generated.</summary>
+    private bool TryExtend(UpstreamCall call)
+    {
+        if (call.MaxNewTokens is { } most && call.AllowedNewTokens >= most) return true;
+        if (call.AllowedNewTokens - call.MostGenerated > meter.ExtendWithTokensLeft) return true;
+        int wanted = Math.Min(meter.HoldOutputTokens, (call.MaxNewTokens ?? int.MaxValue) - call.AllowedNewTokens);
+        if (call.Price is { } price)
+        {
+            Money held = call.Reservation.Amount;
+            if (limits.Available(call.Reservation) is { } left)
+                wanted = (int)Math.Min(wanted, Rating.AffordableOutput(price, call.InputTokens, held + left, call.Call.Operation) / call.Call.Choices - call.AllowedNewTokens);
+            Money extra = Rating.WorstCase(price, call.InputTokens, ((long)call.AllowedNewTokens + Math.Max(0, wanted)) * call.Call.Choices, call.Call.Operation) - held;
+            if (wanted <= 0 || !limits.TryExtend(call.Reservation, extra)) return call.MostGenerated < call.AllowedNewTokens;
+        }
+        call.AllowedNewTokens += wanted;
+        return true;
+    }
+
+    /// <summary>What follows is delivered only once this is durable.</summary>
+    private Task CheckpointAsync(UpstreamCall call)
+    {
+        StepsMetered progress = new([call.Progress], []);
+        if (call.Reservation.Amount == call.AmountWritten) return AppendAsync(progress);
+        call.AmountWritten = call.Reservation.Amount;
+        return AppendAsync(new Together([new HoldExtended(call.Hold.Id, call.AmountWritten), progress]));
+    }
+
+    private async Task<UsageRecord> SettleAsync(UpstreamCall call, Outcome outcome)
+    {
+        Instant now = Instant.Now(clock);
+        UsageProgress used = call.Progress with { Tokens = Billed.Within(call, outcome, limits) };
+        UsageRecord record = Settlement.Record(call.Hold, used, outcome, call.FirstTokenAt ?? now, now, call.Hold.Pool ?? UpstreamSpec.PoolOf("none"), call.Price, tariffs.Costs);
+        await AppendAsync(new HoldSettled(record));
+        limits.Settle(call.Reservation, record.Charge ?? Money.Zero(call.Reservation.Amount.Currency));
+        live.Worked(record.Tokens.Input, record.Tokens.Output, 0);
+        return record;
+    }
+
+    /// <summary>The call ended before its answer did.</summary>
+    private async Task EndAsync(UpstreamCall call, Outcome outcome)
+    {
+        call.Break(AttemptEnd.Closed);
+        if (call.Serving is not null || call.IsCostly)
+        {
+            await SettleAsync(call, outcome);
+            return;
+        }
+        await AppendAsync(new HoldReleased(call.Hold.Id, Instant.Now(clock), "no upstream served it"));
+        limits.Release(call.Reservation);
+    }
+
+    /// <summary>Tries until it is stored: what was read from an upstream is never given up unmetered.</summary>
+    private async Task AppendAsync(Fact fact)
+    {
+        TimeSpan pause = meter.RetryPause;
+        while (true)
+        {
+            try
+            {
+                using (await gate.EnterAsync()) await store.AppendAsync(fact, meter.Durability, CancellationToken.None);
+                directory.IsStalled = false;
+                return;
+            }
+            catch (StoreException error)
+            {
+                if (directory.IsStopping) throw;
+                directory.IsStalled = true;
+                log.LogError(error, "Usage could not be written; answers of upstreams wait and nothing new is admitted until it can");
+                await Task.Delay(pause, clock);
+                pause = TimeSpan.FromTicks(Math.Min(pause.Ticks * 2, meter.RetryPauseMax.Ticks));
+            }
+        }
+    }
+
+    private static ApiException CutMidway(UpstreamCall call, UpstreamException cut) => new(502, "server_error", cut.Kind == UpstreamFailure.TimedOut ? "upstream_timeout" : "upstream_cut",
+        $"The answer of {call.Call.Model} broke off midway. It is not charged; what was generated until then is in the books. Try again.", retryAfter: TimeSpan.FromSeconds(1));
+
+    /// <summary>Our own words: what an upstream says of itself, its account or our key is the operator's business.</summary>
+    private static ApiException Refusal(UpstreamCall call, UpstreamException last) => last.Kind switch
+    {
+        UpstreamFailure.Refused => new ApiException(400, "invalid_request_error", "upstream_refused", $"The engine behind {call.Call.Model} cannot take this request: a parameter, or the length of the prompt, does not suit it."),
+        UpstreamFailure.Busy => new ApiException(429, "rate_limit_error", "upstream_busy", $"{call.Call.Model} is busy. Try again in a moment.", retryAfter: last.RetryAfter ?? TimeSpan.FromSeconds(2)),
+        UpstreamFailure.TimedOut => new ApiException(504, "server_error", "upstream_timeout", $"{call.Call.Model} did not answer in time. Try again.", retryAfter: TimeSpan.FromSeconds(5)),
+        _ => Unavailable(call, TimeSpan.FromSeconds(2)),
+    };
+
+    private static ApiException Unavailable(UpstreamCall call, TimeSpan wait) =>
+        new(503, "server_error", "upstream_unavailable", $"{call.Call.Model} cannot be served at the moment. Try again soon.", retryAfter: wait);
+}
+
+/// <summary>What of a call's usage is billed.</summary>
+internal static class Billed
+{
+    /// <summary>All of it, if the budgets pay for it; else as many tokens as they do, so that no budget is ever exceeded by what an upstream claims. The cost stays whole.</summary>
+    public static TokenCounts Within(UpstreamCall call, Outcome outcome, BudgetLimits limits)
+    {
+        TokenCounts used = call.Tokens;
+        if (call.Price is not { } price) return used;
+        Money held = call.Reservation.Amount;
+        Money charge = Rating.Charge(price, new RatedUsage(used, call.Call.Operation, outcome));
+        if (charge <= held || limits.TryExtend(call.Reservation, charge - held)) return used;
+        if (limits.Available(call.Reservation) is { } left && limits.TryExtend(call.Reservation, left)) held = call.Reservation.Amount;
+        long input = Most(used.Input, count => Rating.WorstCase(price, count, 0, call.Call.Operation) <= held);
+        long output = input < used.Input ? 0 : Math.Min(used.Output, Rating.AffordableOutput(price, input, held, call.Call.Operation));
+        long cacheRead = Math.Min(used.CacheRead, input);
+        return new TokenCounts(input, cacheRead, Math.Min(used.CacheWrite, input - cacheRead), output, Math.Min(used.Reasoning, output));
+    }
+
+    /// <summary>The largest count up to a limit that fits, by halving; 0 when none does.</summary>
+    private static long Most(long limit, Func<long, bool> fits)
+    {
+        if (fits(limit)) return limit;
+        long low = 0, high = limit;
+        while (high - low > 1)
+        {
+            long middle = low + (high - low) / 2;
+            if (fits(middle)) low = middle;
+            else high = middle;
+        }
+        return low;
+    }
+}
