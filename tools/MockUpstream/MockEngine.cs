@@ -9,6 +9,7 @@ using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 
 namespace Qanat.MockUpstream;
@@ -95,7 +96,7 @@ public sealed class MockEngine : IAsyncDisposable
         string said = chat ? $$"""{"role":"assistant","content":"{{text}}"}""" : $"\"{text}\"";
         string usage = plan.TellsUsage ? "," + Usage(request, words + plan.Lies) : "";
         count.Say(words);
-        count.Finish();
+        count.Finish(words);
         context.Response.ContentType = "application/json";
         await context.Response.WriteAsync($$"""{"id":"mock","object":"mock","created":1,"model":"mock","choices":[{"index":0,"{{(chat ? "message" : "text")}}":{{said}},"finish_reason":"{{reason}}"}]{{usage}}}""");
     }
@@ -128,7 +129,7 @@ public sealed class MockEngine : IAsyncDisposable
             if (plan.TellsUsage) await SayAsync(context, $$"""{"id":"mock","object":"chunk","created":1,"model":"mock","choices":[],{{Usage(request, words + plan.Lies)}}}""", flush: false);
             await SayAsync(context, "[DONE]", flush: true);
             gone.ThrowIfCancellationRequested();
-            count.Finish();
+            count.Finish(words);
         }
         catch (OperationCanceledException)
         {

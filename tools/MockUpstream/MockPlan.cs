@@ -42,12 +42,15 @@ public sealed record MockPlan
 /// <summary>The mock's own count of one request.</summary>
 public sealed class MockCount
 {
-    private int sent, finished, left, prompt;
+    private int sent, finished, finishedTokens, left, prompt;
 
     public int PromptTokens => prompt;
 
     /// <summary>Words that were written to the connection.</summary>
     public int Sent => sent;
+
+    /// <summary>Words of answers that were sent to their end.</summary>
+    public int FinishedTokens => finishedTokens;
 
     /// <summary>Answers that were sent to their end.</summary>
     public int Finished => finished;
@@ -57,6 +60,11 @@ public sealed class MockCount
 
     internal void Asked(int tokens) => Interlocked.Exchange(ref prompt, tokens);
     internal void Say(int tokens) => Interlocked.Add(ref sent, tokens);
-    internal void Finish() => Interlocked.Increment(ref finished);
+    internal void Finish(int tokens)
+    {
+        Interlocked.Add(ref finishedTokens, tokens);
+        Interlocked.Increment(ref finished);
+    }
+
     internal void Leave() => Interlocked.Increment(ref left);
 }

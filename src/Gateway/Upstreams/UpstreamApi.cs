@@ -11,7 +11,7 @@ internal sealed class UpstreamApi(RoutingState routing)
     private const int NameCharsMax = 64;
     private const int ModelsMax = 200;
 
-    private UpstreamDirectory Directory => routing.Upstreams ?? throw new ApiException(503, "server_error", "no_upstreams", "This server keeps no upstreams.");
+    private UpstreamDirectory Directory => routing.Upstreams ?? throw new ApiException(404, "invalid_request_error", "no_upstreams", "This server keeps no upstreams.");
 
     public JsonObject List(AdminRequest request) => AdminJson.List(Directory.Current.All.Select(UpstreamJson.Of));
 

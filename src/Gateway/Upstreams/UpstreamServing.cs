@@ -5,9 +5,10 @@ using Qanat.Books;
 namespace Qanat.Gateway;
 
 /// <summary>Serves calls from upstreams: one attempt after the other until one answers, every piece metered before it is delivered, settled once however it ends.</summary>
-public sealed class UpstreamServing(UpstreamDirectory directory, TariffState tariffs, BudgetLimits limits, IBookStore store, LiveMeter live, CommitGate gate, MeterOptions meter, UpstreamOptions options,
+public sealed class UpstreamServing(UpstreamDirectory directory, TariffState tariffs, BudgetLimits limits, IBookStore store, LiveMeter live, CommitGate gate, MeterOptions meter,
     TimeProvider clock, ILogger<UpstreamServing> log)
 {
+    private readonly UpstreamOptions options = directory.Options;
     private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(50);
 
     /// <summary>Runs a call whose hold is placed. Ending the enumeration early closes the upstream's connection and settles what was read until then.</summary>

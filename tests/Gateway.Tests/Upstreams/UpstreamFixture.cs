@@ -1,0 +1,112 @@
+using System.Collections.Immutable;
+using Microsoft.Extensions.Logging.Abstractions;
+using Qanat.Books;
+using Qanat.Engine;
+using Qanat.MockUpstream;
+using Qanat.Models;
+using Qanat.Store;
+
+namespace Qanat.Gateway.Tests;
+
+/// <summary>The real pipeline over a real store, with mock upstreams on this machine.</summary>
+internal sealed class UpstreamFixture : IAsyncDisposable
+{
+    public static readonly ModelName Model = new("mock");
+    public static readonly TokenRates Asked = TokenRates.PerMillion(Currency.Usd, "1", "2");
+    private readonly string folder = Directory.CreateTempSubdirectory("qanat-upstreams").FullName;
+    private readonly List<MockEngine> mocks = [];
+    private readonly CommitGate gate = new();
+
+    public required SqliteBookStore Store { get; init; }
+    public required DirectoryState Tenants { get; init; }
+    public required TariffState Tariffs { get; init; }
+    public required UpstreamDirectory Directory_ { get; init; }
+    public required BudgetLimits Limits { get; init; }
+    public CallPipeline Pipeline { get; private set; } = null!;
+    public Caller Caller { get; private set; } = null!;
+
+    public static async Task<UpstreamFixture> StartAsync(Money? budget = null, UpstreamOptions? options = null)
+    {
+        TimeProvider clock = TimeProvider.System;
+        string folder = Directory.CreateTempSubdirectory("qanat-upstreams").FullName;
+        SqliteBookStore store = await SqliteBookStore.OpenAsync(folder, clock);
+        options ??= new UpstreamOptions { Rest = TimeSpan.FromMinutes(5) };
+        UpstreamFixture fixture = new()
+        {
+            Store = store,
+            Tenants = await DirectoryState.LoadAsync(store, clock, default),
+            Tariffs = await TariffState.LoadAsync(store, default),
+            Directory_ = await UpstreamDirectory.LoadAsync(store, store, SecretBox.Open(Path.Combine(folder, "secrets.key")), options, clock, default),
+            Limits = new BudgetLimits(new BudgetOptions { HoldWaitMax = TimeSpan.FromSeconds(20) }, clock),
+        };
+        MeterOptions meter = new();
+        LiveMeter live = new(clock);
+        UpstreamServing serving = new(fixture.Directory_, fixture.Tariffs, fixture.Limits, store, live, fixture.gate, meter, clock, NullLogger<UpstreamServing>.Instance);
+        fixture.Pipeline = new CallPipeline(new RoutingState { Upstreams = fixture.Directory_ }, fixture.Tariffs, fixture.Limits, store, meter, clock, serving);
+        fixture.Caller = await fixture.AddCallerAsync(budget);
+        PriceVersion price = new(PriceVersionId.New(clock), new Instant(0), null, null, TokenRates.PerMillion(Currency.Usd, "10", "20"), IsAssumption: false, "test", new Instant(0));
+        await fixture.Tariffs.AddPriceAsync(price, Audit, default);
+        return fixture;
+    }
+
+    public static AuditEntry Audit => new(new Instant(0), "test", "test", "test", null, null);
+
+    public async Task<Caller> AddCallerAsync(Money? budget)
+    {
+        Caller caller = Callers.With(budget);
+        await Store.AppendAsync(new Together([new TenantSaved(caller.Tenant), new ProjectSaved(caller.Project), new KeySaved(caller.Key with { Hash = [.. caller.Key.Id.Value.ToByteArray()] })]));
+        return caller;
+    }
+
+    public async Task<MockEngine> AddAsync(string name, Func<MockRequest, MockPlan> script, Func<UpstreamSpec, UpstreamSpec>? change = null, ModelName? model = null, string? secret = null)
+    {
+        MockEngine mock = await MockEngine.StartAsync(script);
+        mocks.Add(mock);
+        UpstreamSpec spec = new(name, UpstreamProtocol.OpenAi, mock.Url, [new UpstreamModel(model ?? Model, "theirs", Asked)]) { AllowPrivate = true };
+        await Directory_.SaveAsync(change?.Invoke(spec) ?? spec, secret, "test", default);
+        return mock;
+    }
+
+    public Call Chat(string text = "one two three", int? maxTokens = 64, Caller? caller = null) => new(caller ?? Caller, Operation.Chat, Model, [], 1, maxTokens, new SamplingOptions(), [], -1, false, null)
+    {
+        Conversation = Conversation.Of(new ChatMessage(ChatRole.User, text)),
+    };
+
+    /// <summary>A prompt of tokens: its length is known exactly.</summary>
+    public Call Tokens(int count, int maxTokens, Caller? caller = null) => Chat(caller: caller) with
+    {
+        Conversation = null, Operation = Operation.Completion, Prompt = [.. Enumerable.Range(1, count)], MaxTokens = maxTokens, Whole = true,
+    };
+
+    public async Task<List<CallEvent>> RunAsync(Call call)
+    {
+        List<CallEvent> events = [];
+        await foreach (CallEvent happened in Pipeline.RunAsync(call, TestContext.Current.CancellationToken)) events.Add(happened);
+        return events;
+    }
+
+    public async Task<UsageRecord> OnlyRecordAsync() => Assert.Single(await Store.ReadUsageAsync(new UsageQuery(Period.All)));
+
+    public static string TextOf(IEnumerable<CallEvent> events) =>
+        string.Concat(events.OfType<Delta>().SelectMany(delta => delta.Pieces).OfType<TextPiece>().Select(piece => piece.Text));
+
+    /// <summary>Nothing stays held, and every identity of the books holds.</summary>
+    public async Task AssertSoundAsync()
+    {
+        Assert.Empty(await Store.ReadOpenHoldsAsync());
+        await new Bookkeeper(Store).PostAsync();
+        BooksReport report = await BooksCheck.RunAsync(Store);
+        Assert.True(report.IsOk, string.Join('\n', report.Identities.Where(identity => !identity.IsOk)));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        Directory_.IsStopping = true;
+        foreach (MockEngine mock in mocks) await mock.DisposeAsync();
+        Directory_.Dispose();
+        Tariffs.Dispose();
+        gate.Dispose();
+        await Store.DisposeAsync();
+        Directory.Delete(folder, recursive: true);
+    }
+}

@@ -1,0 +1,168 @@
+using System.Buffers;
+using System.Text;
+using System.Text.Json;
+using Qanat.Books;
+using Qanat.Engine;
+using Qanat.Models;
+
+namespace Qanat.Gateway.Tests;
+
+/// <summary>The languages of upstreams, written and read.</summary>
+public sealed class WireTests
+{
+    private const string Stream = """
+        : a comment
+        data: {"id":"x","choices":[{"index":0,"delta":{"role":"assistant","reasoning_content":"hm"}}]}
+
+        data: {"choices":[{"index":0,"delta":{"content":"Grüße"}}]}
+
+        event: ignored
+        data: {"choices":[{"index":0,
+        data: "delta":{"tool_calls":[{"index":0,"id":"call_1","type":"function","function":{"name":"read","arguments":""}}]}}]}
+
+        data: {"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{\"a\":1}"}}]}}]}
+
+        data: {"choices":[{"index":0,"delta":{},"finish_reason":"tool_calls"}],"usage":null}
+
+        data: {"choices":[],"usage":{"prompt_tokens":20,"completion_tokens":9,"prompt_tokens_details":{"cached_tokens":16},"completion_tokens_details":{"reasoning_tokens":2}}}
+
+        data: [DONE]
+
+
+        """;
+
+    private static readonly string[] Expected =
+    [
+        "reasoning hm", "text Grüße", "call 0 call_1 read", "arguments 0 {\"a\":1}", "finish ToolCalls", "usage 20/16/0/9/2", "done",
+    ];
+
+    [Theory]
+    [InlineData("\n")]
+    [InlineData("\r\n")]
+    public void A_stream_reads_the_same_wherever_its_bytes_are_cut(string newLine)
+    {
+        byte[] bytes = Encoding.UTF8.GetBytes(Stream.ReplaceLineEndings(newLine));
+        for (int cut = 0; cut <= bytes.Length; cut++)
+            Assert.Equal(Expected, Read(bytes[..cut], bytes[cut..]));
+    }
+
+    [Fact]
+    public void A_stream_that_is_cut_before_its_end_is_never_taken_for_an_answer()
+    {
+        byte[] bytes = Encoding.UTF8.GetBytes(Stream.ReplaceLineEndings("\n"));
+        int finish = Stream.ReplaceLineEndings("\n").IndexOf("\"usage\":null", StringComparison.Ordinal);
+        for (int cut = 0; cut < Encoding.UTF8.GetByteCount(Stream.ReplaceLineEndings("\n")[..finish]); cut++)
+            Assert.Throws<UpstreamException>(() => Read(bytes[..cut]));
+    }
+
+    [Theory]
+    [InlineData("{\"choices\":[{\"index\":7,\"delta\":{\"content\":\"x\"}}]}")]
+    [InlineData("{\"choices\":[{\"index\":-1,\"delta\":{\"content\":\"x\"}}]}")]
+    [InlineData("[1,2]")]
+    [InlineData("not json")]
+    [InlineData("{\"error\":{\"message\":\"overloaded\"}}")]
+    public void Nonsense_is_a_cut(string data)
+    {
+        UpstreamException error = Assert.Throws<UpstreamException>(() => new OpenAiEvents(1, chat: true).Take(Encoding.UTF8.GetBytes(data), []));
+        Assert.Equal(UpstreamFailure.Cut, error.Kind);
+    }
+
+    [Fact]
+    public void A_call_is_written_whole_for_openai()
+    {
+        JsonElement body = Write(new OpenAiWire(modelStudio: false), Full);
+        Assert.Equal("""
+            {"model":"theirs","messages":[{"role":"system","content":"be brief"},{"role":"user","content":"read a"},{"role":"assistant","content":"","reasoning_content":"hm","tool_calls":[{"id":"c1","type":"function","function":{"name":"read","arguments":"{\u0022a\u0022:1}"}}]},{"role":"tool","content":"42","tool_call_id":"c1"}],
+            "tools":[{"type":"function","function":{"name":"read","description":"reads","parameters":{"type":"object"}}}],"tool_choice":{"type":"function","function":{"name":"read"}},"parallel_tool_calls":false,
+            "response_format":{"type":"json_schema","json_schema":{"name":"s","schema":{"type":"object"},"strict":true}},"chat_template_kwargs":{"enable_thinking":false},
+            "max_tokens":99,"temperature":0.5,"seed":7,"stop":["END"],"stream":true,"stream_options":{"include_usage":true}}
+            """.ReplaceLineEndings(""), body.GetRawText().Replace("\\\"", "\\u0022", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Thinking_is_asked_for_in_the_words_of_model_studio()
+    {
+        Call call = Full with { Conversation = Full.Conversation! with { Thinking = Thinking.On, ThinkingTokensMax = 512 } };
+        JsonElement body = Write(new OpenAiWire(modelStudio: true), call);
+        Assert.True(body.GetProperty("enable_thinking").GetBoolean());
+        Assert.Equal(512, body.GetProperty("thinking_budget").GetInt32());
+        Assert.False(body.TryGetProperty("chat_template_kwargs", out _));
+    }
+
+    [Fact]
+    public void A_call_is_written_and_an_answer_read_in_anthropics_words()
+    {
+        JsonElement body = Write(new AnthropicWire(), Full);
+        Assert.Equal("be brief", body.GetProperty("system").GetString());
+        Assert.Equal(["user", "assistant", "user"], body.GetProperty("messages").EnumerateArray().Select(message => message.GetProperty("role").GetString()));
+        Assert.Equal("tool_result", body.GetProperty("messages")[2].GetProperty("content")[0].GetProperty("type").GetString());
+        Assert.Equal("tool", body.GetProperty("tool_choice").GetProperty("type").GetString());
+
+        AnthropicEvents reading = new();
+        List<UpstreamEvent> events = [];
+        foreach (string data in (string[])
+        [
+            """{"type":"message_start","message":{"usage":{"input_tokens":4,"cache_read_input_tokens":16,"output_tokens":1}}}""",
+            """{"type":"content_block_start","index":0,"content_block":{"type":"thinking","thinking":""}}""",
+            """{"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"hm"}}""",
+            """{"type":"content_block_delta","index":1,"delta":{"type":"text_delta","text":"Grüße"}}""",
+            """{"type":"content_block_start","index":2,"content_block":{"type":"tool_use","id":"call_1","name":"read","input":{}}}""",
+            """{"type":"content_block_delta","index":2,"delta":{"type":"input_json_delta","partial_json":"{\"a\":1}"}}""",
+            """{"type":"message_delta","delta":{"stop_reason":"tool_use"},"usage":{"output_tokens":9}}""",
+            """{"type":"message_stop"}""",
+        ]) reading.Take(Encoding.UTF8.GetBytes(data), events);
+        Assert.Equal(["reasoning hm", "text Grüße", "call 0 call_1 read", "arguments 0 {\"a\":1}", "usage 20/16/0/9/0", "finish ToolCalls", "done"], events.SelectMany(Words));
+    }
+
+    private static Call Full => new(Callers.With(), Operation.Chat, new ModelName("m"), [], 1, 99, new SamplingOptions { Temperature = 0.5f, Seed = 7 }, ["END"], -1, false, null)
+    {
+        Conversation = Conversation.Of(new ChatMessage(ChatRole.System, "be brief"), new ChatMessage(ChatRole.User, "read a"),
+            new ChatMessage(ChatRole.Assistant, "", "hm") { ToolCalls = [new ToolCall("read", """{"a":1}""", "c1")] }, new ChatMessage(ChatRole.Tool, "42") { ToolCallId = "c1" }) with
+        {
+            Tools = [new ToolDefinition("read", "reads", """{"type":"object"}""")],
+            ToolChoice = ToolChoice.Named("read"),
+            ParallelToolCalls = false,
+            Format = new JsonSchemaFormat("s", """{"type":"object"}""") { Strict = true },
+            Thinking = Thinking.Off,
+        },
+    };
+
+    private static JsonElement Write(IUpstreamWire wire, Call call)
+    {
+        ArrayBufferWriter<byte> buffer = new();
+        using (Utf8JsonWriter json = new(buffer, JsonAnswer.Options)) wire.Write(json, call, new UpstreamModel(call.Model, "theirs", null), call.MaxTokens, stream: true);
+        return JsonDocument.Parse(buffer.WrittenMemory).RootElement;
+    }
+
+    private static IEnumerable<string> Read(params byte[][] arriving)
+    {
+        ServerSentEvents lines = new();
+        OpenAiEvents reading = new(1, chat: true);
+        List<UpstreamEvent> events = [];
+        byte[] rest = [];
+        for (int part = 0; part < arriving.Length; part++)
+        {
+            ReadOnlySequence<byte> buffer = new([.. rest, .. arriving[part]]);
+            bool isLast = part == arriving.Length - 1;
+            while (lines.TryRead(ref buffer, isLast, out ReadOnlySpan<byte> data)) reading.Take(data, events);
+            rest = buffer.ToArray();
+            if (isLast) reading.End(events);
+        }
+        return [.. events.SelectMany(Words)];
+    }
+
+    private static IEnumerable<string> Words(UpstreamEvent happened) => happened switch
+    {
+        UpstreamPieces told => told.Pieces.Select(piece => piece switch
+        {
+            TextPiece text => "text " + text.Text,
+            ReasoningPiece thought => "reasoning " + thought.Text,
+            ToolCallStart start => $"call {start.Index} {start.Id} {start.Name}",
+            ToolCallArguments arguments => $"arguments {arguments.Index} {arguments.Fragment}",
+            _ => "?",
+        }),
+        UpstreamFinish finish => ["finish " + finish.Reason],
+        UpstreamUsage { Tokens: var t } => [$"usage {t.Input}/{t.CacheRead}/{t.CacheWrite}/{t.Output}/{t.Reasoning}"],
+        _ => ["done"],
+    };
+}
