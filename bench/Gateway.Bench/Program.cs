@@ -1,6 +1,9 @@
+using System.Globalization;
 using Qanat.Gateway.Bench;
 
 // overhead [N]: what the front door, the books and HTTP add to a call, beside the same call made on the engine directly, in the same process and in turn.
+// upstream [RATE] [SECONDS]: what is added to calls of an upstream, beside a bare YARP and npm's Portkey gateway, open-loop and closed-loop, streaming and whole; and 2,000 idle streams.
+// idle [N]: only the idle streams.
 // smoke: the same with few calls, to see that it runs.
 switch (args)
 {
@@ -10,10 +13,19 @@ switch (args)
     case ["overhead", { } calls] when int.TryParse(calls, out int count) && count > 0:
         await Overhead.RunAsync(count);
         return 0;
+    case ["upstream", .. { } more]:
+        await UpstreamOverhead.RunAsync(more.Length > 0 ? int.Parse(more[0], CultureInfo.InvariantCulture) : 1_000, more.Length > 1 ? int.Parse(more[1], CultureInfo.InvariantCulture) : 10);
+        return 0;
+    case ["idle", .. { } more]:
+        Console.WriteLine(await UpstreamOverhead.IdleAsync(more.Length > 0 ? int.Parse(more[0], CultureInfo.InvariantCulture) : 2_000));
+        return 0;
+    case ["yarp", { } upstream]:
+        await YarpProxy.RunAsync(upstream);
+        return 0;
     case ["smoke"]:
         await Overhead.RunAsync(calls: 20);
         return 0;
     default:
-        Console.Error.WriteLine("usage: overhead [calls] | smoke");
+        Console.Error.WriteLine("usage: overhead [calls] | upstream [rate] [seconds] | idle [streams] | smoke");
         return 2;
 }

@@ -137,11 +137,12 @@ public sealed class UpstreamLoadTests
         }
         BooksReport report = await BooksCheck.RunAsync(store);
         Assert.True(report.IsOk, string.Join('\n', report.Identities.Where(identity => !identity.IsOk)));
-        foreach (Outcome outcome in (Outcome[])[Outcome.Completed, Outcome.AbortedByClient, Outcome.Failed, Outcome.Recovered])
-            Assert.Contains(records.Values, record => record.Outcome == outcome);
-        Assert.Contains(records.Values, record => record.Upstream!.Attempts.Length > 1);
         string summary = string.Create(CultureInfo.InvariantCulture,
-            $"{seen.Count} requests, {records.Count} records, {string.Join(", ", records.Values.GroupBy(record => record.Outcome).Select(group => $"{group.Count()} {group.Key}"))}, {records.Values.Sum(record => record.Tokens.Output)} tokens");
+            $"{seen.Count} requests, {records.Count} records, {string.Join(", ", records.Values.GroupBy(record => record.Outcome).Select(group => $"{group.Count()} {group.Key}"))}, {records.Values.Count(record => record.Upstream!.Attempts.Length > 1)} after another attempt, {records.Values.Sum(record => record.Tokens.Output)} tokens");
+        // What was to be tried did happen.
+        foreach (Outcome outcome in (Outcome[])[Outcome.Completed, Outcome.AbortedByClient, Outcome.Failed, Outcome.Recovered])
+            Assert.True(records.Values.Any(record => record.Outcome == outcome), $"No request ended as {outcome}: {summary}");
+        Assert.True(records.Values.Any(record => record.Upstream!.Attempts.Length > 1), summary);
         TestContext.Current.SendDiagnosticMessage(summary);
         if (Environment.GetEnvironmentVariable("QANAT_LOAD_REPORT") is { Length: > 0 } file) await File.WriteAllTextAsync(file, summary + "\n");
     }

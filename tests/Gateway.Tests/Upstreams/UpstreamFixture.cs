@@ -75,7 +75,11 @@ internal sealed class UpstreamFixture : IAsyncDisposable
     /// <summary>A prompt of tokens: its length is known exactly.</summary>
     public Call Tokens(int count, int maxTokens, Caller? caller = null) => Chat(caller: caller) with
     {
-        Conversation = null, Operation = Operation.Completion, Prompt = [.. Enumerable.Range(1, count)], MaxTokens = maxTokens, Whole = true,
+        Conversation = null,
+        Operation = Operation.Completion,
+        Prompt = [.. Enumerable.Range(1, count)],
+        MaxTokens = maxTokens,
+        Whole = true,
     };
 
     public async Task<List<CallEvent>> RunAsync(Call call)

@@ -75,7 +75,7 @@ public sealed class UpstreamServingTests
         Assert.Equal((ours, code), (error.Status, error.Code));
         Assert.DoesNotContain("THEIRS", error.Message, StringComparison.Ordinal);
         if (ours >= 429) Assert.NotNull(error.RetryAfter);
-        Assert.Empty(await fixture.Store.ReadUsageAsync(new UsageQuery(Period.All)));
+        Assert.Empty(await fixture.Store.ReadUsageAsync(new UsageQuery(Period.All), Cancel));
         await fixture.AssertSoundAsync();
     }
 

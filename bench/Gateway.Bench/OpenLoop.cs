@@ -1,0 +1,89 @@
+using System.Diagnostics;
+using System.Text;
+
+namespace Qanat.Gateway.Bench;
+
+/// <summary>Latencies of one run, in milliseconds, and how many requests failed.</summary>
+internal sealed record LoadResult(double[] SortedMs, int Failed, double Seconds)
+{
+    public double At(double quantile) => SortedMs.Length == 0 ? double.NaN : Math.Round(SortedMs[(int)Math.Min(SortedMs.Length - 1, Math.Floor(SortedMs.Length * quantile))], 3);
+    public double PerSecond => Math.Round(SortedMs.Length / Seconds, 1);
+}
+
+/// <summary>Sends the same request many times: at a fixed rate whatever the answers do (open loop), or as fast as so many clients can (closed loop).</summary>
+internal sealed class LoadGenerator(Uri url, IReadOnlyDictionary<string, string> headers, byte[] body) : IDisposable
+{
+    private readonly HttpMessageInvoker http = new(new SocketsHttpHandler { UseProxy = false, UseCookies = false, AllowAutoRedirect = false, PooledConnectionIdleTimeout = TimeSpan.FromMinutes(5) });
+
+    /// <summary>A latency counts from the instant at which its request was due, so that a stall is felt by all who would have come meanwhile.</summary>
+    public async Task<LoadResult> OpenAsync(int perSecond, int seconds)
+    {
+        int count = perSecond * seconds;
+        Task<double>[] all = new Task<double>[count];
+        long began = Stopwatch.GetTimestamp();
+        for (int request = 0; request < count; request++)
+        {
+            long due = began + (long)(request * (double)Stopwatch.Frequency / perSecond);
+            // Threads do not wake to the microsecond: sleep while there is time, then spin.
+            while (Stopwatch.GetTimestamp() < due)
+            {
+                if (due - Stopwatch.GetTimestamp() > Stopwatch.Frequency / 500) await Task.Delay(TimeSpan.FromMilliseconds(1), TimeProvider.System);
+                else await Task.Yield();
+            }
+            all[request] = AskAsync(due);
+        }
+        return Result(await Task.WhenAll(all), began);
+    }
+
+    public async Task<LoadResult> ClosedAsync(int clients, int seconds)
+    {
+        long began = Stopwatch.GetTimestamp(), end = began + seconds * Stopwatch.Frequency;
+        double[][] each = await Task.WhenAll(Enumerable.Range(0, clients).Select(_ => Task.Run(async () =>
+        {
+            List<double> took = [];
+            while (Stopwatch.GetTimestamp() < end) took.Add(await AskAsync(Stopwatch.GetTimestamp()));
+            return took.ToArray();
+        })));
+        return Result([.. each.SelectMany(took => took)], began);
+    }
+
+    /// <summary>Opens streams and reads none of them on.</summary>
+    public async Task<HttpResponseMessage[]> HoldAsync(int streams)
+    {
+        List<HttpResponseMessage> open = [];
+        foreach (int[] some in Enumerable.Range(0, streams).Chunk(50))
+            open.AddRange(await Task.WhenAll(some.Select(_ => SendAsync())));
+        return [.. open];
+    }
+
+    public void Dispose() => http.Dispose();
+
+    private static LoadResult Result(double[] took, long began) => new([.. took.Where(ms => ms >= 0).Order()], took.Count(ms => ms < 0), Stopwatch.GetElapsedTime(began).TotalSeconds);
+
+    /// <summary>Milliseconds until the whole answer was read; -1: it failed.</summary>
+    private async Task<double> AskAsync(long due)
+    {
+        try
+        {
+            using HttpResponseMessage response = await SendAsync();
+            using Stream answer = await response.Content.ReadAsStreamAsync();
+            await answer.CopyToAsync(Stream.Null);
+            return response.IsSuccessStatusCode ? Stopwatch.GetElapsedTime(due).TotalMilliseconds : -1;
+        }
+        catch (Exception error) when (error is HttpRequestException or IOException)
+        {
+            return -1;
+        }
+    }
+
+    private Task<HttpResponseMessage> SendAsync()
+    {
+        HttpRequestMessage request = new(HttpMethod.Post, url) { Content = new ByteArrayContent(body) };
+        request.Content.Headers.TryAddWithoutValidation("Content-Type", "application/json");
+        foreach ((string name, string value) in headers) request.Headers.TryAddWithoutValidation(name, value);
+        return http.SendAsync(request, CancellationToken.None);
+    }
+
+    public static byte[] Body(bool stream, int maxTokens) => Encoding.UTF8.GetBytes(
+        $$"""{"model":"mock","messages":[{"role":"system","content":"You are brief and to the point."},{"role":"user","content":"Who may draw from the channel, and when? Answer in one sentence."}],"max_tokens":{{maxTokens}}{{(stream ? ",\"stream\":true,\"stream_options\":{\"include_usage\":true}" : "")}}}""");
+}
