@@ -9,7 +9,7 @@ internal static class UpstreamOverhead
     private const int Tokens = 16;
     private const int Clients = 32;
 
-    public static async Task RunAsync(int perSecond, int seconds)
+    public static async Task RunAsync(int perSecond, int seconds, bool stream)
     {
         string data = Directory.CreateTempSubdirectory("qanat-upstream-bench").FullName;
         JsonObject result = new() { ["rate_per_second"] = perSecond, ["seconds"] = seconds, ["tokens"] = Tokens, ["closed_loop_clients"] = Clients };
@@ -20,16 +20,12 @@ internal static class UpstreamOverhead
             Peer? portkey = await Peer.PortkeyAsync(mock.Url);
             if (portkey is null) await System.Console.Error.WriteLineAsync("npm or node is missing: Portkey's gateway is not measured.");
             Peer[] all = portkey is null ? [mock, yarp, qanat] : [mock, yarp, qanat, portkey];
-            foreach (bool stream in (bool[])[false, true])
-            {
-                JsonObject mode = [];
-                foreach (Peer peer in all) mode[peer.Name] = await MeasureAsync(peer, stream, perSecond, seconds);
-                foreach (Peer peer in all.Skip(1)) Compare(mode, peer.Name);
-                result[stream ? "streaming" : "whole"] = mode;
-            }
+            JsonObject mode = [];
+            foreach (Peer peer in all) mode[peer.Name] = await MeasureAsync(peer, stream, perSecond, seconds);
+            foreach (Peer peer in all.Skip(1)) Compare(mode, peer.Name);
+            result[stream ? "streaming" : "whole"] = mode;
             if (portkey is not null) await portkey.DisposeAsync();
         }
-        result["idle_streams"] = await IdleAsync(2_000);
         Directory.Delete(data, recursive: true);
         System.Console.WriteLine(result.ToJsonString(new JsonSerializerOptions { WriteIndented = true }));
     }
@@ -37,7 +33,7 @@ internal static class UpstreamOverhead
     private static async Task<JsonObject> MeasureAsync(Peer peer, bool stream, int perSecond, int seconds)
     {
         using LoadGenerator load = new(peer.Url, peer.Headers, LoadGenerator.Body(stream, 64));
-        await load.ClosedAsync(8, 2);
+        await load.ClosedAsync(8, 3);
         LoadResult one = await load.ClosedAsync(1, Math.Min(3, seconds));
         LoadResult open = await load.OpenAsync(perSecond, seconds);
         LoadResult closed = await load.ClosedAsync(Clients, Math.Min(5, seconds));
