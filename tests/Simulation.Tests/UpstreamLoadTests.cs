@@ -179,7 +179,8 @@ internal sealed class LoadClient(LoadTarget target, string key, int seed)
     public async Task<List<LoadSeen>> RunAsync(CancellationToken cancel)
     {
         List<LoadSeen> all = [];
-        using HttpClient http = new() { Timeout = TimeSpan.FromSeconds(60) };
+        // Who leaves closes the connection: nothing is read on for the sake of the next request.
+        using HttpClient http = new(new SocketsHttpHandler { MaxResponseDrainSize = 0 }) { Timeout = TimeSpan.FromSeconds(60) };
         http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", key);
         while (!cancel.IsCancellationRequested)
         {

@@ -30,7 +30,7 @@ public sealed partial class CallPipeline
         Money amount = price is null ? Money.Zero(Currency.Usd) : Rating.WorstCase(price, own.Input, (long)allowed * call.Choices, call.Operation);
         Reservation reservation = await limits.PlaceAsync(call.Caller, amount, cancel);
         string first = set.Targets[0].Spec.Name;
-        Hold hold = new(RequestId.New(clock), Instant.Now(clock), new Party(call.Caller.Tenant.Id, call.Caller.Project.Id, call.Caller.Key.Id, call.UserTag),
+        Hold hold = new(call.Id ?? RequestId.New(clock), Instant.Now(clock), new Party(call.Caller.Tenant.Id, call.Caller.Project.Id, call.Caller.Key.Id, call.UserTag),
             call.Model, UpstreamSpec.DeploymentOf(first), call.Operation, price?.Id, amount, UpstreamSpec.PoolOf(first));
         await PlaceAsync(hold, reservation, cancel);
         return new UpstreamCall(hold, call, price, reservation, call.MaxTokens is null ? null : maxNew, allowed, own);

@@ -33,6 +33,8 @@ public sealed class UpstreamLink : IDisposable
             AllowAutoRedirect = false,
             UseProxy = false,
             UseCookies = false,
+            // An answer that is given up closes its connection at once, so that the upstream stops.
+            MaxResponseDrainSize = 0,
             ConnectTimeout = spec.ConnectTimeout,
             PooledConnectionLifetime = TimeSpan.FromMinutes(10),
             MaxConnectionsPerServer = spec.ConcurrentMax + 1,
@@ -173,6 +175,28 @@ internal sealed class UpstreamAnswer(HttpResponseMessage response, PipeReader re
         {
             // Once it has begun, a connection that breaks is an answer that was cut.
             throw told.Kind == UpstreamFailure.Unavailable ? new UpstreamException(UpstreamFailure.Cut, told.Message, inner: error) : told;
+        }
+    }
+
+    /// <summary>The answer is complete: reads what is left, which ends the connection's turn so that it can be used again, and disposes of it.</summary>
+    public async Task EndAsync()
+    {
+        try
+        {
+            for (bool more = true; more;)
+            {
+                ReadResult result = await reader.ReadAsync(either.Token);
+                reader.AdvanceTo(result.Buffer.End);
+                more = !result.IsCompleted;
+            }
+        }
+        catch (Exception error) when (UpstreamLink.Word(error, patience, CancellationToken.None) is not null || error is ObjectDisposedException)
+        {
+            // The answer was there; only its connection is lost.
+        }
+        finally
+        {
+            Dispose();
         }
     }
 

@@ -65,7 +65,8 @@ public sealed class UpstreamServing(UpstreamDirectory directory, TariffState tar
         finally
         {
             bool complete = settled && call.Use.Attempts is [.., { End: AttemptEnd.Served }];
-            answer?.Dispose();
+            if (complete) _ = answer!.EndAsync();
+            else answer?.Dispose();
             if (call.Serving is { State: { } state })
             {
                 if (complete) state.Succeeded();
@@ -206,6 +207,8 @@ public sealed class UpstreamServing(UpstreamDirectory directory, TariffState tar
     private async Task<UsageRecord> SettleAsync(UpstreamCall call, Outcome outcome)
     {
         Instant now = Instant.Now(clock);
+        // An answer that was charged before and lost is costed only, as one that failed here.
+        if (call.Call.IsWaived) outcome = Outcome.Failed;
         UsageProgress used = call.Progress with { Tokens = Billed.Within(call, outcome, limits) };
         UsageRecord record = Settlement.Record(call.Hold, used, outcome, call.FirstTokenAt ?? now, now, call.Hold.Pool ?? UpstreamSpec.PoolOf("none"), call.Price, tariffs.Costs);
         await AppendAsync(new HoldSettled(record));
