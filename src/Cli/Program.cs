@@ -1,4 +1,6 @@
+using System.CommandLine;
 using Qanat.Cli;
 
 Terminal.FitToOutput();
-return await CommandTree.Build().Parse(args).InvokeAsync();
+// Answers that run get their time before the process ends (ServerOptions.DrainMax); the default would cut them off after two seconds.
+return await CommandTree.Build().Parse(args).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = TimeSpan.FromSeconds(60) });

@@ -14,7 +14,12 @@ internal static class DirectoryCommands
 
     public static Command Tenant(Shared shared)
     {
-        Command tenant = new("tenant", "Customers, teams or bodies: each with its projects, keys and budget.") { CreateTenant(shared), List(shared, "tenants", TenantColumns), Budget(shared, "tenants") };
+        Command tenant = new("tenant", "Customers, teams or bodies: each with its projects, keys and budget.")
+        {
+            CreateTenant(shared), List(shared, "tenants", TenantColumns), Budget(shared, "tenants"),
+            LimitCommands.OfTenant(shared), LimitCommands.Credit(shared), LimitCommands.Switch(shared, "stop", "Serve nothing to a tenant from now on; what runs ends within a step.", "Stopped: what ran has ended, and nothing is served until `qanat tenant start`."),
+            LimitCommands.Switch(shared, "start", "Serve a stopped tenant again.", "Started."),
+        };
         return tenant;
     }
 
@@ -37,7 +42,7 @@ internal static class DirectoryCommands
         };
     }
 
-    public static Command Key(Shared shared) => new("key", "API keys: shown once, stored as a hash.") { CreateKey(shared), List(shared, "keys", KeyColumns), Revoke(shared), Budget(shared, "keys") };
+    public static Command Key(Shared shared) => new("key", "API keys: shown once, stored as a hash.") { CreateKey(shared), List(shared, "keys", KeyColumns), Revoke(shared), LimitCommands.Rotate(shared), Budget(shared, "keys") };
 
     private static Command CreateTenant(Shared shared)
     {
@@ -62,9 +67,11 @@ internal static class DirectoryCommands
         Option<string?> reach = new("--reach") { Description = "tenant: sees its own tenant only. cloud: sees all of it. Default: cloud for owners, tenant for all others." };
         Option<string?> budget = BudgetOption();
         Command create = new("create", "Create a key. Its secret is printed this once.") { tenant, project, name, owner, role, reach, budget };
+        KeyScopeOptions scope = new();
+        scope.AddTo(create);
         create.SetAction((parsed, cancel) => shared.WithServerAsync(parsed, async (server, terminal) =>
         {
-            JsonNode made = await server.PostAsync("api/keys", new JsonObject
+            JsonObject order = new()
             {
                 ["tenant"] = parsed.GetValue(tenant),
                 ["project"] = parsed.GetValue(project),
@@ -72,7 +79,9 @@ internal static class DirectoryCommands
                 ["role"] = parsed.GetValue(owner) ? "owner" : parsed.GetValue(role),
                 ["reach"] = parsed.GetValue(reach),
                 ["monthly_budget"] = parsed.GetValue(budget),
-            }, cancel);
+            };
+            scope.WriteTo(order, parsed);
+            JsonNode made = await server.PostAsync("api/keys", order, cancel);
             terminal.Say(made, $"{made["key"]}\nKeep it: it is not shown again.");
         }, cancel));
         return create;

@@ -13,19 +13,26 @@ internal static class UpCommand
         Option<string?> name = new("--name") { Description = "What the API calls the model." };
         Option<int?> threads = new("--threads") { Description = "Threads the engine computes with. Default: one per core." };
         Option<int> kvMegabytes = new("--kv-mb") { Description = "Memory for keys and values, in MB.", DefaultValueFactory = _ => 512 };
+        Option<FileInfo?> config = new("--config") { Description = "The configuration file. Default: qanat.json in the data directory. Options win over it." };
         Option<bool> demo = new("--demo") { Description = "Three demo tenants send real requests for a while, so that the page shows measured figures." };
         Option<int> demoSeconds = new("--demo-seconds") { Description = "How long they do.", DefaultValueFactory = _ => 30 };
-        Command up = new("up", "Serve a model, meter every token, keep the books, show them at the address printed.") { urls, model, name, threads, kvMegabytes, demo, demoSeconds };
+        Command up = new("up", "Serve a model, meter every token, keep the books, show them at the address printed.") { urls, model, name, threads, kvMegabytes, config, demo, demoSeconds };
         up.SetAction((parsed, cancel) => Shared.RunAsync(async () =>
         {
-            ServerOptions options = new()
+            DataDirectory data = shared.Data(parsed);
+            QanatConfiguration file = QanatConfiguration.Read(parsed.GetValue(config)?.FullName ?? data.ConfigurationFile);
+            ServerOptions standard = new() { Data = data };
+            ServerOptions options = standard with
             {
-                Data = shared.Data(parsed),
-                Urls = parsed.GetValue(urls)!,
-                ModelFile = parsed.GetValue(model)?.FullName,
-                ModelName = parsed.GetValue(name),
-                Threads = parsed.GetValue(threads),
-                KvBytesMax = (long)parsed.GetValue(kvMegabytes) << 20,
+                Urls = Said(parsed, urls) ?? file.Urls ?? standard.Urls,
+                ModelFile = parsed.GetValue(model)?.FullName ?? file.Model,
+                ModelName = parsed.GetValue(name) ?? file.ModelName,
+                Threads = parsed.GetValue(threads) ?? file.Threads,
+                KvBytesMax = (long)(IsSaid(parsed, kvMegabytes) ? parsed.GetValue(kvMegabytes) : file.KvMegabytes ?? parsed.GetValue(kvMegabytes)) << 20,
+                DrainMax = file.DrainSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : standard.DrainMax,
+                Tls = file.Tls,
+                Rates = file.RateOptions(),
+                AllowedNetworks = [.. (file.AllowedNetworks ?? []).Select(System.Net.IPNetwork.Parse)],
                 OwnerKey = Environment.GetEnvironmentVariable("QANAT_OWNER_KEY"),
             };
             TimeSpan? demoTime = parsed.GetValue(demo) ? TimeSpan.FromSeconds(parsed.GetValue(demoSeconds)) : null;
@@ -33,6 +40,9 @@ internal static class UpCommand
         }));
         return up;
     }
+
+    private static bool IsSaid(ParseResult parsed, Option option) => parsed.GetResult(option) is { Implicit: false };
+    private static string? Said(ParseResult parsed, Option<string> option) => IsSaid(parsed, option) ? parsed.GetValue(option) : null;
 
     private static async Task ServeAsync(ServerOptions options, TimeSpan? demo, CancellationToken cancel)
     {

@@ -30,6 +30,9 @@ public sealed class DataDirectory
         return new DataDirectory(Path.Combine(home.Length > 0 ? home : ".", "qanat"));
     }
 
+    /// <summary>Where the configuration is, if there is one.</summary>
+    public string ConfigurationFile => Path.Combine(Root, QanatConfiguration.FileName);
+
     public void Create()
     {
         Directory.CreateDirectory(Root);

@@ -11,6 +11,9 @@ namespace Qanat.Cli;
 /// <summary>The one process: books, front door, engine and pages, started in the order in which they depend on each other and stopped in the reverse.</summary>
 public sealed class QanatServer : IAsyncDisposable
 {
+    /// <summary>What connections get once streams have ended, or had their time.</summary>
+    private static readonly TimeSpan StopMax = TimeSpan.FromSeconds(2);
+
     private readonly ServerOptions options;
     private readonly SqliteBookStore store;
     private readonly UpstreamDirectory upstreams;
@@ -56,13 +59,23 @@ public sealed class QanatServer : IAsyncDisposable
         }
     }
 
-    /// <summary>Waits until a stop is asked for (Ctrl+C, SIGTERM), then lets running streams end.</summary>
-    public async Task WaitForStopAsync(CancellationToken cancel) => await app.WaitForShutdownAsync(cancel);
+    /// <summary>Waits until a stop is asked for (Ctrl+C, SIGTERM), then takes nothing new, says so at /readyz, and lets running streams end for as long as they may.</summary>
+    public async Task WaitForStopAsync(CancellationToken cancel)
+    {
+        TaskCompletionSource asked = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        IHostApplicationLifetime lifetime = Services.GetRequiredService<IHostApplicationLifetime>();
+        using CancellationTokenRegistration stopped = cancel.Register(() => asked.TrySetResult());
+        using CancellationTokenRegistration stopping = lifetime.ApplicationStopping.Register(() => asked.TrySetResult());
+        await asked.Task;
+        DrainState drain = Services.GetRequiredService<DrainState>();
+        drain.Begin();
+        await drain.WaitAsync(options.DrainMax, Services.GetRequiredService<TimeProvider>());
+    }
 
     public async ValueTask DisposeAsync()
     {
         if (options.Parts == ServedParts.Everything) options.Data.RemoveNote();
-        using (CancellationTokenSource drain = new(options.DrainMax)) await app.StopAsync(drain.Token);
+        using (CancellationTokenSource rest = new(StopMax)) await app.StopAsync(rest.Token);
         upstreams.IsStopping = true;
         if (deployment is not null) await deployment.DisposeAsync();
         await poster.StopAsync();
@@ -94,6 +107,9 @@ public sealed class QanatServer : IAsyncDisposable
             builder.Services.AddSingleton(live);
             builder.Services.AddSingleton(routing);
             builder.Services.AddSingleton(options.Meter);
+            builder.Services.AddSingleton(options.Rates);
+            builder.Services.AddSingleton(new AddressGuard(options.AllowedNetworks));
+            if (options.Parts == ServedParts.Everything) builder.Services.AddHostedService<BudgetAlerts>();
             builder.Services.AddSingleton(new KeyRing(directory, localKey));
             builder.Services.AddSingleton(upstreams).AddSingleton<UpstreamServing>().AddSingleton<UpstreamHealthChecks>();
             builder.Services.AddSingleton<CallPipeline>();
@@ -115,22 +131,25 @@ public sealed class QanatServer : IAsyncDisposable
         return server;
     }
 
-    /// <summary>Before anything is served: requests that were open when the last process ended are settled, and this month's spending is known again.</summary>
+    /// <summary>Before anything is served: requests that were open when the last process ended are settled, and what budgets have spent is known again.</summary>
     private static async Task SettlePastAsync(IBookStore store, TariffState tariffs, BudgetLimits limits, TimeProvider clock, IProgress<string> progress, CancellationToken cancel)
     {
         await Defaults.EnsureAsync(tariffs, clock, cancel);
         RecoveryResult recovered = await Recovery.SettleOpenHoldsAsync(store, tariffs, Defaults.Pool, Instant.Now(clock), cancel);
         if (recovered.Settled + recovered.Released > 0)
             progress.Report($"The last process ended with open requests: {recovered.Settled} settled at what was served, {recovered.Released} released unused.");
-        DateOnly month = BudgetLimits.MonthOf(clock.GetUtcNow());
-        Instant monthStart = Instant.From(new DateTimeOffset(month, TimeOnly.MinValue, TimeSpan.Zero));
-        limits.Restore(await store.ReadSpendAsync(new Period(monthStart, new Instant(long.MaxValue)), cancel), month);
+        await limits.RestoreAsync(store, cancel);
     }
 
     private static WebApplication Build(ServerOptions options, Action<WebApplicationBuilder> addState)
     {
         WebApplicationBuilder builder = WebApplication.CreateBuilder(new WebApplicationOptions { ApplicationName = "qanat", ContentRootPath = AppContext.BaseDirectory });
         builder.WebHost.UseUrls(options.Urls.Split(';', ','));
+        if (options.Tls is { } tls)
+        {
+            TlsCertificate certificate = new(tls);
+            builder.WebHost.ConfigureKestrel(kestrel => kestrel.ConfigureHttpsDefaults(https => https.ServerCertificateSelector = (_, _) => certificate.Current()));
+        }
         builder.Logging.ClearProviders();
         builder.Logging.AddSimpleConsole(console => console.SingleLine = true);
         builder.Logging.SetMinimumLevel(LogLevel.Warning);

@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+using System.Net;
 using Qanat.Gateway;
 
 namespace Qanat.Cli;
@@ -23,9 +25,16 @@ public sealed record ServerOptions
     public MeterOptions Meter { get; init; } = new();
     public UpstreamOptions Upstreams { get; init; } = new();
     public BudgetOptions Budgets { get; init; } = new();
+    public RateOptions Rates { get; init; } = new();
+
+    /// <summary>Private networks that webhooks (and whatever else people name) may be in.</summary>
+    public ImmutableArray<IPNetwork> AllowedNetworks { get; init; } = [];
+
+    /// <summary>What https addresses show; null: there are none.</summary>
+    public TlsConfiguration? Tls { get; init; }
 
     /// <summary>How long running streams may go on after a stop was asked for.</summary>
-    public TimeSpan DrainMax { get; init; } = TimeSpan.FromSeconds(10);
+    public TimeSpan DrainMax { get; init; } = TimeSpan.FromSeconds(30);
 
     public const string DefaultUrl = "http://127.0.0.1:7777";
 

@@ -28,7 +28,7 @@ public sealed class PlaygroundCalls(DirectoryState directory, ServedModels model
     private Caller CallerOf(KeyId id)
     {
         DirectoryModel now = directory.Current;
-        if (now.FindKey(id) is { RevokedAt: null } key) return new Caller(now.Tenant(key.Tenant), now.Project(key.Project), key);
+        if (now.FindKey(id) is { } key && directory.Works(key)) return new Caller(now.Tenant(key.Tenant), now.Project(key.Project), key);
         throw new ApiException(400, "invalid_request_error", "key_revoked", "The chosen key is revoked: choose another one.");
     }
 

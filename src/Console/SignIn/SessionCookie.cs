@@ -1,4 +1,6 @@
 using System.Security.Claims;
+using System.Security.Cryptography;
+using System.Text;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authentication.Cookies;
 using Microsoft.AspNetCore.Http;
@@ -13,6 +15,7 @@ internal static class SessionCookie
 {
     public const string Scheme = "qanat-console";
     private const string KeyClaim = "qanat-key";
+    private const string StampClaim = "qanat-stamp";
 
     public static void Configure(CookieAuthenticationOptions cookie, ConsoleOptions options)
     {
@@ -35,17 +38,21 @@ internal static class SessionCookie
     }
 
     public static ClaimsPrincipal PrincipalFor(ApiKey key) =>
-        new(new ClaimsIdentity([new Claim(ClaimTypes.Name, key.Name), new Claim(KeyClaim, key.Id.ToString())], Scheme));
+        new(new ClaimsIdentity([new Claim(ClaimTypes.Name, key.Name), new Claim(KeyClaim, key.Id.ToString()), new Claim(StampClaim, StampOf(key))], Scheme));
 
-    /// <summary>The identity somebody signed in with; null: it is revoked, or never was one for people.</summary>
+    /// <summary>The identity somebody signed in with; null: it is revoked or expired, or never was one for people.</summary>
     public static Caller? CallerOf(DirectoryState directory, ClaimsPrincipal? principal)
     {
         DirectoryModel now = directory.Current;
-        return Guid.TryParse(principal?.FindFirst(KeyClaim)?.Value, out Guid id) && now.FindKey(new KeyId(id)) is { RevokedAt: null } key && MaySignIn(key)
+        return Guid.TryParse(principal?.FindFirst(KeyClaim)?.Value, out Guid id) && now.FindKey(new KeyId(id)) is { } key && directory.Works(key) && MaySignIn(key) && principal.FindFirst(StampClaim)?.Value == StampOf(key)
             ? new Caller(now.Tenant(key.Tenant), now.Project(key.Project), key)
             : null;
     }
 
     /// <summary>Keys of programs send requests and see no pages.</summary>
     public static bool MaySignIn(ApiKey key) => key.Role != KeyRole.Inference;
+
+    /// <summary>Changes with the password, so that a new one ends every session of the old.</summary>
+    private static string StampOf(ApiKey key) =>
+        KeyTerms.Of(key).Account is { } account ? Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(account.PasswordHash)).AsSpan(0, 8)) : "";
 }

@@ -7,6 +7,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.Routing;
+using Qanat.Books;
 using Qanat.Gateway;
 
 namespace Qanat.Console;
@@ -28,24 +29,32 @@ internal static class SignInEndpoints
         return Form(next, null, StatusCodes.Status200OK);
     }
 
-    private static async Task<IResult> SignInAsync(HttpContext context, KeyRing keys, SignInThrottle throttle, [FromForm] string? key, [FromForm] string? next)
+    private static async Task<IResult> SignInAsync(HttpContext context, KeyRing keys, DirectoryState directory, SignInThrottle throttle, [FromForm] string? login, [FromForm] string? key, [FromForm] string? next)
     {
-        IPAddress address = context.Connection.RemoteIpAddress ?? IPAddress.None;
-        TimeSpan wait = throttle.WaitFor(address);
+        string[] subjects = string.IsNullOrWhiteSpace(login) ? [Address(context)] : [Address(context), "account " + login.Trim().ToUpperInvariant()];
+        TimeSpan wait = subjects.Max(throttle.WaitFor);
         if (wait > TimeSpan.Zero)
         {
             string seconds = Math.Ceiling(wait.TotalSeconds).ToString(CultureInfo.InvariantCulture);
             context.Response.Headers.RetryAfter = seconds;
-            return Form(next, $"Too many wrong keys from this address. Try again in {seconds} s.", StatusCodes.Status429TooManyRequests);
+            return Form(next, $"Too many wrong tries. Try again in {seconds} s.", StatusCodes.Status429TooManyRequests);
         }
-        if (!keys.TryAuthenticate(key?.Trim() ?? "", out Caller who) || !SessionCookie.MaySignIn(who.Key))
+        ApiKey? who = string.IsNullOrWhiteSpace(login)
+            ? keys.TryAuthenticate(key?.Trim() ?? "", out Caller caller) ? caller.Key : null
+            : Passwords.Verify(directory, login, key ?? "");
+        if (who is null || !SessionCookie.MaySignIn(who))
         {
-            throttle.CountFailure(address);
-            return Form(next, "That is not an active key of a person: keys that only send requests do not sign in. The owner key was printed when this server first started, or set by QANAT_OWNER_KEY.", StatusCodes.Status401Unauthorized);
+            foreach (string subject in subjects) throttle.CountFailure(subject);
+            string problem = string.IsNullOrWhiteSpace(login)
+                ? "That is not an active key of a person: keys that only send requests do not sign in. The owner key was printed when this server first started, or set by QANAT_OWNER_KEY."
+                : "There is no such account, or the password is wrong.";
+            return Form(next, problem, StatusCodes.Status401Unauthorized);
         }
-        await context.SignInAsync(SessionCookie.Scheme, SessionCookie.PrincipalFor(who.Key), new AuthenticationProperties { IsPersistent = true });
+        await context.SignInAsync(SessionCookie.Scheme, SessionCookie.PrincipalFor(who), new AuthenticationProperties { IsPersistent = true });
         return Results.Redirect(LocalPath(next));
     }
+
+    private static string Address(HttpContext context) => (context.Connection.RemoteIpAddress ?? IPAddress.None).ToString();
 
     private static async Task<IResult> SignOutAsync(HttpContext context, IAntiforgery antiforgery)
     {

@@ -4,7 +4,7 @@ using Microsoft.AspNetCore.Http;
 namespace Qanat.Gateway;
 
 /// <summary>The admin API below /api: every endpoint names the permission it needs, sees no more than its caller reaches, and answers JSON with exact decimal strings. The CLI is its first user.</summary>
-internal sealed class AdminEndpoints(Callers callers, GatewayOptions options, DirectoryApi directory, TariffApi tariffs, UsageApi usage, BooksApi books, StatusApi status, UpstreamApi upstreams)
+internal sealed class AdminEndpoints(Callers callers, GatewayOptions options, DirectoryApi directory, LimitsApi limits, TariffApi tariffs, UsageApi usage, BooksApi books, StatusApi status, UpstreamApi upstreams)
 {
     public void Map(ApiRoutes routes)
     {
@@ -12,12 +12,23 @@ internal sealed class AdminEndpoints(Callers callers, GatewayOptions options, Di
         Get(routes, "/api/tenants", Permission.SeeDirectory, directory.ListTenants);
         Post(routes, "/api/tenants", Permission.ChangeTenants, directory.CreateTenantAsync);
         Put(routes, "/api/tenants/{id}/budget", Permission.ChangeLimits, directory.SetTenantBudgetAsync);
+        Get(routes, "/api/tenants/{id}/limits", Permission.SeeDirectory, limits.ReadTenant);
+        Put(routes, "/api/tenants/{id}/limits", Permission.ChangeLimits, limits.SetTenantAsync);
+        Post(routes, "/api/tenants/{id}/credit", Permission.ChangeLimits, limits.AddCreditAsync);
+        Put(routes, "/api/tenants/{id}/webhook", Permission.ChangeLimits, limits.SetWebhookAsync);
+        Post(routes, "/api/tenants/{id}/stop", Permission.ChangeLimits, limits.StopAsync);
+        Post(routes, "/api/tenants/{id}/start", Permission.ChangeLimits, limits.StartAsync);
+        Put(routes, "/api/projects/{id}/limits", Permission.ChangeBudgets, limits.SetProjectAsync);
         Get(routes, "/api/projects", Permission.SeeDirectory, directory.ListProjects);
         Post(routes, "/api/projects", Permission.ChangeKeys, directory.CreateProjectAsync);
         Put(routes, "/api/projects/{id}/budget", Permission.ChangeBudgets, directory.SetProjectBudgetAsync);
         Get(routes, "/api/keys", Permission.SeeDirectory, directory.ListKeys);
         Post(routes, "/api/keys", Permission.ChangeKeys, directory.CreateKeyAsync);
         Put(routes, "/api/keys/{id}/budget", Permission.ChangeBudgets, directory.SetKeyBudgetAsync);
+        Post(routes, "/api/accounts", Permission.ChangeKeys, directory.CreateAccountAsync);
+        Put(routes, "/api/accounts/{id}/password", Permission.ChangeKeys, directory.SetPasswordAsync);
+        Put(routes, "/api/keys/{id}/terms", Permission.ChangeKeys, directory.SetKeyTermsAsync);
+        Post(routes, "/api/keys/{id}/rotate", Permission.ChangeKeys, directory.RotateKeyAsync);
         Handle(routes.Delete, "/api/keys/{id}", Permission.ChangeKeys, directory.RevokeKeyAsync);
         Get(routes, "/api/prices", Permission.SeePrices, tariffs.ListPrices);
         Post(routes, "/api/prices", Permission.ChangePrices, tariffs.AddPriceAsync);

@@ -6,6 +6,9 @@ namespace Qanat.Gateway;
 /// <summary>Tenants, projects and keys over HTTP, each with its budget and what of it is spent and held this month.</summary>
 internal sealed class DirectoryApi(DirectoryState directory, BudgetLimits limits, AdminJson json)
 {
+    private const long OverlapSecondsStandard = 24 * 3600;
+    private const long OverlapSecondsMax = 90L * 24 * 3600;
+
     public JsonObject ListTenants(AdminRequest request) => AdminJson.List(directory.Current.Tenants.Where(tenant => request.Sees(tenant.Id)).Select(Of));
     public JsonObject ListProjects(AdminRequest request) => AdminJson.List(directory.Current.Projects.Where(project => request.Sees(project.Tenant)).Select(Of));
     public JsonObject ListKeys(AdminRequest request) => AdminJson.List(directory.Current.Keys.Where(key => request.Sees(key.Tenant)).Select(Of));
@@ -22,10 +25,43 @@ internal sealed class DirectoryApi(DirectoryState directory, BudgetLimits limits
         string named = fields.Text("project") ?? DirectoryState.DefaultProject;
         Project project = directory.Current.FindProject(tenant.Id, named) ?? throw DirectoryNames.Unknown("project", named);
         KeyRole role = AdminJson.Parse<KeyRole>(fields.Text("role"), "role") ?? KeyRole.Inference;
-        KeyTerms? terms = AdminJson.Parse<Reach>(fields.Text("reach"), "reach") is { } reach ? new KeyTerms { Reach = reach } : null;
-        NewKeyOrder order = new(project, fields.Text("name") ?? "key", role, Budget(fields), terms);
+        NewKeyOrder order = new(project, fields.Text("name") ?? "key", role, Budget(fields));
+        order = order with { Terms = TermsFields.ReadKey(fields, new KeyTerms { Reach = AdminJson.Parse<Reach>(fields.Text("reach"), "reach") ?? order.Reach }) };
         request.Caller.DemandCover(role, order.Reach);
         NewKey made = await directory.CreateKeyAsync(request.Who, order, null, request.Cancel);
+        JsonObject answer = Of(made.Key);
+        answer["key"] = made.Secret;
+        return answer;
+    }
+
+    /// <summary>An identity for a person, who signs in with a name and a password.</summary>
+    public async Task<JsonObject> CreateAccountAsync(AdminRequest request, JsonFields fields)
+    {
+        Tenant tenant = Tenant(request, fields.RequiredText("tenant"));
+        Project project = directory.Current.FindProject(tenant.Id, fields.Text("project") ?? DirectoryState.DefaultProject) ?? throw DirectoryNames.Unknown("project", fields.Text("project") ?? "");
+        string login = fields.RequiredText("login");
+        NewKeyOrder order = new(project, fields.Text("name") ?? login, AdminJson.Parse<KeyRole>(fields.RequiredText("role"), "role")!.Value, Budget(fields));
+        order = order with { Terms = TermsFields.ReadKey(fields, new KeyTerms { Reach = AdminJson.Parse<Reach>(fields.Text("reach"), "reach") ?? order.Reach }) };
+        request.Caller.DemandCover(order.Role, order.Reach);
+        return Of(await directory.CreateAccountAsync(request.Who, order, login, fields.RequiredText("password"), request.Cancel));
+    }
+
+    public async Task<JsonObject> SetPasswordAsync(AdminRequest request, JsonFields fields)
+    {
+        ApiKey key = ManagedKey(request);
+        if (KeyTerms.Of(key).Account is not { } account) throw Refusal.Value("id", "this is a key, not an account.");
+        string hash = Passwords.Hash(fields.RequiredText("password"));
+        return Of(await directory.SetTermsAsync(request.Who, "account.password", key.Id, terms => terms with { Account = account with { PasswordHash = hash } }, request.Cancel));
+    }
+
+    /// <summary>Changes what bounds a key; what is not named stays.</summary>
+    public async Task<JsonObject> SetKeyTermsAsync(AdminRequest request, JsonFields fields) =>
+        Of(await directory.SetTermsAsync(request.Who, "key.terms", ManagedKey(request).Id, terms => TermsFields.ReadKey(fields, terms), request.Cancel));
+
+    public async Task<JsonObject> RotateKeyAsync(AdminRequest request, JsonFields fields)
+    {
+        TimeSpan overlap = TimeSpan.FromSeconds(fields.Integer("overlap_seconds", 0, OverlapSecondsMax) ?? OverlapSecondsStandard);
+        NewKey made = await directory.RotateKeyAsync(request.Who, ManagedKey(request).Id, overlap, request.Cancel);
         JsonObject answer = Of(made.Key);
         answer["key"] = made.Secret;
         return answer;
@@ -84,6 +120,7 @@ internal sealed class DirectoryApi(DirectoryState directory, BudgetLimits limits
         ["name"] = tenant.Name,
         ["created_at"] = AdminJson.Text((Instant?)tenant.CreatedAt),
         ["demo"] = tenant.IsDemo,
+        ["stopped"] = TenantTerms.Of(tenant).Stopped,
     }, tenant.Id.Value, tenant.MonthlyBudget);
 
     private JsonObject Of(Project project) => WithUse(new JsonObject
@@ -105,6 +142,8 @@ internal sealed class DirectoryApi(DirectoryState directory, BudgetLimits limits
         ["reach"] = AdminJson.Text(KeyTerms.Of(key).Reach),
         ["created_at"] = AdminJson.Text((Instant?)key.CreatedAt),
         ["revoked_at"] = AdminJson.Text(key.RevokedAt),
+        ["login"] = KeyTerms.Of(key).Account?.Login,
+        ["terms"] = key.Settings is null ? null : JsonNode.Parse(KeyTerms.Of(key).ToShownText()),
     }, key.Id.Value, key.MonthlyBudget);
 
     private JsonObject WithUse(JsonObject row, Guid scope, Money? budget)

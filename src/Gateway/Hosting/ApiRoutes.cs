@@ -10,7 +10,7 @@ internal sealed class ApiRoutes(IEndpointRouteBuilder routes, Callers callers)
     private static readonly string[] Roots = ["/v1", "/api", "/compatible-mode", "/compatible-api", "/anthropic", "/apps"];
     private readonly Dictionary<string, List<string>> methods = new(StringComparer.Ordinal);
 
-    public static bool IsApi(PathString path) => Array.Exists(Roots, root => path.StartsWithSegments(root, StringComparison.Ordinal));
+    public static bool IsApi(PathString path) => path == OperationsEndpoints.Metrics || Array.Exists(Roots, root => path.StartsWithSegments(root, StringComparison.Ordinal));
 
     public void Get(string pattern, Permission needs, RequestDelegate serve) => Map("GET", pattern, needs, serve);
     public void Post(string pattern, Permission needs, RequestDelegate serve) => Map("POST", pattern, needs, serve);

@@ -20,7 +20,7 @@ public static class GatewayHosting
         options ??= new GatewayOptions();
         IServiceCollection services = builder.Services;
         services.AddSingleton(options);
-        services.TryAddSingleton<RunCall>(provider => provider.GetRequiredService<CallPipeline>().RunAsync);
+        LimitCalls(services);
         services.TryAddSingleton(provider => ServedModels.Of(provider.GetRequiredService<RoutingState>(), provider.GetRequiredService<TimeProvider>()));
         services.TryAddSingleton(_ => new SeedSource(BinaryPrimitives.ReadUInt64LittleEndian(RandomNumberGenerator.GetBytes(sizeof(ulong)))));
         services.AddSingleton<Recordings>().AddSingleton<Callers>().AddSingleton<SamplingFields>().AddSingleton<ChatRequests>().AddSingleton<CompletionRequests>().AddSingleton<ModelList>()
@@ -29,19 +29,41 @@ public static class GatewayHosting
             .AddSingleton<OllamaRequests>().AddSingleton<OllamaEndpoints>().AddSingleton<ResponseStore>().AddSingleton<ResponseRequests>().AddSingleton<ResponseEndpoints>()
             .AddSingleton<FileStore>().AddSingleton<FileEndpoints>().AddSingleton<BatchStore>().AddSingleton<BatchRowServing>().AddSingleton<BatchPlaces>().AddSingleton<BatchTools>().AddSingleton<BatchRunner>()
             .AddSingleton<BatchEndpoints>().AddHostedService(provider => provider.GetRequiredService<BatchRunner>())
-            .AddSingleton<AdminJson>().AddSingleton<DirectoryApi>().AddSingleton<TariffApi>().AddSingleton<UsageApi>().AddSingleton<BooksApi>().AddSingleton<StatusApi>().AddSingleton<UpstreamApi>().AddSingleton<AdminEndpoints>();
+            .AddSingleton<AdminJson>().AddSingleton<DirectoryApi>().AddSingleton<LimitsApi>().AddSingleton<MetricsText>().AddSingleton<OperationsEndpoints>().AddSingleton<TariffApi>().AddSingleton<UsageApi>().AddSingleton<BooksApi>().AddSingleton<StatusApi>().AddSingleton<UpstreamApi>().AddSingleton<AdminEndpoints>();
         services.Configure<KestrelServerOptions>(kestrel => SetLimits(kestrel, options));
         services.AddRouting();
         return builder;
     }
 
-    /// <summary>Maps the APIs and /healthz. Call it before the pages are mapped.</summary>
+    /// <summary>Puts the limits before whatever serves calls: the pipeline, unless the host has given another.</summary>
+    private static void LimitCalls(IServiceCollection services)
+    {
+        Func<IServiceProvider, RunCall> inner = services.LastOrDefault(each => each.ServiceType == typeof(RunCall)) switch
+        {
+            { ImplementationInstance: RunCall given } => _ => given,
+            { ImplementationFactory: { } make } => provider => (RunCall)make(provider),
+            _ => provider => provider.GetRequiredService<CallPipeline>().RunAsync,
+        };
+        services.AddHttpContextAccessor();
+        services.TryAddSingleton(new RateOptions());
+        services.TryAddSingleton<RateLimits>();
+        services.TryAddSingleton<DrainState>();
+        services.TryAddSingleton(AddressGuard.PublicOnly);
+        services.TryAddSingleton(new AlertOptions());
+        services.TryAddSingleton<WebhookSender>();
+        services.TryAddSingleton<TenantStops>();
+        services.AddSingleton<RunCall>(provider => new LimitedCalls(inner(provider), provider.GetRequiredService<RateLimits>(), provider.GetRequiredService<TenantStops>(),
+            provider.GetRequiredService<DrainState>(), provider.GetRequiredService<IHttpContextAccessor>(), provider.GetRequiredService<TimeProvider>()).RunAsync);
+    }
+
+    /// <summary>Maps the APIs, /healthz, /readyz and /metrics. Call it before the pages are mapped.</summary>
     public static WebApplication MapQanatGateway(this WebApplication app)
     {
         ArgumentNullException.ThrowIfNull(app);
         app.UseRouting();
         app.UseWhen(context => ApiRoutes.IsApi(context.Request.Path), api => api.UseMiddleware<ErrorBoundary>().UseMiddleware<RetryJoin>());
         app.MapMethods("/healthz", ["GET", "HEAD"], HealthAsync);
+        app.MapMethods("/readyz", ["GET", "HEAD"], app.Services.GetRequiredService<OperationsEndpoints>().ReadyAsync);
         ApiRoutes routes = new(app, app.Services.GetRequiredService<Callers>());
         app.Services.GetRequiredService<OpenAiEndpoints>().Map(routes);
         app.Services.GetRequiredService<ResponseEndpoints>().Map(routes);
@@ -51,6 +73,7 @@ public static class GatewayHosting
         app.Services.GetRequiredService<DashScopeEndpoints>().Map(routes);
         app.Services.GetRequiredService<OllamaEndpoints>().Map(routes);
         app.Services.GetRequiredService<AdminEndpoints>().Map(routes);
+        app.Services.GetRequiredService<OperationsEndpoints>().Map(routes);
         routes.MapRest();
         return app;
     }

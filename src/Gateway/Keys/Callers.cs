@@ -14,6 +14,7 @@ internal sealed class Callers(KeyRing keys)
     {
         ArgumentNullException.ThrowIfNull(context);
         Caller caller = Require(context.Request);
+        DemandScope(caller, context);
         caller.Demand(permission);
         context.Items[typeof(Caller)] = caller;
     }
@@ -27,7 +28,16 @@ internal sealed class Callers(KeyRing keys)
             throw new ApiException(401, Refusal.InvalidRequest, "missing_api_key", "No API key was given: send it as 'Authorization: Bearer KEY', 'x-api-key: KEY' or 'api-key: KEY'.");
         return keys.TryAuthenticate(key, out Caller caller)
             ? caller
-            : throw new ApiException(401, Refusal.InvalidRequest, "invalid_api_key", "Incorrect API key provided: it is unknown here or revoked.");
+            : throw new ApiException(401, Refusal.InvalidRequest, "invalid_api_key", "Incorrect API key provided: it is unknown here, revoked or expired.");
+    }
+
+    /// <exception cref="ApiException">403: the key is bound to other networks or endpoints.</exception>
+    private static void DemandScope(Caller caller, HttpContext context)
+    {
+        if (!caller.Terms.AllowsAddress(context.Connection.RemoteIpAddress))
+            throw new ApiException(403, "permission_error", "network_not_allowed", $"This key may not be used from {context.Connection.RemoteIpAddress}.");
+        if (!caller.Terms.AllowsPath(context.Request.Path.Value ?? ""))
+            throw new ApiException(403, "permission_error", "endpoint_not_allowed", $"This key may not call {context.Request.Path}. It may call: {string.Join(", ", caller.Terms.Endpoints)}.");
     }
 
     /// <summary>The key that is shown, whether it is known or not.</summary>

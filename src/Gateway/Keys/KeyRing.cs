@@ -24,7 +24,7 @@ public sealed class KeyRing(DirectoryState directory, string? localKey = null)
             return true;
         }
         // The lookup compares a few bytes of a hash; the whole of it is compared in constant time, so that timing tells nothing about stored hashes.
-        if (found is null || !CryptographicOperations.FixedTimeEquals(found.Hash.AsSpan(), hash) || found.RevokedAt is not null) return false;
+        if (found is null || !CryptographicOperations.FixedTimeEquals(found.Hash.AsSpan(), hash) || !directory.Works(found)) return false;
         caller = new Caller(now.Tenant(found.Tenant), now.Project(found.Project), found);
         return true;
     }

@@ -1,31 +1,72 @@
-using System.Runtime.CompilerServices;
-using System.Text.Json;
+using System.Collections.Immutable;
+using System.Net;
 using System.Text.Json.Serialization;
 using Qanat.Books;
 
 namespace Qanat.Gateway;
 
-/// <summary>What an identity's settings say; how the directory keeps it.</summary>
+/// <summary>What an identity's settings say: how far it reaches and what bounds it. Empty lists bound nothing.</summary>
 public sealed record KeyTerms
 {
-    private static readonly ConditionalWeakTable<ApiKey, KeyTerms> Read = [];
+    public const int ScopesMax = 100;
 
     public Reach Reach { get; init; }
 
-    /// <summary>The terms of a key. Read once for each state of it. Keys from before there were terms: an owner's reaches everything.</summary>
+    /// <summary>Models it may ask, by name.</summary>
+    public ImmutableArray<string> Models { get; init; } = [];
+
+    /// <summary>Beginnings of the paths it may call, e.g. "/v1/chat".</summary>
+    public ImmutableArray<string> Endpoints { get; init; } = [];
+
+    /// <summary>Networks it may be shown from, e.g. "10.1.0.0/16".</summary>
+    public ImmutableArray<string> Networks { get; init; } = [];
+
+    /// <summary>From then on it no longer works.</summary>
+    public DateTimeOffset? ExpiresAt { get; init; }
+
+    public RateTerms Rates { get; init; } = new();
+
+    /// <summary>Set: a person signs in with this identity by name and password; it has no secret that an API takes.</summary>
+    public AccountTerms? Account { get; init; }
+
+    /// <summary>The terms of a key. Keys from before there were terms: an owner's reaches everything.</summary>
     public static KeyTerms Of(ApiKey key)
     {
         ArgumentNullException.ThrowIfNull(key);
-        return Read.GetValue(key, static each => each.Settings is { } text
-            ? JsonSerializer.Deserialize(text, TermsJson.Default.KeyTerms)!
-            : new KeyTerms { Reach = each.Role == KeyRole.Owner ? Reach.Cloud : Reach.Tenant });
+        return SettingsText.Read(key, static each => each.Settings, TermsJson.Default.KeyTerms, static each => new KeyTerms { Reach = each.Role == KeyRole.Owner ? Reach.Cloud : Reach.Tenant });
     }
 
     /// <summary>As the directory stores it.</summary>
-    public string ToSettings() => JsonSerializer.Serialize(this, TermsJson.Default.KeyTerms);
+    public string ToSettings() => SettingsText.Write(this, TermsJson.Default.KeyTerms);
+
+    /// <summary>As people, the audit log and the API may see it: without the hash of a password.</summary>
+    public string ToShownText() => SettingsText.Write(Account is null ? this : this with { Account = Account with { PasswordHash = "" } }, TermsJson.Default.KeyTerms);
+
+    public bool AllowsModel(ModelName model) => Models.IsEmpty || Models.Any(each => each.Equals(model.Value, StringComparison.OrdinalIgnoreCase));
+
+    public bool AllowsPath(string path)
+    {
+        ArgumentNullException.ThrowIfNull(path);
+        return Endpoints.IsEmpty || Endpoints.Any(each => path.StartsWith(each, StringComparison.Ordinal) && (path.Length == each.Length || each.EndsWith('/') || path[each.Length] == '/'));
+    }
+
+    /// <param name="address">Null: not known, which no bound allows.</param>
+    public bool AllowsAddress(IPAddress? address)
+    {
+        if (Networks.IsEmpty) return true;
+        IPAddress? plain = address is { IsIPv4MappedToIPv6: true } ? address.MapToIPv4() : address;
+        return plain is not null && Networks.Any(each => IPNetwork.TryParse(each, out IPNetwork network) && network.Contains(plain));
+    }
 }
+
+/// <param name="Login">What a person calls themselves when signing in; told apart without regard to case.</param>
+/// <param name="PasswordHash">Salted and slow, by ASP.NET Core Identity's hasher.</param>
+public sealed record AccountTerms(string Login, string PasswordHash);
 
 /// <summary>JSON metadata of the settings that the directory keeps.</summary>
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, UseStringEnumConverter = true, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(KeyTerms))]
+[JsonSerializable(typeof(ProjectTerms))]
+[JsonSerializable(typeof(RateTerms))]
+[JsonSerializable(typeof(TenantTerms))]
 internal sealed partial class TermsJson : JsonSerializerContext;

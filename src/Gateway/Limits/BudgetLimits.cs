@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using Qanat.Books;
 
 namespace Qanat.Gateway;
@@ -11,7 +12,7 @@ public sealed record BudgetOptions
     public int WaitingMax { get; init; } = 1024;
 }
 
-/// <summary>Monthly budgets per tenant, project and key. What is spent plus what is held never exceeds any of them. A request whose worst case does not fit beside the
+/// <summary>Budgets: per month for tenant, project and key, per day and prepaid for the tenant. What is spent plus what is held never exceeds any of them. A request whose worst case does not fit beside the
 /// open holds waits for them to settle; it is refused only when it does not fit what is left without them.</summary>
 public sealed class BudgetLimits(BudgetOptions options, TimeProvider clock)
 {
@@ -19,16 +20,21 @@ public sealed class BudgetLimits(BudgetOptions options, TimeProvider clock)
     private readonly Dictionary<BudgetScope, BudgetState> states = [];
     private readonly LinkedList<WaitingHold> waiting = [];
 
-    /// <summary>Takes over what was spent earlier this month, at start.</summary>
-    public void Restore(IEnumerable<SpendRow> rows, DateOnly month)
+    /// <summary>Takes over what was spent earlier, at start, by the rule of a running process: a request counts where it was placed, whenever it ended.</summary>
+    public async Task RestoreAsync(IBookStore store, CancellationToken cancel)
     {
-        ArgumentNullException.ThrowIfNull(rows);
-        lock (gate)
+        ArgumentNullException.ThrowIfNull(store);
+        foreach (BudgetSpan span in (BudgetSpan[])[CurrentMonth(), CurrentDay(), BudgetSpan.Ever])
         {
-            foreach (SpendRow row in rows)
+            Instant start = span == BudgetSpan.Ever ? Period.All.From : Instant.From(new DateTimeOffset(span.Start, TimeOnly.MinValue, TimeSpan.Zero));
+            Period since = new(start, Period.All.To);
+            foreach (SpendRow row in await store.ReadSpendAsync(since, cancel))
+                Add(span, row.Tenant, row.Project, row.Key, row.Charge);
+            if (span == BudgetSpan.Ever) continue;
+            // Ended since, but placed before: the span before has counted them. Ids tell when a request was placed, to a millisecond.
+            await foreach (UsageRecord record in store.StreamUsageAsync(new UsageQuery(since, Before: FirstIdAfter(start)), cancel))
             {
-                foreach (BudgetScope scope in Scopes(row.Tenant, row.Project, row.Key, month, row.Charge.Currency))
-                    StateOf(scope).Spent += row.Charge.Picos;
+                if (record.PlacedAt < start && record.Charge is { } charge) Add(span, record.Party.Tenant, record.Party.Project, record.Party.Key, -charge);
             }
         }
     }
@@ -98,13 +104,40 @@ public sealed class BudgetLimits(BudgetOptions options, TimeProvider clock)
     }
 
     /// <summary>Spent and held this month in one scope.</summary>
-    public (Money Spent, Money Held) Use(Guid scopeId, Currency currency)
+    public (Money Spent, Money Held) Use(Guid scopeId, Currency currency) => Use(scopeId, CurrentMonth(), currency);
+
+    /// <summary>Spent and held today, of a tenant.</summary>
+    public (Money Spent, Money Held) UseToday(TenantId tenant, Currency currency) => Use(tenant.Value, CurrentDay(), currency);
+
+    /// <summary>Spent and held ever, of a tenant: what its credit pays for.</summary>
+    public (Money Spent, Money Held) UseEver(TenantId tenant, Currency currency) => Use(tenant.Value, BudgetSpan.Ever, currency);
+
+    private (Money Spent, Money Held) Use(Guid scopeId, BudgetSpan span, Currency currency)
     {
         lock (gate)
         {
-            BudgetState? state = states.GetValueOrDefault(new BudgetScope(scopeId, CurrentMonth(), currency));
+            BudgetState? state = states.GetValueOrDefault(new BudgetScope(scopeId, span, currency));
             return (new Money(state?.Spent ?? 0, currency), new Money(state?.Held ?? 0, currency));
         }
+    }
+
+    private void Add(BudgetSpan span, TenantId tenant, ProjectId project, KeyId key, Money charge)
+    {
+        lock (gate)
+        {
+            StateOf(new BudgetScope(tenant.Value, span, charge.Currency)).Spent += charge.Picos;
+            if (span.Kind != SpanKind.Month) return;
+            StateOf(new BudgetScope(project.Value, span, charge.Currency)).Spent += charge.Picos;
+            StateOf(new BudgetScope(key.Value, span, charge.Currency)).Spent += charge.Picos;
+        }
+    }
+
+    private static RequestId FirstIdAfter(Instant time)
+    {
+        Span<byte> bytes = stackalloc byte[16];
+        bytes.Clear();
+        BinaryPrimitives.WriteInt64BigEndian(bytes, ((time.UnixNanoseconds / 1_000_000) + 1) << 16);
+        return new RequestId(new Guid(bytes, bigEndian: true));
     }
 
     private async Task<Reservation> WaitAsync(WaitingHold ticket, CancellationToken cancel)
@@ -175,8 +208,8 @@ public sealed class BudgetLimits(BudgetOptions options, TimeProvider clock)
             if (budget.Limit is not { } limit) continue;
             Money spent = new(StateOf(budget.Scope).Spent, limit.Currency);
             if (spent + reservation.Amount > limit)
-                return new ApiException(402, "insufficient_quota", "budget_exceeded",
-                    $"The monthly budget of this {budget.Level} is {limit}; {spent} is spent, and this request may cost up to {reservation.Amount}. Raise the budget, or ask for fewer tokens (max_tokens).");
+                return new ApiException(402, "insufficient_quota", budget.Scope.Span.Kind == SpanKind.Ever ? "credit_exhausted" : "budget_exceeded",
+                    $"The {budget.Name} of this {budget.Level} is {limit}; {spent} is spent, and this request may cost up to {reservation.Amount}. Raise it, or ask for fewer tokens (max_tokens).");
         }
         return null;
     }
@@ -203,31 +236,29 @@ public sealed class BudgetLimits(BudgetOptions options, TimeProvider clock)
         return state;
     }
 
-    /// <summary>The three budgets a caller's request counts against, in the price's currency.</summary>
+    /// <summary>The budgets a caller's request counts against, in the price's currency: by month for tenant, project and key, by day and altogether (prepaid credit) for the tenant.</summary>
     public IReadOnlyList<Budget> BudgetsOf(Caller caller, Currency currency)
     {
         ArgumentNullException.ThrowIfNull(caller);
-        DateOnly month = CurrentMonth();
+        BudgetSpan month = CurrentMonth();
+        TenantTerms terms = TenantTerms.Of(caller.Tenant);
         return
         [
-            Budget("tenant", caller.Tenant.Id.Value, caller.Tenant.MonthlyBudget),
-            Budget("project", caller.Project.Id.Value, caller.Project.MonthlyBudget),
-            Budget("key", caller.Key.Id.Value, caller.Key.MonthlyBudget),
+            Budget("tenant", caller.Tenant.Id.Value, month, caller.Tenant.MonthlyBudget),
+            Budget("project", caller.Project.Id.Value, month, caller.Project.MonthlyBudget),
+            Budget("key", caller.Key.Id.Value, month, caller.Key.MonthlyBudget),
+            Budget("tenant", caller.Tenant.Id.Value, CurrentDay(), terms.DailyLimit),
+            Budget("tenant", caller.Tenant.Id.Value, BudgetSpan.Ever, terms.Prepaid),
         ];
 
-        Budget Budget(string level, Guid id, Money? limit) => limit is { } money && money.Currency != currency
+        Budget Budget(string level, Guid id, BudgetSpan span, Money? limit) => limit is { } money && money.Currency != currency
             ? throw new ApiException(402, "insufficient_quota", "budget_currency",
                 $"The {level}'s budget is in {money.Currency} but the model's price is in {currency}: set the budget in {currency}.")
-            : new Budget(level, new BudgetScope(id, month, currency), limit);
+            : new Budget(level, new BudgetScope(id, span, currency), limit);
     }
 
-    private static IEnumerable<BudgetScope> Scopes(TenantId tenant, ProjectId project, KeyId key, DateOnly month, Currency currency) =>
-        [new(tenant.Value, month, currency), new(project.Value, month, currency), new(key.Value, month, currency)];
-
-    private DateOnly CurrentMonth() => MonthOf(clock.GetUtcNow());
-
-    /// <summary>The first day of the UTC calendar month that an instant falls in.</summary>
-    public static DateOnly MonthOf(DateTimeOffset time) => new(time.UtcDateTime.Year, time.UtcDateTime.Month, 1);
+    private BudgetSpan CurrentMonth() => BudgetSpan.MonthOf(clock.GetUtcNow());
+    private BudgetSpan CurrentDay() => BudgetSpan.DayOf(clock.GetUtcNow());
 
     private sealed class BudgetState
     {
@@ -242,13 +273,27 @@ public sealed class BudgetLimits(BudgetOptions options, TimeProvider clock)
     }
 }
 
-/// <summary>One tenant, project or key in one month and currency.</summary>
-public readonly record struct BudgetScope(Guid Id, DateOnly Month, Currency Currency);
+public enum SpanKind { Month, Day, Ever }
+
+/// <summary>What a budget is for: a UTC calendar month or day (by its first day), or all of time.</summary>
+public readonly record struct BudgetSpan(SpanKind Kind, DateOnly Start)
+{
+    public static readonly BudgetSpan Ever = new(SpanKind.Ever, DateOnly.MinValue);
+
+    public static BudgetSpan MonthOf(DateTimeOffset time) => new(SpanKind.Month, new DateOnly(time.UtcDateTime.Year, time.UtcDateTime.Month, 1));
+    public static BudgetSpan DayOf(DateTimeOffset time) => new(SpanKind.Day, DateOnly.FromDateTime(time.UtcDateTime));
+}
+
+/// <summary>One tenant, project or key in one span and currency.</summary>
+public readonly record struct BudgetScope(Guid Id, BudgetSpan Span, Currency Currency);
 
 /// <param name="Limit">Null: no limit at this level.</param>
-public sealed record Budget(string Level, BudgetScope Scope, Money? Limit);
+public sealed record Budget(string Level, BudgetScope Scope, Money? Limit)
+{
+    public string Name => Scope.Span.Kind switch { SpanKind.Month => "monthly budget", SpanKind.Day => "daily budget", _ => "prepaid credit" };
+}
 
-/// <summary>Money held for one request in the month in which it was placed.</summary>
+/// <summary>Money held for one request in the spans in which it was placed.</summary>
 public sealed class Reservation(IReadOnlyList<Budget> budgets, Money amount)
 {
     public IReadOnlyList<Budget> Budgets { get; } = budgets;

@@ -40,11 +40,15 @@ public sealed class DirectoryModel
     /// <summary>The key whose hash begins like this one; the caller compares the rest in constant time.</summary>
     public ApiKey? FindKey(ReadOnlySpan<byte> hash) => keysByHash.GetValueOrDefault(First8(hash));
 
-    /// <summary>An identity that may do everything: there is always one left.</summary>
+    /// <summary>The account of a login, unless it is revoked.</summary>
+    public ApiKey? FindAccount(string login) =>
+        Keys.FirstOrDefault(key => key.RevokedAt is null && KeyTerms.Of(key).Account is { } account && account.Login.Equals(login, StringComparison.OrdinalIgnoreCase));
+
+    /// <summary>An identity that may do everything and does not expire: there is always one left.</summary>
     public static bool IsCloudOwner(ApiKey key)
     {
         ArgumentNullException.ThrowIfNull(key);
-        return key is { Role: KeyRole.Owner, RevokedAt: null } && KeyTerms.Of(key).Reach == Reach.Cloud;
+        return key is { Role: KeyRole.Owner, RevokedAt: null } && KeyTerms.Of(key) is { Reach: Reach.Cloud, ExpiresAt: null };
     }
 
     /// <summary>A tenant by its id or its name; names are told apart without regard to case.</summary>

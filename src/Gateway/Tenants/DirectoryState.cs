@@ -1,4 +1,6 @@
 using System.Collections.Immutable;
+using System.Globalization;
+using System.Security.Cryptography;
 using Qanat.Books;
 
 namespace Qanat.Gateway;
@@ -28,10 +30,20 @@ public sealed class DirectoryState : IDisposable
 
     public DirectoryModel Current => current;
 
+    /// <summary>Raised after every change, once it is in force.</summary>
+    public event Action? Changed;
+
     public static async Task<DirectoryState> LoadAsync(IBookStore store, TimeProvider clock, CancellationToken cancel)
     {
         ArgumentNullException.ThrowIfNull(store);
         return new DirectoryState(store, clock, new DirectoryModel(await store.ReadDirectoryAsync(cancel)));
+    }
+
+    /// <summary>Whether an identity is in force at this moment: neither revoked nor expired.</summary>
+    public bool Works(ApiKey key)
+    {
+        ArgumentNullException.ThrowIfNull(key);
+        return key.RevokedAt is null && !(KeyTerms.Of(key).ExpiresAt <= clock.GetUtcNow());
     }
 
     /// <summary>Creates a tenant with its first project.</summary>
@@ -79,7 +91,7 @@ public sealed class DirectoryState : IDisposable
             if (now.FindKey(key.Hash.AsSpan()) is not null)
                 throw new ApiException(400, "invalid_request_error", "key_taken", "This key exists already: give another, or none to have one made.", "key");
             return new Change<NewKey>(new NewKey(key, text), now.With(key),
-                [new KeySaved(key), Audit(who, "key.create", key.Prefix, null, $"{order.Role}, {Describe(order.MonthlyBudget)}{(order.Terms is null ? "" : ", " + key.Settings)}")]);
+                [new KeySaved(key), Audit(who, "key.create", key.Prefix, null, $"{order.Role}, {Describe(order.MonthlyBudget)}{(order.Terms is null ? "" : ", " + order.Terms.ToShownText())}")]);
         }, cancel);
     }
 
@@ -88,9 +100,8 @@ public sealed class DirectoryState : IDisposable
     {
         ApiKey key = now.FindKey(id) ?? throw DirectoryNames.Unknown("key", id.ToString());
         if (key.RevokedAt is not null) return new Change<ApiKey>(key, now, []);
-        if (DirectoryModel.IsCloudOwner(key) && now.Keys.Count(DirectoryModel.IsCloudOwner) == 1)
-            throw new ApiException(400, "invalid_request_error", "last_owner_key", "This is the only owner key left: make another one before you revoke it.", "id");
         ApiKey revoked = key with { RevokedAt = Instant.Now(clock) };
+        EnsureOwnerLeft(now.With(revoked));
         return new Change<ApiKey>(revoked, now.With(revoked), [new KeySaved(revoked), Audit(who, "key.revoke", key.Prefix, null, null)]);
     }, cancel);
 
@@ -121,6 +132,79 @@ public sealed class DirectoryState : IDisposable
             [new KeySaved(after), Audit(who, "key.budget", before.Prefix, Describe(before.MonthlyBudget), Describe(monthlyBudget))]);
     }, cancel);
 
+    /// <summary>Changes what is agreed with a tenant beyond its monthly budget.</summary>
+    /// <param name="action">As the audit log names the change.</param>
+    public Task<Tenant> SetTermsAsync(string who, string action, TenantId id, Func<TenantTerms, TenantTerms> change, CancellationToken cancel)
+    {
+        ArgumentNullException.ThrowIfNull(change);
+        return ChangeAsync(now =>
+        {
+            Tenant before = now.FindTenant(id) ?? throw DirectoryNames.Unknown("tenant", id.ToString());
+            Tenant after = before with { Settings = change(TenantTerms.Of(before)).ToSettings() };
+            return new Change<Tenant>(after, now.With(after), [new TenantSaved(after), Audit(who, action, before.Name, TenantTerms.Of(before).ToShownText(), TenantTerms.Of(after).ToShownText())]);
+        }, cancel);
+    }
+
+    /// <summary>The same for a project.</summary>
+    public Task<Project> SetTermsAsync(string who, string action, ProjectId id, Func<ProjectTerms, ProjectTerms> change, CancellationToken cancel)
+    {
+        ArgumentNullException.ThrowIfNull(change);
+        return ChangeAsync(now =>
+        {
+            Project before = now.FindProject(id) ?? throw DirectoryNames.Unknown("project", id.ToString());
+            Project after = before with { Settings = change(ProjectTerms.Of(before)).ToSettings() };
+            return new Change<Project>(after, now.With(after), [new ProjectSaved(after), Audit(who, action, before.Name, before.Settings, after.Settings)]);
+        }, cancel);
+    }
+
+    /// <summary>The same for a key. How far it reaches never changes.</summary>
+    public Task<ApiKey> SetTermsAsync(string who, string action, KeyId id, Func<KeyTerms, KeyTerms> change, CancellationToken cancel)
+    {
+        ArgumentNullException.ThrowIfNull(change);
+        return ChangeAsync(now =>
+        {
+            ApiKey before = now.FindKey(id) ?? throw DirectoryNames.Unknown("key", id.ToString());
+            KeyTerms terms = KeyTerms.Of(before);
+            ApiKey after = before with { Settings = (change(terms) with { Reach = terms.Reach }).ToSettings() };
+            EnsureOwnerLeft(now.With(after));
+            return new Change<ApiKey>(after, now.With(after), [new KeySaved(after), Audit(who, action, before.Prefix, terms.ToShownText(), KeyTerms.Of(after).ToShownText())]);
+        }, cancel);
+    }
+
+    /// <summary>Makes an identity that a person signs in with. It has no secret: nobody knows a text with its hash.</summary>
+    /// <exception cref="ApiException">409: the login is taken.</exception>
+    public Task<ApiKey> CreateAccountAsync(string who, NewKeyOrder order, string login, string password, CancellationToken cancel)
+    {
+        ArgumentNullException.ThrowIfNull(order);
+        string checkedLogin = DirectoryNames.Check(login, "login");
+        AccountTerms account = new(checkedLogin, Passwords.Hash(password));
+        return ChangeAsync(now =>
+        {
+            if (now.FindAccount(checkedLogin) is not null) throw DirectoryNames.Taken("account", checkedLogin);
+            KeyTerms terms = (order.Terms ?? new KeyTerms { Reach = order.Reach }) with { Account = account };
+            ApiKey key = new(KeyId.New(clock), order.Project.Tenant, order.Project.Id, DirectoryNames.Check(order.Name, "name"), "account", [.. RandomNumberGenerator.GetBytes(KeySecret.RandomBytes)], order.Role,
+                Instant.Now(clock), null, order.MonthlyBudget, terms.ToSettings());
+            return new Change<ApiKey>(key, now.With(key), [new KeySaved(key), Audit(who, "account.create", checkedLogin, null, $"{order.Role}, {terms.ToShownText()}")]);
+        }, cancel);
+    }
+
+    /// <summary>A new secret with the role, scope and limits of an old key, which goes on working for <paramref name="overlap"/>.</summary>
+    /// <exception cref="ApiException">400: the key is revoked or expired.</exception>
+    public Task<NewKey> RotateKeyAsync(string who, KeyId id, TimeSpan overlap, CancellationToken cancel) => ChangeAsync(now =>
+    {
+        ApiKey old = now.FindKey(id) ?? throw DirectoryNames.Unknown("key", id.ToString());
+        DateTimeOffset time = clock.GetUtcNow();
+        if (KeyTerms.Of(old).Account is not null) throw new ApiException(400, "invalid_request_error", "is_account", "This is an account: it has a password, not a secret.", "id");
+        if (old.RevokedAt is not null || KeyTerms.Of(old).ExpiresAt <= time)
+            throw new ApiException(400, "invalid_request_error", "key_ended", "This key no longer works: make a new one.", "id");
+        string text = KeySecret.New();
+        ApiKey next = old with { Id = KeyId.New(clock), Prefix = KeySecret.PrefixOf(text), Hash = KeySecret.Hash(text), CreatedAt = Instant.Now(clock) };
+        DateTimeOffset end = KeyTerms.Of(old).ExpiresAt is { } earlier && earlier < time + overlap ? earlier : time + overlap;
+        ApiKey ending = old with { Settings = (KeyTerms.Of(old) with { ExpiresAt = end }).ToSettings() };
+        return new Change<NewKey>(new NewKey(next, text), now.With(ending).With(next),
+            [new KeySaved(next), new KeySaved(ending), Audit(who, "key.rotate", old.Prefix, old.Prefix, string.Create(CultureInfo.InvariantCulture, $"{next.Prefix}; the old one works until {end:O}"))]);
+    }, cancel);
+
     /// <summary>Gives a tenant another name.</summary>
     public Task<Tenant> RenameAsync(string who, TenantId id, string name, CancellationToken cancel) => ChangeAsync(now =>
     {
@@ -139,6 +223,7 @@ public sealed class DirectoryState : IDisposable
         {
             await store.AppendAsync(fact, cancel);
             current = new DirectoryModel(await store.ReadDirectoryAsync(CancellationToken.None));
+            Changed?.Invoke();
         }
         finally
         {
@@ -157,12 +242,19 @@ public sealed class DirectoryState : IDisposable
             // Once handed over it must take effect in memory too, whether or not the caller still waits.
             if (change.Facts.Length > 0) await store.AppendAsync(new Together(change.Facts), CancellationToken.None);
             current = change.After;
+            if (change.Facts.Length > 0) Changed?.Invoke();
             return change.Result;
         }
         finally
         {
             changing.Release();
         }
+    }
+
+    private static void EnsureOwnerLeft(DirectoryModel after)
+    {
+        if (!after.Keys.Any(DirectoryModel.IsCloudOwner))
+            throw new ApiException(400, "invalid_request_error", "last_owner_key", "This is the only owner key left that does not end: make another one first.", "id");
     }
 
     private Audited Audit(string who, string action, string subject, string? before, string? after) =>

@@ -7,7 +7,7 @@ namespace Qanat.Gateway.Tests;
 /// <summary>Every endpoint that the server itself lists, with every identity that may not use it. An endpoint without a rule fails here.</summary>
 public sealed class WrongIdentityTests
 {
-    private static readonly string[] Open = ["/healthz", "/{**page}"];
+    private static readonly string[] Open = ["/healthz", "/readyz", "/{**page}"];
 
     [Fact]
     public async Task Every_endpoint_of_the_APIs_names_the_permission_it_needs()

@@ -1,0 +1,130 @@
+using System.CommandLine;
+using System.Text.Json.Nodes;
+
+namespace Qanat.Cli;
+
+/// <summary>qanat tenant limits | credit | stop | start, and qanat key rotate.</summary>
+internal static class LimitCommands
+{
+    public static Command OfTenant(Shared shared)
+    {
+        Argument<string> id = new("tenant") { Description = "Name or id." };
+        Option<string?> daily = new("--daily") { Description = "What may be spent in a calendar day (UTC), e.g. 5; 'none' for no limit." };
+        RateOptionSet rates = new();
+        Command limits = new("limits", "Show or change how much a tenant may ask.") { id, daily };
+        rates.AddTo(limits);
+        limits.SetAction((parsed, cancel) => shared.WithServerAsync(parsed, async (server, terminal) =>
+        {
+            string path = $"api/tenants/{Uri.EscapeDataString(parsed.GetValue(id)!)}/limits";
+            JsonObject change = [];
+            rates.WriteTo(change, parsed);
+            if (parsed.GetValue(daily) is { } amount) change["daily_budget"] = amount == "none" ? null : amount;
+            JsonNode now = change.Count == 0 ? await server.GetAsync(path, cancel) : await server.PutAsync(path, change, cancel);
+            terminal.Say(now, Words(now));
+        }, cancel));
+        return limits;
+    }
+
+    public static Command Credit(Shared shared)
+    {
+        Argument<string> id = new("tenant") { Description = "Name or id." };
+        Argument<string> amount = new("amount") { Description = "What was prepaid now, e.g. 50 or \"12.50 EUR\"; it is added to what was prepaid before." };
+        Command credit = new("credit", "Add prepaid credit: from then on a tenant is served as far as its credit pays.") { id, amount };
+        credit.SetAction((parsed, cancel) => shared.WithServerAsync(parsed, async (server, terminal) =>
+        {
+            JsonNode now = await server.PostAsync($"api/tenants/{Uri.EscapeDataString(parsed.GetValue(id)!)}/credit", new JsonObject { ["amount"] = parsed.GetValue(amount) }, cancel);
+            terminal.Say(now, $"Prepaid altogether: {now["credit"]}; left: {now["credit_left"]}");
+        }, cancel));
+        return credit;
+    }
+
+    public static Command Switch(Shared shared, string name, string description, string done)
+    {
+        Argument<string> id = new("tenant") { Description = "Name or id." };
+        Command command = new(name, description) { id };
+        command.SetAction((parsed, cancel) => shared.WithServerAsync(parsed, async (server, terminal) =>
+            terminal.Say(await server.PostAsync($"api/tenants/{Uri.EscapeDataString(parsed.GetValue(id)!)}/{name}", [], cancel), done), cancel));
+        return command;
+    }
+
+    public static Command Rotate(Shared shared)
+    {
+        Argument<string> id = new("id") { Description = "The key's id, from `qanat key list`." };
+        Option<int> hours = new("--overlap-hours") { Description = "How long the old key goes on working.", DefaultValueFactory = _ => 24 };
+        Command rotate = new("rotate", "Replace a key by a new one with the same role, scope and limits. The new one is printed this once.") { id, hours };
+        rotate.SetAction((parsed, cancel) => shared.WithServerAsync(parsed, async (server, terminal) =>
+        {
+            JsonNode made = await server.PostAsync($"api/keys/{Uri.EscapeDataString(parsed.GetValue(id)!)}/rotate", new JsonObject { ["overlap_seconds"] = parsed.GetValue(hours) * 3600L }, cancel);
+            terminal.Say(made, $"{made["key"]}\nKeep it: it is not shown again. The old key works for another {parsed.GetValue(hours)} h.");
+        }, cancel));
+        return rotate;
+    }
+
+    private static string Words(JsonNode now)
+    {
+        List<string> words = [(bool)now["stopped"]! ? "Stopped" : "Served"];
+        foreach ((string key, JsonNode? value) in now["rates"]!.AsObject())
+            if (value is not null) words.Add($"{key.Replace('_', ' ')}: {value}");
+        if (now["daily_budget"] is { } daily) words.Add($"daily budget: {daily}, left {now["daily_left"]}");
+        if (now["credit"] is { } credit) words.Add($"prepaid: {credit}, left {now["credit_left"]}");
+        return string.Join("; ", words);
+    }
+}
+
+/// <summary>--rpm, --tpm and --concurrent: a number, or 'none'.</summary>
+internal sealed class RateOptionSet
+{
+    private readonly (Option<string?> Option, string Field)[] options =
+    [
+        (new Option<string?>("--rpm") { Description = "Requests per minute; 'none' for no limit." }, "requests_per_minute"),
+        (new Option<string?>("--tpm") { Description = "Tokens per minute, prompt and answer together; 'none' for no limit." }, "tokens_per_minute"),
+        (new Option<string?>("--concurrent") { Description = "Requests under way at the same time; more wait in line. 'none' for no limit." }, "concurrent"),
+    ];
+
+    public void AddTo(Command command)
+    {
+        foreach ((Option<string?> option, _) in options) command.Options.Add(option);
+    }
+
+    /// <exception cref="CommandException">Not a number.</exception>
+    public void WriteTo(JsonObject body, ParseResult parsed)
+    {
+        foreach ((Option<string?> option, string field) in options)
+        {
+            if (parsed.GetValue(option) is not { } text) continue;
+            if (text == "none") body[field] = null;
+            else if (long.TryParse(text, System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out long limit)) body[field] = limit;
+            else throw new CommandException($"{option.Name} needs a whole number or 'none'.");
+        }
+    }
+}
+
+/// <summary>What bounds a new key: models, endpoints, networks, an end, and rates.</summary>
+internal sealed class KeyScopeOptions
+{
+    private readonly Option<string[]> models = new("--allow-model") { Description = "A model it may ask; may be repeated. Default: all." };
+    private readonly Option<string[]> endpoints = new("--allow-endpoint") { Description = "The beginning of paths it may call, e.g. /v1/chat; may be repeated. Default: all." };
+    private readonly Option<string[]> networks = new("--allow-network") { Description = "A network it may be used from, e.g. 10.1.0.0/16; may be repeated. Default: all." };
+    private readonly Option<string?> expires = new("--expires") { Description = "When it stops working, e.g. 2027-01-01." };
+    private readonly RateOptionSet rates = new();
+
+    public void AddTo(Command command)
+    {
+        foreach (Option option in (Option[])[models, endpoints, networks, expires]) command.Options.Add(option);
+        rates.AddTo(command);
+    }
+
+    public void WriteTo(JsonObject order, ParseResult parsed)
+    {
+        Add("models", models);
+        Add("endpoints", endpoints);
+        Add("networks", networks);
+        if (parsed.GetValue(expires) is { } end) order["expires_at"] = end;
+        rates.WriteTo(order, parsed);
+
+        void Add(string field, Option<string[]> option)
+        {
+            if (parsed.GetValue(option) is { Length: > 0 } texts) order[field] = new JsonArray([.. texts.Select(text => (JsonNode)text)]);
+        }
+    }
+}

@@ -1,0 +1,109 @@
+using System.Net;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.Json.Schema;
+using System.Text.Json.Serialization;
+using Qanat.Gateway;
+
+namespace Qanat.Cli;
+
+/// <summary>What `qanat.json` may say. Options of the command win over it; what neither says has a default.</summary>
+public sealed record QanatConfiguration
+{
+    /// <summary>The file's name in the data directory.</summary>
+    public const string FileName = "qanat.json";
+
+    /// <summary>The schema's address, which editors look at; nothing is read from it.</summary>
+    [JsonPropertyName("$schema")]
+    public string? Schema { get; init; }
+
+    public string? Urls { get; init; }
+    public string? Model { get; init; }
+    public string? ModelName { get; init; }
+    public int? Threads { get; init; }
+    public int? KvMegabytes { get; init; }
+    public int? DrainSeconds { get; init; }
+    public TlsConfiguration? Tls { get; init; }
+    public LineConfiguration? Line { get; init; }
+
+    /// <summary>Private networks that webhooks may be in, e.g. "10.1.0.0/16".</summary>
+    public IReadOnlyList<string>? AllowedNetworks { get; init; }
+
+    private static readonly ConfigurationJson Json = new(new JsonSerializerOptions
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
+        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+        ReadCommentHandling = JsonCommentHandling.Skip,
+        AllowTrailingCommas = true,
+    });
+
+    /// <summary>Reads a file; an empty configuration when there is none.</summary>
+    /// <exception cref="CommandException">It is not JSON, or says something that is not known or not possible: the message says where and what.</exception>
+    public static QanatConfiguration Read(string file)
+    {
+        if (!File.Exists(file)) return new QanatConfiguration();
+        try
+        {
+            QanatConfiguration read = JsonSerializer.Deserialize(File.ReadAllText(file), Json.QanatConfiguration) ?? new QanatConfiguration();
+            string[] complaints = [.. read.Complaints()];
+            return complaints.Length == 0 ? read : throw new CommandException($"{file}: {string.Join(" ", complaints)}");
+        }
+        catch (JsonException error)
+        {
+            string where = error.LineNumber is { } line ? $" (line {line + 1})" : "";
+            throw new CommandException($"{file}{where}: {error.Message.Split(" Path:")[0]}", error);
+        }
+    }
+
+    public RateOptions RateOptions()
+    {
+        RateOptions standard = new();
+        return standard with
+        {
+            QueueMax = Line?.QueueMax ?? standard.QueueMax,
+            QueueWaitMax = Line?.WaitSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : standard.QueueWaitMax,
+        };
+    }
+
+    /// <summary>Everything that cannot be, each as a sentence.</summary>
+    public IEnumerable<string> Complaints()
+    {
+        foreach (string url in (Urls ?? "").Split([';', ','], StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
+        {
+            if (!Uri.TryCreate(url.Replace("://*", "://any", StringComparison.Ordinal).Replace("://+", "://any", StringComparison.Ordinal), UriKind.Absolute, out Uri? uri) || uri.Scheme is not ("http" or "https"))
+                yield return $"urls: '{url}' is not an address such as http://127.0.0.1:7777.";
+            else if (uri.Scheme == "https" && Tls is null)
+                yield return "urls: https needs tls.certificate.";
+        }
+        if (Model is { } model && !File.Exists(model)) yield return $"model: there is no file {model}.";
+        if (Threads is < 1 or > 1024) yield return "threads: from 1 to 1024.";
+        if (KvMegabytes is < 1 or > 10_000_000) yield return "kv_megabytes: from 1 to 10000000.";
+        if (DrainSeconds is < 0 or > 3600) yield return "drain_seconds: from 0 to 3600.";
+        if (Tls is { } tls && !File.Exists(tls.Certificate)) yield return $"tls.certificate: there is no file {tls.Certificate}.";
+        if (Tls?.Key is { } key && !File.Exists(key)) yield return $"tls.key: there is no file {key}.";
+        foreach (string network in (AllowedNetworks ?? []).Where(each => !IPNetwork.TryParse(each, out _))) yield return $"allowed_networks: '{network}' is not a network such as 10.1.0.0/16.";
+        if (Line?.QueueMax is < 0 or > 1_000_000) yield return "line.queue_max: from 0 to 1000000.";
+        if (Line?.WaitSeconds is < 0 or > 3600) yield return "line.wait_seconds: from 0 to 3600.";
+    }
+
+    /// <summary>The JSON Schema of the file, as docs/qanat.schema.json shows it.</summary>
+    public static string SchemaText()
+    {
+        JsonNode schema = Json.QanatConfiguration.GetJsonSchemaAsNode(new JsonSchemaExporterOptions { TreatNullObliviousAsNonNullable = true });
+        JsonObject root = schema.AsObject();
+        root.Insert(0, "$schema", "https://json-schema.org/draft/2020-12/schema");
+        root.Insert(1, "title", "qanat.json");
+        return schema.ToJsonString(new JsonSerializerOptions { WriteIndented = true, NewLine = "\n" }) + "\n";
+    }
+}
+
+/// <param name="Certificate">A PEM or PFX file.</param>
+/// <param name="Key">The PEM file of its key; null: it is in the certificate's file.</param>
+public sealed record TlsConfiguration(string Certificate, string? Key = null);
+
+/// <summary>The line before limits of concurrency.</summary>
+public sealed record LineConfiguration(int? QueueMax = null, int? WaitSeconds = null);
+
+[JsonSerializable(typeof(QanatConfiguration))]
+internal sealed partial class ConfigurationJson : JsonSerializerContext;

@@ -1,0 +1,81 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Qanat.Books;
+
+namespace Qanat.Gateway;
+
+/// <summary>Rates, daily budget, prepaid credit and the stop switch over HTTP.</summary>
+internal sealed class LimitsApi(DirectoryState directory, BudgetLimits budgets, AddressGuard guard)
+{
+    public JsonObject ReadTenant(AdminRequest request) => Of(Tenant(request));
+
+    public async Task<JsonObject> SetTenantAsync(AdminRequest request, JsonFields fields) =>
+        Of(await directory.SetTermsAsync(request.Who, "tenant.limits", Tenant(request).Id, terms => TermsFields.ReadTenant(fields, terms), request.Cancel));
+
+    /// <summary>Adds to what was prepaid; an amount below zero would take it back, which a refund does in the books.</summary>
+    public async Task<JsonObject> AddCreditAsync(AdminRequest request, JsonFields fields)
+    {
+        Money added = AdminRequest.ParseMoney(fields.TextOrNumber("amount") ?? throw Refusal.Missing("amount"), "amount");
+        return Of(await directory.SetTermsAsync(request.Who, "tenant.credit", Tenant(request).Id, terms =>
+        {
+            if (terms.Prepaid is { } before && before.Currency != added.Currency) throw Refusal.Value("amount", $"the tenant's credit is kept in {before.Currency}.");
+            Money all = (terms.Prepaid ?? Money.Zero(added.Currency)) + added;
+            return terms with { Credit = $"{all.ToDecimalText()} {all.Currency.Code}" };
+        }, request.Cancel));
+    }
+
+    /// <summary>Names where alerts go; the secret they are signed with is in the answer this once. A null address ends it.</summary>
+    public async Task<JsonObject> SetWebhookAsync(AdminRequest request, JsonFields fields)
+    {
+        if (!fields.Says("url")) throw Refusal.Missing("url");
+        string? url = fields.Text("url");
+        if (url is not null) guard.Check(url, "url");
+        string secret = KeySecret.New();
+        JsonObject answer = Of(await directory.SetTermsAsync(request.Who, "tenant.webhook", Tenant(request).Id, terms => terms with { Webhook = url is null ? null : new WebhookTerms(url, secret) }, request.Cancel));
+        if (url is not null) answer["webhook_secret"] = secret;
+        return answer;
+    }
+
+    public async Task<JsonObject> StopAsync(AdminRequest request, JsonFields fields) => Of(await SwitchAsync(request, stopped: true));
+    public async Task<JsonObject> StartAsync(AdminRequest request, JsonFields fields) => Of(await SwitchAsync(request, stopped: false));
+
+    public async Task<JsonObject> SetProjectAsync(AdminRequest request, JsonFields fields)
+    {
+        ProjectId id = new(AdminRequest.ParseId(request.Id, "id"));
+        if (directory.Current.FindProject(id) is not { } project || !request.Sees(project.Tenant)) throw DirectoryNames.Unknown("project", request.Id);
+        Project after = await directory.SetTermsAsync(request.Who, "project.limits", id, terms => terms with { Rates = TermsFields.ReadRates(fields, terms.Rates) }, request.Cancel);
+        return new JsonObject { ["id"] = after.Id.ToString(), ["rates"] = Of(ProjectTerms.Of(after).Rates) };
+    }
+
+    private Task<Tenant> SwitchAsync(AdminRequest request, bool stopped) =>
+        directory.SetTermsAsync(request.Who, stopped ? "tenant.stop" : "tenant.start", Tenant(request).Id, terms => terms with { Stopped = stopped }, request.Cancel);
+
+    private Tenant Tenant(AdminRequest request) =>
+        directory.Current.FindTenant(request.Id) is { } found && request.Sees(found.Id) ? found : throw DirectoryNames.Unknown("tenant", request.Id);
+
+    private JsonObject Of(Tenant tenant)
+    {
+        TenantTerms terms = TenantTerms.Of(tenant);
+        JsonObject models = [];
+        foreach ((string model, RateTerms rates) in terms.Models.OrderBy(pair => pair.Key, StringComparer.Ordinal)) models[model] = Of(rates);
+        JsonObject answer = new()
+        {
+            ["id"] = tenant.Id.ToString(),
+            ["name"] = tenant.Name,
+            ["stopped"] = terms.Stopped,
+            ["rates"] = Of(terms.Rates),
+            ["each_user"] = Of(terms.EachUser),
+            ["models"] = models,
+            ["daily_budget"] = terms.DailyBudget,
+            ["credit"] = terms.Credit,
+            ["webhook"] = terms.Webhook?.Url,
+        };
+        if (terms.DailyLimit is { } daily) answer["daily_left"] = Left(daily, budgets.UseToday(tenant.Id, daily.Currency));
+        if (terms.Prepaid is { } credit) answer["credit_left"] = Left(credit, budgets.UseEver(tenant.Id, credit.Currency));
+        return answer;
+    }
+
+    private static string Left(Money limit, (Money Spent, Money Held) use) => (limit - use.Spent - use.Held).ToDecimalText();
+
+    private static JsonNode Of(RateTerms rates) => JsonSerializer.SerializeToNode(rates, TermsJson.Default.RateTerms)!;
+}

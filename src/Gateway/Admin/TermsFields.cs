@@ -1,0 +1,77 @@
+using System.Collections.Immutable;
+using System.Net;
+using System.Text.Json;
+
+namespace Qanat.Gateway;
+
+/// <summary>Reads limits and scopes. What is not named stays as it was; null takes a limit away.</summary>
+internal static class TermsFields
+{
+    private const int TextLengthMax = 200;
+    private const int ModelsMax = 200;
+
+    public static RateTerms ReadRates(JsonFields fields, RateTerms before) => new()
+    {
+        RequestsPerMinute = fields.Says("requests_per_minute") ? (int?)fields.Integer("requests_per_minute", 1, RateTerms.RequestsPerMinuteMax) : before.RequestsPerMinute,
+        TokensPerMinute = fields.Says("tokens_per_minute") ? fields.Integer("tokens_per_minute", 1, RateTerms.TokensPerMinuteMax) : before.TokensPerMinute,
+        Concurrent = fields.Says("concurrent") ? (int?)fields.Integer("concurrent", 1, RateTerms.ConcurrentMax) : before.Concurrent,
+    };
+
+    public static KeyTerms ReadKey(JsonFields fields, KeyTerms before) => before with
+    {
+        Models = Texts(fields, "models", before.Models, static (_, _) => { }),
+        Endpoints = Texts(fields, "endpoints", before.Endpoints, static (text, param) => Check(text.StartsWith('/'), param, "it must be the beginning of a path, such as /v1/chat.")),
+        Networks = Texts(fields, "networks", before.Networks, static (text, param) => Check(IPNetwork.TryParse(text, out _), param, "it must be a network such as 10.1.0.0/16 or 2001:db8::/32.")),
+        ExpiresAt = !fields.Says("expires_at") ? before.ExpiresAt : fields.Text("expires_at") is { } text ? AdminRequest.ParseTime(text, "expires_at").ToDateTimeOffset() : null,
+        Rates = ReadRates(fields, before.Rates),
+    };
+
+    public static TenantTerms ReadTenant(JsonFields fields, TenantTerms before) => before with
+    {
+        Rates = ReadRates(fields, before.Rates),
+        EachUser = fields.Object("each_user") is { } user ? ReadRates(user, before.EachUser) : before.EachUser,
+        Models = fields.Says("models") ? ReadModels(fields) : before.Models,
+        DailyBudget = fields.Says("daily_budget") ? Money(fields, "daily_budget") : before.DailyBudget,
+        Credit = fields.Says("credit") ? Money(fields, "credit") : before.Credit,
+    };
+
+    private static ImmutableDictionary<string, RateTerms> ReadModels(JsonFields fields)
+    {
+        ImmutableDictionary<string, RateTerms> models = ImmutableDictionary<string, RateTerms>.Empty;
+        if (!fields.TryGet("models", out JsonElement value)) return models;
+        if (value.ValueKind != JsonValueKind.Object) throw Refusal.Type("models", "an object of model names and limits", JsonFields.Kind(value));
+        foreach (JsonProperty model in value.EnumerateObject())
+        {
+            if (model.Value.ValueKind != JsonValueKind.Object) throw Refusal.Type("models." + model.Name, "an object", JsonFields.Kind(model.Value));
+            models = models.SetItem(model.Name, ReadRates(new JsonFields(model.Value, "models." + model.Name), new RateTerms()));
+            Check(models.Count <= ModelsMax, "models", $"at most {ModelsMax} are allowed.");
+        }
+        return models;
+    }
+
+    private static string? Money(JsonFields fields, string name) =>
+        fields.TextOrNumber(name) is { } text && AdminRequest.ParseMoney(text, name) is var money ? $"{money.ToDecimalText()} {money.Currency.Code}" : null;
+
+    private static ImmutableArray<string> Texts(JsonFields fields, string name, ImmutableArray<string> before, Action<string, string> check)
+    {
+        if (!fields.Says(name)) return before;
+        if (!fields.TryGet(name, out JsonElement value)) return [];
+        if (value.ValueKind != JsonValueKind.Array) throw Refusal.Type(name, "an array of strings", JsonFields.Kind(value));
+        Check(value.GetArrayLength() <= KeyTerms.ScopesMax, name, $"at most {KeyTerms.ScopesMax} are allowed.");
+        ImmutableArray<string>.Builder texts = ImmutableArray.CreateBuilder<string>();
+        foreach (JsonElement item in value.EnumerateArray())
+        {
+            string param = $"{name}[{texts.Count}]";
+            string text = JsonFields.TextOf(item, param);
+            Check(text.Length is > 0 and <= TextLengthMax, param, $"it needs 1 to {TextLengthMax} characters.");
+            check(text, param);
+            texts.Add(text);
+        }
+        return texts.ToImmutable();
+    }
+
+    private static void Check(bool good, string param, string complaint)
+    {
+        if (!good) throw Refusal.Value(param, complaint);
+    }
+}

@@ -1,0 +1,11 @@
+namespace Qanat.Gateway;
+
+/// <summary>Where a tenant is told that a budget nears its end.</summary>
+/// <param name="Url">Where alerts are posted.</param>
+/// <param name="Secret">What they are signed with.</param>
+public sealed record WebhookTerms(string Url, string Secret);
+
+/// <summary>A budget that has passed a threshold.</summary>
+/// <param name="Id">The same for the same tenant, budget, span and threshold, whenever it is noticed: an alert is told once, and whoever is told it twice can see that it is the same.</param>
+/// <param name="Kind">"monthly budget", "daily budget" or "prepaid credit".</param>
+public sealed record BudgetAlert(string Id, string Tenant, string TenantId, string Kind, int ThresholdPercent, string Limit, string Spent, string Held, string Currency, string At);

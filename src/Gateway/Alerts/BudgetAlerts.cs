@@ -1,0 +1,115 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Qanat.Books;
+using Qanat.Store;
+
+namespace Qanat.Gateway;
+
+public sealed record AlertOptions
+{
+    public TimeSpan Interval { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>Times an alert is tried; the pause before each doubles from <see cref="RetryPause"/>.</summary>
+    public int TriesMax { get; init; } = 8;
+    public TimeSpan RetryPause { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>What an alert that was told is remembered for.</summary>
+    public TimeSpan RememberFor { get; init; } = TimeSpan.FromDays(400);
+}
+
+/// <summary>Tells tenants that half, four fifths and all of a budget is spent or held: once each, durably, and again until it arrives or has been tried often enough.
+/// An alert is written down before it is sent, so a restart neither loses nor repeats it.</summary>
+public sealed class BudgetAlerts(DirectoryState directory, BudgetLimits budgets, IDocumentStore documents, WebhookSender sender, AlertOptions options, TimeProvider clock, ILogger<BudgetAlerts> log) : BackgroundService
+{
+    private const string Kind = "budget-alert";
+    private static readonly int[] ThresholdsPercent = [50, 80, 100];
+    private readonly HashSet<string> told = new(StringComparer.Ordinal);
+
+    /// <summary>Notices what has passed a threshold, and sends what is due.</summary>
+    public async Task RunOnceAsync(CancellationToken cancel)
+    {
+        foreach (Tenant tenant in directory.Current.Tenants)
+        {
+            if (TenantTerms.Of(tenant).Webhook is null) continue;
+            foreach (BudgetAlert alert in Passed(tenant))
+            {
+                if (!told.Contains(alert.Id)) await TellAsync(tenant, alert, cancel);
+            }
+        }
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        using PeriodicTimer timer = new(options.Interval, clock);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(stoppingToken))
+            {
+                try
+                {
+                    await RunOnceAsync(stoppingToken);
+                }
+                catch (StoreException error)
+                {
+                    log.LogWarning(error, "Budget alerts could not be read or written; tried again in {Interval}.", options.Interval);
+                }
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The process ends; what was not sent is due at the next start.
+        }
+    }
+
+    private IEnumerable<BudgetAlert> Passed(Tenant tenant)
+    {
+        TenantTerms terms = TenantTerms.Of(tenant);
+        DateTimeOffset now = clock.GetUtcNow();
+        return
+        [
+            .. tenant.MonthlyBudget is { } month ? Of("monthly budget", now.ToString("yyyy-MM", CultureInfo.InvariantCulture), month, budgets.Use(tenant.Id.Value, month.Currency)) : [],
+            .. terms.DailyLimit is { } day ? Of("daily budget", now.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture), day, budgets.UseToday(tenant.Id, day.Currency)) : [],
+            .. terms.Prepaid is { } credit ? Of("prepaid credit", credit.ToDecimalText(), credit, budgets.UseEver(tenant.Id, credit.Currency)) : [],
+        ];
+
+        IEnumerable<BudgetAlert> Of(string kind, string span, Money limit, (Money Spent, Money Held) use) => limit.Picos == 0 ? [] : ThresholdsPercent
+            .Where(percent => (use.Spent.Picos + use.Held.Picos) * 100 >= limit.Picos * percent)
+            .Select(percent => new BudgetAlert($"{tenant.Id}/{kind}/{span}/{percent}", tenant.Name, tenant.Id.ToString(), kind, percent, limit.ToDecimalText(), use.Spent.ToDecimalText(),
+                use.Held.ToDecimalText(), limit.Currency.Code, now.ToString("O", CultureInfo.InvariantCulture)));
+    }
+
+    private async Task TellAsync(Tenant tenant, BudgetAlert alert, CancellationToken cancel)
+    {
+        DocumentKey key = new(Kind, tenant.Id, alert.Id);
+        Instant now = Instant.Now(clock);
+        Instant forgotten = Instant.From(clock.GetUtcNow() + options.RememberFor);
+        Pending fresh = new(alert, 0, now.UnixNanoseconds, Done: false);
+        await documents.TryAddAsync(new NewDocument(key, now, Bytes(fresh), forgotten), cancel);
+        if (await documents.FindAsync(key, cancel) is not { } stored) return;
+        Pending pending = JsonSerializer.Deserialize(stored.Content.Span, AlertJson.Default.Pending)!;
+        if (pending.Done)
+        {
+            told.Add(alert.Id);
+            return;
+        }
+        if (pending.DueAtNs > now.UnixNanoseconds) return;
+        bool arrived = await sender.SendAsync(TenantTerms.Of(tenant).Webhook!, pending.Alert.Id, JsonSerializer.SerializeToUtf8Bytes(pending.Alert, AlertJson.Default.BudgetAlert), cancel);
+        int tries = pending.Tries + 1;
+        bool givenUp = !arrived && tries >= options.TriesMax;
+        if (givenUp) log.LogWarning("The alert {Alert} was not taken by the tenant's webhook after {Tries} tries.", alert.Id, tries);
+        TimeSpan pause = options.RetryPause * (1L << Math.Min(tries - 1, 16));
+        await documents.TryReplaceAsync(key, stored.Version, Bytes(pending with { Tries = tries, Done = arrived || givenUp, DueAtNs = Instant.From(clock.GetUtcNow() + pause).UnixNanoseconds }), forgotten, cancel);
+    }
+
+    private static byte[] Bytes(Pending pending) => JsonSerializer.SerializeToUtf8Bytes(pending, AlertJson.Default.Pending);
+}
+
+internal sealed record Pending(BudgetAlert Alert, int Tries, long DueAtNs, bool Done);
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
+[JsonSerializable(typeof(BudgetAlert))]
+[JsonSerializable(typeof(Pending))]
+internal sealed partial class AlertJson : JsonSerializerContext;

@@ -1,0 +1,69 @@
+using System.Collections.Immutable;
+using System.Text.Json.Serialization;
+using Qanat.Books;
+
+namespace Qanat.Gateway;
+
+/// <summary>How much may be asked at one level (a tenant, a project, a key, a user tag, a model). Null: no limit there.</summary>
+public sealed record RateTerms
+{
+    public const int RequestsPerMinuteMax = 10_000_000;
+    public const long TokensPerMinuteMax = 10_000_000_000;
+    public const int ConcurrentMax = 1_000_000;
+
+    public int? RequestsPerMinute { get; init; }
+
+    /// <summary>Prompt and answer together.</summary>
+    public long? TokensPerMinute { get; init; }
+
+    /// <summary>Requests under way at the same time; more wait in line.</summary>
+    public int? Concurrent { get; init; }
+
+    [JsonIgnore]
+    public bool IsEmpty => (RequestsPerMinute, TokensPerMinute, Concurrent) == default;
+}
+
+/// <summary>What is agreed with a tenant beyond its monthly budget; how the directory keeps it.</summary>
+public sealed record TenantTerms
+{
+    public RateTerms Rates { get; init; } = new();
+
+    /// <summary>For every user tag by itself.</summary>
+    public RateTerms EachUser { get; init; } = new();
+
+    /// <summary>For all of the tenant's requests to a model, by the model's name.</summary>
+    public ImmutableDictionary<string, RateTerms> Models { get; init; } = ImmutableDictionary<string, RateTerms>.Empty;
+
+    /// <summary>What may be spent in a UTC calendar day, e.g. "5 USD"; null: no limit.</summary>
+    public string? DailyBudget { get; init; }
+
+    /// <summary>All that was ever prepaid, e.g. "100 USD"; null: it does not prepay.</summary>
+    public string? Credit { get; init; }
+
+    /// <summary>Where it is told that a budget nears its end; null: nowhere.</summary>
+    public WebhookTerms? Webhook { get; init; }
+
+    /// <summary>As people, the audit log and the API may see it: without the webhook's secret.</summary>
+    public string ToShownText() => SettingsText.Write(Webhook is null ? this : this with { Webhook = Webhook with { Secret = "" } }, TermsJson.Default.TenantTerms);
+
+    /// <summary>Set: nothing is served to it.</summary>
+    public bool Stopped { get; init; }
+
+    [JsonIgnore]
+    public Money? DailyLimit => DailyBudget is { } text ? AdminRequest.ParseMoney(text, "daily_budget") : null;
+
+    [JsonIgnore]
+    public Money? Prepaid => Credit is { } text ? AdminRequest.ParseMoney(text, "credit") : null;
+
+    public static TenantTerms Of(Tenant tenant) => SettingsText.Read(tenant, static each => each.Settings, TermsJson.Default.TenantTerms, static _ => new TenantTerms());
+    public string ToSettings() => SettingsText.Write(this, TermsJson.Default.TenantTerms);
+}
+
+/// <summary>What bounds a project beyond its monthly budget.</summary>
+public sealed record ProjectTerms
+{
+    public RateTerms Rates { get; init; } = new();
+
+    public static ProjectTerms Of(Project project) => SettingsText.Read(project, static each => each.Settings, TermsJson.Default.ProjectTerms, static _ => new ProjectTerms());
+    public string ToSettings() => SettingsText.Write(this, TermsJson.Default.ProjectTerms);
+}

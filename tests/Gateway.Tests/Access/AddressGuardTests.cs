@@ -1,0 +1,63 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace Qanat.Gateway.Tests;
+
+public sealed class AddressGuardTests
+{
+    [Theory]
+    [InlineData("127.0.0.1")]
+    [InlineData("10.1.2.3")]
+    [InlineData("172.31.255.255")]
+    [InlineData("192.168.0.1")]
+    [InlineData("169.254.169.254")]
+    [InlineData("100.64.0.1")]
+    [InlineData("0.0.0.0")]
+    [InlineData("224.0.0.1")]
+    [InlineData("255.255.255.255")]
+    [InlineData("::1")]
+    [InlineData("::")]
+    [InlineData("fe80::1")]
+    [InlineData("fd00::1")]
+    [InlineData("::ffff:127.0.0.1")]
+    [InlineData("::ffff:169.254.169.254")]
+    [InlineData("64:ff9b::7f00:1")]
+    [InlineData("2002:7f00:1::")]
+    public void Addresses_inside_are_refused(string address) => Assert.False(AddressGuard.PublicOnly.Allows(IPAddress.Parse(address)));
+
+    [Theory]
+    [InlineData("8.8.8.8")]
+    [InlineData("172.32.0.1")]
+    [InlineData("2606:4700::1111")]
+    public void Public_addresses_are_allowed(string address) => Assert.True(AddressGuard.PublicOnly.Allows(IPAddress.Parse(address)));
+
+    [Theory]
+    [InlineData("file:///etc/passwd")]
+    [InlineData("ftp://example.org/")]
+    [InlineData("http://user@example.org/")]
+    [InlineData("http://127.0.0.1/")]
+    [InlineData("http://2130706433/")]
+    [InlineData("http://0x7f.1/")]
+    [InlineData("http://[::1]/")]
+    [InlineData("//example.org")]
+    [InlineData("")]
+    public void What_is_no_public_web_address_is_refused_when_it_is_typed(string address) => Assert.Equal(400, Assert.Throws<ApiException>(() => AddressGuard.PublicOnly.Check(address, "url")).Status);
+
+    [Fact]
+    public async Task A_name_is_judged_by_the_address_that_is_connected_to()
+    {
+        using TcpListener listener = new(IPAddress.Loopback, 0);
+        listener.Start();
+        Uri uri = new($"http://localhost:{((IPEndPoint)listener.LocalEndpoint).Port}/");
+        AddressGuard.PublicOnly.Check(uri.ToString(), "url");
+        using HttpClient guarded = new(AddressGuard.PublicOnly.Handler());
+        await Assert.ThrowsAsync<HttpRequestException>(() => guarded.GetAsync(uri, TestContext.Current.CancellationToken));
+        Assert.False(listener.Pending());
+
+        using HttpClient allowed = new(new AddressGuard([IPNetwork.Parse("127.0.0.0/8")]).Handler());
+        Task<HttpResponseMessage> asking = allowed.GetAsync(uri, TestContext.Current.CancellationToken);
+        using (TcpClient accepted = await listener.AcceptTcpClientAsync(TestContext.Current.CancellationToken))
+            await accepted.GetStream().WriteAsync("HTTP/1.1 204 No Content\r\n\r\n"u8.ToArray(), TestContext.Current.CancellationToken);
+        Assert.Equal(HttpStatusCode.NoContent, (await asking).StatusCode);
+    }
+}

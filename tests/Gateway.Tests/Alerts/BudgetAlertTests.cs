@@ -1,0 +1,109 @@
+using System.Net;
+using System.Text;
+using System.Text.Json.Nodes;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using Qanat.Books;
+using Qanat.Store;
+
+namespace Qanat.Gateway.Tests;
+
+public sealed class BudgetAlertTests
+{
+    private static readonly CancellationToken None = CancellationToken.None;
+
+    [Fact]
+    public async Task Each_threshold_is_told_once_signed_and_again_until_it_arrives()
+    {
+        ManualClock clock = new();
+        await using TestGateway gateway = await TestGateway.StartAsync(clock: clock);
+        await using Receiver receiver = await Receiver.StartAsync();
+        DirectoryState directory = gateway.Get<DirectoryState>();
+        Tenant tenant = directory.Current.FindTenant("acme")!;
+        await directory.SetBudgetAsync("test", tenant.Id, Money.Parse("10", Currency.Usd), None);
+        await directory.SetTermsAsync("test", "tenant.webhook", tenant.Id, terms => terms with { Webhook = new WebhookTerms(receiver.Url, "whsec-test") }, None);
+        using BudgetAlerts alerts = AlertsOf(gateway, clock);
+
+        await SpendAsync(gateway, "4.99");
+        await alerts.RunOnceAsync(None);
+        Assert.Empty(receiver.Taken);
+        receiver.Status = 500;
+        await SpendAsync(gateway, "0.01");
+        await alerts.RunOnceAsync(None);
+        await alerts.RunOnceAsync(None);
+        Assert.Single(receiver.Taken);
+        receiver.Status = 204;
+        clock.Advance(TimeSpan.FromSeconds(10));
+        await alerts.RunOnceAsync(None);
+        Assert.Equal([50, 50], receiver.Taken.Select(Threshold));
+
+        await SpendAsync(gateway, "5");
+        await alerts.RunOnceAsync(None);
+        // A new process remembers what the old one told.
+        using BudgetAlerts restarted = AlertsOf(gateway, clock);
+        await restarted.RunOnceAsync(None);
+        Assert.Equal([50, 50, 80, 100], receiver.Taken.Select(Threshold));
+
+        (string signature, string body) = receiver.Taken[^1];
+        string seconds = signature.Split(',')[0]["t=".Length..];
+        Assert.Equal($"t={seconds},v1={WebhookSender.Sign("whsec-test", seconds, Encoding.UTF8.GetBytes(body))}", signature);
+        Assert.Equal(("acme", "monthly budget", "10", "10"), ((string?)JsonNode.Parse(body)!["tenant"], (string?)JsonNode.Parse(body)!["kind"], (string?)JsonNode.Parse(body)!["limit"], (string?)JsonNode.Parse(body)!["spent"]));
+    }
+
+    [Fact]
+    public async Task A_webhook_inside_is_refused_and_its_secret_is_shown_once()
+    {
+        await using TestGateway gateway = await TestGateway.StartAsync();
+        Assert.Equal(400, (await gateway.AdminAsync("PUT", "/api/tenants/acme/webhook", """{"url":"http://169.254.169.254/latest"}""")).Status);
+        Answer set = await gateway.AdminAsync("PUT", "/api/tenants/acme/webhook", """{"url":"https://hooks.example.org/qanat"}""");
+        string secret = (string)set.Body["webhook_secret"]!;
+        string later = (await gateway.AdminAsync("GET", "/api/tenants/acme/limits")).Text + (await gateway.AdminAsync("GET", "/api/audit")).Text + (await gateway.AdminAsync("GET", "/api/tenants")).Text;
+        Assert.Contains("hooks.example.org", later, StringComparison.Ordinal);
+        Assert.DoesNotContain(secret, later, StringComparison.Ordinal);
+    }
+
+    private static BudgetAlerts AlertsOf(TestGateway gateway, TimeProvider clock) => new(gateway.Get<DirectoryState>(), gateway.Get<BudgetLimits>(), (IDocumentStore)gateway.Store,
+        new WebhookSender(new AddressGuard([IPNetwork.Parse("127.0.0.0/8")]), clock), new AlertOptions(), clock, NullLogger<BudgetAlerts>.Instance);
+
+    private static async Task SpendAsync(TestGateway gateway, string amount)
+    {
+        Assert.True(gateway.Get<KeyRing>().TryAuthenticate(gateway.Key, out Caller caller));
+        BudgetLimits budgets = gateway.Get<BudgetLimits>();
+        budgets.Settle(await budgets.PlaceAsync(caller, Money.Parse(amount, Currency.Usd), None), Money.Parse(amount, Currency.Usd));
+    }
+
+    private static int Threshold((string Signature, string Body) taken) => (int)JsonNode.Parse(taken.Body)!["threshold_percent"]!;
+
+    /// <summary>Somebody else's server.</summary>
+    private sealed class Receiver(WebApplication app, List<(string Signature, string Body)> taken) : IAsyncDisposable
+    {
+        public int Status { get; set; } = 204;
+        public List<(string Signature, string Body)> Taken => taken;
+        public string Url => app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First() + "/hook";
+
+        public static async Task<Receiver> StartAsync()
+        {
+            WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
+            builder.WebHost.UseUrls("http://127.0.0.1:0");
+            builder.Logging.ClearProviders();
+            WebApplication app = builder.Build();
+            Receiver receiver = new(app, []);
+            app.MapPost("/hook", async (HttpContext context) =>
+            {
+                using StreamReader reader = new(context.Request.Body);
+                receiver.Taken.Add((context.Request.Headers["x-qanat-signature"].ToString(), await reader.ReadToEndAsync()));
+                context.Response.StatusCode = receiver.Status;
+            });
+            await app.StartAsync();
+            return receiver;
+        }
+
+        public async ValueTask DisposeAsync() => await app.DisposeAsync();
+    }
+}

@@ -1,0 +1,94 @@
+using System.Diagnostics;
+using System.Net;
+using System.Text.RegularExpressions;
+using Qanat.Books;
+
+namespace Qanat.Gateway.Tests;
+
+public sealed partial class OperationsTests
+{
+    private const string Hello = """{"model":"scripted-1","messages":[{"role":"user","content":"a very private question"}]}""";
+
+    [Fact]
+    public async Task A_draining_server_says_so_takes_nothing_new_and_lets_what_runs_finish()
+    {
+        await using TestGateway gateway = await TestGateway.StartAsync();
+        TaskCompletionSource gate = new(), begun = new();
+        gateway.Script.Answer = (call, cancel) =>
+        {
+            begun.SetResult();
+            return Script.SayAndWait(call, gate.Task, cancel);
+        };
+        Assert.Equal("ready", (string?)(await gateway.GetAsync("/readyz")).Body["status"]);
+        Task<Answer> running = gateway.PostAsync("/v1/chat/completions", Hello);
+        await begun.Task;
+        DrainState drain = gateway.Get<DrainState>();
+        drain.Begin();
+        Answer ready = await gateway.GetAsync("/readyz");
+        Assert.Equal((503, "draining", "5"), (ready.Status, (string?)ready.Body["reason"], ready.Header("Retry-After")));
+        Answer refused = await gateway.PostAsync("/v1/chat/completions", Hello);
+        Assert.Equal((503, "shutting_down", "5"), (refused.Status, refused.Code, refused.Header("Retry-After")));
+        Assert.Equal(200, (await gateway.GetAsync("/healthz")).Status);
+
+        ManualClock clock = new();
+        Task<bool> waited = drain.WaitAsync(TimeSpan.FromSeconds(30), clock);
+        clock.Advance(TimeSpan.FromSeconds(30));
+        Assert.False(await waited);
+        gate.SetResult();
+        Assert.Equal(200, (await running).Status);
+        Assert.True(await drain.WaitAsync(TimeSpan.FromMinutes(1), TimeProvider.System));
+    }
+
+    [Fact]
+    public async Task Metrics_are_for_whoever_may_see_the_status_and_are_well_formed()
+    {
+        await using TestGateway gateway = await TestGateway.StartAsync();
+        await gateway.AdminAsync("PUT", "/api/tenants/acme/budget", """{"monthly_budget":"4"}""");
+        await gateway.AdminAsync("POST", "/api/tenants", """{"name":"odd \"name\"\\","monthly_budget":"0"}""");
+        Caller caller = CallerOf(gateway);
+        gateway.Get<BudgetLimits>().Settle(await gateway.Get<BudgetLimits>().PlaceAsync(caller, Money.Parse("1", Currency.Usd), CancellationToken.None), Money.Parse("1", Currency.Usd));
+        Assert.Equal(403, (await gateway.GetAsync("/metrics")).Status);
+        using HttpResponseMessage response = await gateway.Owner.GetAsync("/metrics", TestContext.Current.CancellationToken);
+        string text = await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        Assert.All(text.Split('\n', StringSplitOptions.RemoveEmptyEntries), line => Assert.Matches(MetricLine(), line));
+        Assert.Contains("qanat_budget_used_permille{tenant=\"acme\",budget=\"month\"} 250\n", text, StringComparison.Ordinal);
+        Assert.Contains("qanat_budget_used_permille{tenant=\"odd \\\"name\\\"\\\\\",budget=\"month\"} 1000\n", text, StringComparison.Ordinal);
+        Assert.Contains("qanat_assumptions_in_force{kind=\"cost\"} 1\n", text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_call_is_one_span_and_its_measures_by_the_conventions_without_what_was_said()
+    {
+        await using TestGateway gateway = await TestGateway.StartAsync();
+        string tenant = CallerOf(gateway).Tenant.Id.ToString();
+        List<Activity> spans = [];
+        using ActivityListener listener = new()
+        {
+            ShouldListenTo = source => source.Name == GenAiTelemetry.Name,
+            Sample = (ref _) => ActivitySamplingResult.AllDataAndRecorded,
+            ActivityStopped = span => { lock (spans) spans.Add(span); },
+        };
+        ActivitySource.AddActivityListener(listener);
+        await gateway.PostAsync("/v1/chat/completions", Hello);
+        gateway.Script.Answer = (call, _) => Script.Refuse(new ApiException(429, "rate_limit_error", "queue_full", "busy"));
+        await gateway.PostAsync("/v1/chat/completions", Hello);
+
+        Activity[] own;
+        lock (spans) own = [.. spans.Where(span => span.GetTagItem("qanat.tenant.id") as string == tenant)];
+        Assert.Equal(["chat scripted-1", "chat scripted-1"], own.Select(span => span.DisplayName));
+        Assert.Equal(("qanat", "chat", "scripted-1"), (own[0].GetTagItem("gen_ai.provider.name"), own[0].GetTagItem("gen_ai.operation.name"), own[0].GetTagItem("gen_ai.request.model")));
+        Assert.Equal(5L, own[0].GetTagItem("gen_ai.usage.output_tokens"));
+        Assert.Equal(("queue_full", ActivityStatusCode.Error), (own[1].GetTagItem("error.type"), own[1].Status));
+        Assert.DoesNotContain(own.SelectMany(span => span.TagObjects), tag => tag.Value?.ToString()?.Contains("private", StringComparison.Ordinal) == true);
+    }
+
+    private static Caller CallerOf(TestGateway gateway)
+    {
+        Assert.True(gateway.Get<KeyRing>().TryAuthenticate(gateway.Key, out Caller caller));
+        return caller;
+    }
+
+    [GeneratedRegex("""^(# (HELP|TYPE) qanat_\w+ .+|qanat_\w+(\{\w+="([^"\\]|\\.)*"(,\w+="([^"\\]|\\.)*")*\})? -?\d+)$""")]
+    private static partial Regex MetricLine();
+}
