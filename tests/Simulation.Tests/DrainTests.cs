@@ -1,0 +1,85 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Text.Json.Nodes;
+
+namespace Qanat.Simulation.Tests;
+
+/// <summary>The built program asked to stop while it answers; and what it says of its configuration and its machine.</summary>
+public sealed class DrainTests
+{
+    private const int StreamsAtOnce = 8;
+    private const int TokensEach = 1500;
+
+    [Fact]
+    public async Task A_server_that_is_asked_to_stop_says_so_takes_nothing_new_and_finishes_what_runs()
+    {
+        CancellationToken cancel = TestContext.Current.CancellationToken;
+        string data = Directory.CreateTempSubdirectory("qanat-drain").FullName;
+        ServerProcess server = await ServerProcess.StartAsync(data, cancel);
+        TaskCompletionSource begun = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        Task<Seen>[] streams = [.. Enumerable.Range(0, StreamsAtOnce).Select(seed => StreamingClient.RunAsync(server.Http, "Tell me of water", TokensEach, seed, () => begun.TrySetResult(), cancel))];
+        await begun.Task.WaitAsync(cancel);
+        Task stopping = server.StopAsync(cancel);
+        bool saidSo = false, refused = false;
+        while (!saidSo && !streams.All(stream => stream.IsCompleted))
+        {
+            using HttpResponseMessage ready = await server.Http.GetAsync("readyz", cancel);
+            saidSo = ready.StatusCode == HttpStatusCode.ServiceUnavailable;
+        }
+        if (saidSo)
+        {
+            using HttpResponseMessage late = await server.Http.PostAsJsonAsync("v1/chat/completions", new { model = "qanat-tiny", messages = new[] { new { role = "user", content = "hi" } } }, cancel);
+            refused = late.StatusCode == HttpStatusCode.ServiceUnavailable && late.Headers.RetryAfter is not null;
+        }
+        Seen[] seen = await Task.WhenAll(streams);
+        await stopping;
+        await server.DisposeAsync();
+        Assert.True(saidSo, "It ended before it said that it drains: the streams were too short for this machine.");
+        Assert.True(refused);
+        Assert.All(seen, one => Assert.True(one.Finished && one.Charge is not null, $"A stream was cut after {one.Tokens} tokens."));
+
+        CommandResult usage = await ServerProcess.RunAsync(cancel, "usage", "list", "--json", "--data", data);
+        JsonArray rows = JsonNode.Parse(usage.Output)!["data"]!.AsArray();
+        Assert.Equal(Enumerable.Repeat("completed", StreamsAtOnce), rows.Select(row => row!["outcome"]!.ToString()));
+        Assert.Equal(seen.Sum(one => one.Tokens), rows.Sum(row => (int)row!["tokens"]!["output"]!));
+        CommandResult check = await ServerProcess.RunAsync(cancel, "books", "check", "--data", data);
+        Assert.Equal((0, true), (check.ExitCode, check.Output.Contains("Every identity holds", StringComparison.Ordinal)));
+        Directory.Delete(data, recursive: true);
+    }
+
+    [Fact]
+    public async Task A_configuration_is_read_and_what_is_wrong_with_it_is_said()
+    {
+        CancellationToken cancel = TestContext.Current.CancellationToken;
+        string data = Directory.CreateTempSubdirectory("qanat-config").FullName;
+        string file = Path.Combine(data, "qanat.json");
+        Assert.Equal(0, (await ServerProcess.RunAsync(cancel, "config", "check", "--data", data)).ExitCode);
+        await File.WriteAllTextAsync(file, """{ "drain_seconds": 5, "line": { "queue_max": 3 } /* a few */ }""", cancel);
+        Assert.Equal(0, (await ServerProcess.RunAsync(cancel, "config", "check", "--data", data)).ExitCode);
+        foreach ((string text, string complaint) in ((string, string)[])[("""{ "drain_second": 5 }""", "drain_second"), ("{", "line 1"), ("""{ "urls": "https://0.0.0.0:1" }""", "tls.certificate"), ("""{ "threads": 0 }""", "threads")])
+        {
+            await File.WriteAllTextAsync(file, text, cancel);
+            CommandResult result = await ServerProcess.RunAsync(cancel, "config", "check", "--data", data);
+            Assert.Equal(1, result.ExitCode);
+            Assert.Contains(complaint, result.Errors, StringComparison.Ordinal);
+        }
+        CommandResult doctor = await ServerProcess.RunAsync(cancel, "doctor", "--json", "--data", data);
+        JsonNode found = JsonNode.Parse(doctor.Output)!;
+        Assert.Equal((1, false), (doctor.ExitCode, (bool)found["ok"]!));
+        Assert.Equal("bad", found["checks"]!.AsArray().Single(each => each!["check"]!.ToString() == "configuration")!["state"]!.ToString());
+        File.Delete(file);
+        doctor = await ServerProcess.RunAsync(cancel, "doctor", "--json", "--data", data);
+        string[] checks = [.. JsonNode.Parse(doctor.Output)!["checks"]!.AsArray().Select(each => each!["check"]!.ToString())];
+        Assert.Equal(["cpu", "memory", "data directory", "clock", "disk", "fsync", "configuration", "model", "port", "books"], checks);
+        Directory.Delete(data, recursive: true);
+    }
+
+    [Fact]
+    public async Task The_schema_in_the_documentation_is_the_one_the_program_prints()
+    {
+        string folder = AppContext.BaseDirectory;
+        while (!File.Exists(Path.Combine(folder, "Qanat.slnx"))) folder = Path.GetDirectoryName(folder)!;
+        CommandResult schema = await ServerProcess.RunAsync(TestContext.Current.CancellationToken, "config", "schema");
+        Assert.Equal(await File.ReadAllTextAsync(Path.Combine(folder, "docs", "qanat.schema.json"), TestContext.Current.CancellationToken), schema.Output);
+    }
+}
