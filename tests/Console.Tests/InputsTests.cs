@@ -44,4 +44,18 @@ public sealed class InputsTests
         Assert.Equal(FixedClock.At("2026-11-01T12:34:56Z"), Inputs.At(Inputs.Seconds(at)));
         Assert.Throws<FormatException>(() => Inputs.At(default));
     }
+
+    [Theory]
+    [InlineData("", null)]
+    [InlineData(" 1,200 ", 1200L)]
+    [InlineData("1", 1L)]
+    public void A_limit_is_a_whole_number_or_none(string text, long? limit) => Assert.Equal(limit, Inputs.Limit(text, 5000));
+
+    [Theory]
+    [InlineData("0")]
+    [InlineData("-1")]
+    [InlineData("1.5")]
+    [InlineData("5001")]
+    [InlineData("many")]
+    public void What_is_no_limit_is_refused(string text) => Assert.Throws<FormatException>(() => Inputs.Limit(text, 5000));
 }

@@ -15,6 +15,19 @@ public static class Inputs
         return money.IsNegative ? throw new FormatException("A budget is zero or more; leave it empty for no limit.") : money;
     }
 
+    /// <summary>A limit as a whole number; null when the field is empty.</summary>
+    /// <exception cref="FormatException">It is none from 1 to <paramref name="most"/>.</exception>
+    public static long? Limit(string? text, long most)
+    {
+        if (string.IsNullOrWhiteSpace(text)) return null;
+        return long.TryParse(text.Trim(), NumberStyles.AllowThousands, CultureInfo.InvariantCulture, out long limit) && limit >= 1 && limit <= most
+            ? limit
+            : throw new FormatException(string.Create(CultureInfo.InvariantCulture, $"'{text}' is not a limit: write a whole number from 1 to {most}, or leave it empty for no limit."));
+    }
+
+    /// <summary>What a field shows for a limit; empty when there is none.</summary>
+    public static string Text(long? limit) => limit?.ToString(CultureInfo.InvariantCulture) ?? "";
+
     /// <exception cref="FormatException">It is no amount.</exception>
     public static Money Amount(string? text) => Money.Parse((text ?? "").Trim().TrimStart('$'), Currency.Usd);
 
