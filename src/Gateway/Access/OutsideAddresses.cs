@@ -37,11 +37,14 @@ public static class OutsideAddresses
     /// <summary>Resolves a name, and connects to the first address that is allowed and answers.</summary>
     /// <param name="insideAllowed">The operator allows private addresses for this purpose.</param>
     /// <exception cref="HttpRequestException">No address is allowed, or none answers.</exception>
-    public static async ValueTask<Stream> ConnectAsync(DnsEndPoint target, bool insideAllowed, CancellationToken cancel)
+    public static ValueTask<Stream> ConnectAsync(DnsEndPoint target, bool insideAllowed, CancellationToken cancel) => ConnectAsync(target, address => insideAllowed || IsPublic(address), cancel);
+
+    /// <summary>The same with a rule of the caller's.</summary>
+    public static async ValueTask<Stream> ConnectAsync(DnsEndPoint target, Predicate<IPAddress> allows, CancellationToken cancel)
     {
         ArgumentNullException.ThrowIfNull(target);
         IPAddress[] addresses = IPAddress.TryParse(target.Host, out IPAddress? literal) ? [literal] : await Dns.GetHostAddressesAsync(target.Host, cancel);
-        IPAddress[] allowed = insideAllowed ? addresses : Array.FindAll(addresses, IsPublic);
+        IPAddress[] allowed = Array.FindAll(addresses, allows);
         if (allowed.Length == 0)
             throw new HttpRequestException(HttpRequestError.ConnectionError, addresses.Length == 0 ? $"{target.Host} has no address." : $"{target.Host} is a private address, which is not allowed here.");
         Socket socket = new(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
