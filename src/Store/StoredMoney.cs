@@ -31,5 +31,15 @@ internal static class StoredMoney
     /// <summary>The amount of a pair, or of the sums of many pairs.</summary>
     public static Int128 Join(long milli, long pico) => (Int128)milli * PicosPerMilli + pico;
 
+    /// <summary>Assignments of an upsert that adds the amount of the row that is there already to the new one.</summary>
+    public static string AddExcluded(string table, string amount) => $"""
+        {amount}_milli = {table}.{amount}_milli + excluded.{amount}_milli + ({table}.{amount}_pico + excluded.{amount}_pico) / 1000000000,
+        {amount}_pico = ({table}.{amount}_pico + excluded.{amount}_pico) % 1000000000
+        """;
+
+    /// <summary>The two columns of an amount summed over rows, put in order: picos below a thousandth. PostgreSQL sums integers to a numeric, which divides with a fraction.</summary>
+    public static string Summed(string amount) =>
+        $"CAST(sum({amount}_milli) AS bigint) + CAST(sum({amount}_pico) AS bigint) / 1000000000, CAST(sum({amount}_pico) AS bigint) % 1000000000";
+
     public static Currency CurrencyOf(string code) => s_currencies.GetOrAdd(code, static text => new Currency(text));
 }

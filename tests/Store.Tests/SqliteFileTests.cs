@@ -225,7 +225,7 @@ public sealed class SqliteFileTests : IDisposable
     [Fact]
     public void Shipped_migrations_are_numbered_without_a_gap()
     {
-        IReadOnlyList<Migration> shipped = Migration.Shipped();
+        IReadOnlyList<Migration> shipped = SqliteSchema.Shipped;
         Assert.NotEmpty(shipped);
         Assert.Equal(Enumerable.Range(1, shipped.Count), shipped.Select(migration => migration.Number));
     }

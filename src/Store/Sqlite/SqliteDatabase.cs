@@ -13,16 +13,16 @@ internal readonly record struct CheckpointFrames(int LoggedFrames, int CopiedFra
     public int LeftFrames => LoggedFrames - CopiedFrames;
 }
 
-/// <summary>One connection with its prepared statements. Used by one thread at a time.</summary>
-internal sealed class SqliteDatabase : IDisposable
+/// <summary>A connection to a SQLite file.</summary>
+internal sealed class SqliteDatabase : SqlDatabase
 {
     private readonly SqliteConnection _connection;
-    private readonly Dictionary<string, Statement> _statements = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, SqliteStatement> _statements = new(StringComparer.Ordinal);
+    private readonly Dictionary<(string, string, string), SqliteStatement> _writers = [];
 
     private SqliteDatabase(SqliteConnection connection) => _connection = connection;
 
-    /// <summary>True inside a transaction; SQLite leaves it by itself after some failures, such as a full disk.</summary>
-    public bool InTransaction => SQLitePCL.raw.sqlite3_get_autocommit(_connection.Handle) == 0;
+    public override bool InTransaction => SQLitePCL.raw.sqlite3_get_autocommit(_connection.Handle) == 0;
 
     /// <summary>The one connection that writes. A commit survives the death of the process when it returns; <see cref="LogFlusher"/> brings it to the disk.
     /// SQLite itself flushes the log before it copies any of it into the database file.</summary>
@@ -55,17 +55,69 @@ internal sealed class SqliteDatabase : IDisposable
         Execute(string.Create(CultureInfo.InvariantCulture, $"PRAGMA max_page_count = {Math.Max(1, bytesMax / PageBytes)}"));
     }
 
-    /// <summary>The statement for this text, prepared once per connection and ready to be bound.</summary>
-    public Statement this[string sql]
+    public override Statement this[string sql] => Prepared(sql);
+
+    /// <summary>SQLite makes rows when they are asked for.</summary>
+    public override Statement Streamed(string sql) => Prepared(sql);
+
+    /// <summary>A row at a time: there is no way to the server that would be worth sharing.</summary>
+    public override IRowWriter Rows(string table, string columns, string conflict = "")
     {
-        get
+        if (_writers.TryGetValue((table, columns, conflict), out SqliteStatement? writer))
         {
-            if (!_statements.TryGetValue(sql, out Statement? statement))
-                _statements[sql] = statement = new Statement(_connection.Handle!, sql);
-            statement.Reset();
-            return statement;
+            writer.Begin();
+            return writer;
+        }
+        string values = string.Join(", ", Enumerable.Repeat('?', columns.AsSpan().Count(',') + 1));
+        return _writers[(table, columns, conflict)] = Prepared($"INSERT INTO {table} ({columns}) VALUES ({values}) {conflict}");
+    }
+
+    public override IEnumerable<Statement> WithIds(string select, IReadOnlyCollection<Guid> ids)
+    {
+        SqliteStatement query = Prepared(select + " WHERE id = ?");
+        foreach (Guid id in ids)
+        {
+            query.Add(id);
+            if (query.Step()) yield return query;
+            query.Reset();
         }
     }
+
+    public override void DeleteWithIds(string table, IReadOnlyCollection<Guid> ids)
+    {
+        foreach (Guid id in ids) Prepared($"DELETE FROM {table} WHERE id = ?").Add(id).Run();
+    }
+
+    public override IEnumerable<string> CheckFile()
+    {
+        Statement rows = Prepared("PRAGMA integrity_check(20)");
+        while (rows.Step())
+        {
+            string line = rows.Text();
+            if (line != "ok") yield return $"The database file is damaged: {line}";
+        }
+        rows = Prepared("SELECT \"table\", parent, count(*) FROM pragma_foreign_key_check GROUP BY 1, 2");
+        while (rows.Step()) yield return string.Create(CultureInfo.InvariantCulture, $"In {rows.Text()}, rows refer to {rows.Text()} that are not there: {rows.Long()}.");
+        rows.Reset();
+    }
+
+    public override void Begin() => this["BEGIN IMMEDIATE"].Run();
+    public override void Commit() => this["COMMIT"].Run();
+    public override void Rollback() => this["ROLLBACK"].Run();
+    public override void BeginSnapshot() => this["BEGIN"].Run();
+
+    /// <summary>A full disk may have room again later. After any other failure of the disk nobody knows what reached it.</summary>
+    public override (FailureKind Kind, string Message)? Explain(Exception failure) => (failure as SqliteException)?.SqliteErrorCode switch
+    {
+        null => null,
+        SQLitePCL.raw.SQLITE_CONSTRAINT or SQLitePCL.raw.SQLITE_TOOBIG or SQLitePCL.raw.SQLITE_MISMATCH => (FailureKind.Refused, failure.Message),
+        SQLitePCL.raw.SQLITE_FULL => (FailureKind.NotNow, "The disk is full and nothing was written: make room, then try again."),
+        SQLitePCL.raw.SQLITE_IOERR or SQLitePCL.raw.SQLITE_CORRUPT or SQLitePCL.raw.SQLITE_NOTADB =>
+            (FailureKind.Broken, $"The books could not be written ({failure.Message}): look at the disk, then start again."),
+        _ => (FailureKind.NotNow, $"The books could not be written ({failure.Message}): look at the disk, then start again."),
+    };
+
+    protected override void Interrupt() => SQLitePCL.raw.sqlite3_interrupt(_connection.Handle);
 
     public CheckpointFrames Checkpoint(CheckpointMode mode)
     {
@@ -75,7 +127,7 @@ internal sealed class SqliteDatabase : IDisposable
         return new CheckpointFrames(logged, copied);
     }
 
-    public void Execute(string sql)
+    public override void Execute(string sql)
     {
         using SqliteCommand command = _connection.CreateCommand();
 #pragma warning disable CA2100 // every text given here is a constant of this assembly or an embedded migration
@@ -84,29 +136,18 @@ internal sealed class SqliteDatabase : IDisposable
         command.ExecuteNonQuery();
     }
 
-    /// <summary>Runs a query that <paramref name="cancel"/> can interrupt in the middle of a statement.</summary>
-    /// <exception cref="StoreException">The database could not be read, or a sum is beyond 64 bits.</exception>
-    public T Reading<T>(Func<T> query, CancellationToken cancel)
+    public override void Dispose()
     {
-        using CancellationTokenRegistration interrupt = cancel.Register(() => SQLitePCL.raw.sqlite3_interrupt(_connection.Handle));
-        try
-        {
-            return query();
-        }
-        catch (SqliteException) when (cancel.IsCancellationRequested)
-        {
-            throw new OperationCanceledException(cancel);
-        }
-        catch (SqliteException failure)
-        {
-            throw new StoreException($"The books could not be read: {failure.Message}", failure);
-        }
+        foreach (SqliteStatement statement in _statements.Values) statement.Dispose();
+        _connection.Dispose();
     }
 
-    public void Dispose()
+    private SqliteStatement Prepared(string sql)
     {
-        foreach (Statement statement in _statements.Values) statement.Dispose();
-        _connection.Dispose();
+        if (!_statements.TryGetValue(sql, out SqliteStatement? statement))
+            _statements[sql] = statement = new SqliteStatement(_connection.Handle!, sql);
+        statement.Reset();
+        return statement;
     }
 
     private static SqliteDatabase Open(string file, SqliteOpenMode mode)

@@ -3,7 +3,7 @@ using Qanat.Books;
 namespace Qanat.Store;
 
 /// <summary>Price versions and pool rates: immutable once added.</summary>
-internal sealed class PriceFacts(SqliteDatabase database, RowNumbers numbers, RowIdentities identities)
+internal sealed class PriceFacts(SqlDatabase database, RowNumbers numbers, RowIdentities identities)
 {
     public void Add(PriceVersion version)
     {

@@ -1,5 +1,3 @@
-using System.Collections.Immutable;
-using Microsoft.Data.Sqlite;
 using Qanat.Books;
 
 namespace Qanat.Store;
@@ -7,7 +5,7 @@ namespace Qanat.Store;
 /// <summary>Turns facts into rows. A batch is one transaction; a fact that is refused fails alone.</summary>
 internal sealed class FactWriter
 {
-    private readonly SqliteDatabase _database;
+    private readonly SqlDatabase _database;
     private readonly RowNumbers _numbers;
     private readonly RowIdentities _identities;
     private readonly UsageRollups _usageRollups;
@@ -21,7 +19,7 @@ internal sealed class FactWriter
     private readonly DocumentFacts _documents;
     private StoreException? _broken;
 
-    public FactWriter(SqliteDatabase database)
+    public FactWriter(SqlDatabase database)
     {
         _database = database;
         _numbers = new RowNumbers(database);
@@ -39,81 +37,107 @@ internal sealed class FactWriter
 
     /// <summary>Commits all facts that can be; see <see cref="CommitBatch"/>.</summary>
     /// <exception cref="StoreException">Nothing of the batch could be written: the disk is full or failed.</exception>
-    public void Commit(IReadOnlyList<Fact> facts, Exception?[] outcomes)
+    /// <param name="within">More to be written in the same transaction.</param>
+    public void Commit(IReadOnlyList<Fact> facts, Exception?[] outcomes, Action? within = null)
     {
         if (_broken is not null) throw _broken;
         try
         {
-            if (!TryCommitTogether(facts, out StoreException? refused))
+            if (!TryCommitTogether(facts, within, out StoreException? refused))
             {
                 if (facts.Count == 1) outcomes[0] = refused;
-                else CommitOneByOne(facts, outcomes);
+                else CommitOneByOne(facts, outcomes, within);
             }
         }
-        catch (SqliteException failure)
+        catch (Exception failure)
         {
             Rollback();
-            throw Failed(failure);
-        }
-        catch
-        {
-            Rollback();
-            throw;
+            if (_database.Explain(failure) is not var (kind, message)) throw;
+            StoreException failed = new(message, failure);
+            if (kind == FailureKind.Broken) _broken = failed;
+            throw failed;
         }
     }
 
     /// <summary>The fast way: no savepoints. One refused fact undoes the whole batch.</summary>
-    private bool TryCommitTogether(IReadOnlyList<Fact> facts, out StoreException? refused)
+    private bool TryCommitTogether(IReadOnlyList<Fact> facts, Action? within, out StoreException? refused)
     {
-        _database["BEGIN IMMEDIATE"].Run();
-        refused = Refusal(() =>
-        {
-            foreach (Fact fact in facts) Write(fact);
-        });
-        if (refused is null) _database["COMMIT"].Run();
+        _database.Begin();
+        refused = Refusal(facts);
+        if (refused is null) Commit(within);
         else Rollback();
         return refused is null;
     }
 
     /// <summary>The slow way, after a refusal: each fact in its own savepoint, all in one transaction.</summary>
-    private void CommitOneByOne(IReadOnlyList<Fact> facts, Exception?[] outcomes)
+    private void CommitOneByOne(IReadOnlyList<Fact> facts, Exception?[] outcomes, Action? within)
     {
-        _database["BEGIN IMMEDIATE"].Run();
+        _database.Begin();
         for (int index = 0; index < facts.Count; index++)
         {
-            Fact fact = facts[index];
             _database["SAVEPOINT fact"].Run();
-            outcomes[index] = Refusal(() => Write(fact));
+            outcomes[index] = Refusal([facts[index]]);
             if (outcomes[index] is not null)
             {
                 Forget();
-                _database["ROLLBACK TO fact"].Run();
+                _database["ROLLBACK TO SAVEPOINT fact"].Run();
             }
-            _database["RELEASE fact"].Run();
+            _database["RELEASE SAVEPOINT fact"].Run();
         }
-        _database["COMMIT"].Run();
+        Commit(within);
+    }
+
+    private void Commit(Action? within)
+    {
+        within?.Invoke();
+        _database.Commit();
     }
 
     /// <summary>Writes facts with their sums; why they are refused, or null when they are written.</summary>
-    private StoreException? Refusal(Action write)
+    private StoreException? Refusal(IReadOnlyList<Fact> facts)
     {
         try
         {
-            write();
-            FlushRollups();
+            Load(facts);
+            foreach (Fact fact in facts) Write(fact);
+            Flush();
             return null;
         }
         catch (StoreException refused)
         {
             return refused;
         }
-        catch (SqliteException constraint) when (constraint.SqliteErrorCode is SQLitePCL.raw.SQLITE_CONSTRAINT or SQLitePCL.raw.SQLITE_TOOBIG or SQLitePCL.raw.SQLITE_MISMATCH)
-        {
-            return new StoreException($"The fact breaks a rule of the books and is not stored: {constraint.Message}", constraint);
-        }
         catch (OverflowException overflow)
         {
             return new StoreException("The fact, or a sum that it adds to, holds a figure too large to store.", overflow);
+        }
+        catch (Exception failure) when (_database.Explain(failure) is (FailureKind.Refused, var message))
+        {
+            return new StoreException($"The fact breaks a rule of the books and is not stored: {message}", failure);
+        }
+    }
+
+    /// <summary>Reads what the books know of the requests and transactions that facts are about.</summary>
+    private void Load(IReadOnlyList<Fact> facts)
+    {
+        HashSet<Guid> touched = [], decided = [], transactions = [];
+        foreach (Fact fact in facts) Collect(fact, touched, decided, transactions);
+        _holds.Load(touched, decided);
+        _journal.Load(transactions);
+    }
+
+    private static void Collect(Fact fact, HashSet<Guid> touched, HashSet<Guid> decided, HashSet<Guid> transactions)
+    {
+        switch (fact)
+        {
+            case StepsMetered steps: foreach (UsageProgress progress in steps.Progress) touched.Add(progress.Id.Value); break;
+            case HoldPlaced placed: decided.Add(placed.Hold.Id.Value); break;
+            case HoldSettled settled: decided.Add(settled.Record.Id.Value); break;
+            case HoldExtended extended: decided.Add(extended.Id.Value); break;
+            case HoldReleased released: decided.Add(released.Id.Value); break;
+            case TransactionPosted posted: transactions.Add(posted.Transaction.Id.Value); break;
+            case DemoCleared { Replacement: Transaction replacement }: transactions.Add(replacement.Id.Value); break;
+            case Together together: foreach (Fact part in together.Facts) Collect(part, touched, decided, transactions); break;
         }
     }
 
@@ -149,11 +173,21 @@ internal sealed class FactWriter
 
     private void Write(DemoCleared cleared)
     {
-        FlushRollups();
+        Flush();
         if (_demo.Remove(cleared) is not AuditEntry audit) return;
         _numbers.Forget();
         if (cleared.Replacement is Transaction replacement) _journal.Post(new TransactionPosted(replacement, []));
         _journal.Audit(audit);
+    }
+
+    /// <summary>Usage goes before what posts it.</summary>
+    private void Flush()
+    {
+        _holds.Flush();
+        _capacity.Flush();
+        _journal.Flush();
+        _usageRollups.Flush();
+        _entryRollups.Flush();
     }
 
     /// <summary>What the writer remembers may never have been committed.</summary>
@@ -164,27 +198,13 @@ internal sealed class FactWriter
         _usageRollups.Forget();
         _entryRollups.Forget();
         _capacity.Forget();
-    }
-
-    private void FlushRollups()
-    {
-        _usageRollups.Flush();
-        _entryRollups.Flush();
+        _holds.Forget();
+        _journal.Forget();
     }
 
     private void Rollback()
     {
         Forget();
-        if (_database.InTransaction) _database["ROLLBACK"].Run();
-    }
-
-    /// <summary>A full disk may have room again later. After any other failure of the disk nobody knows what reached it: the store stops until it is opened again.</summary>
-    private StoreException Failed(SqliteException failure)
-    {
-        if (failure.SqliteErrorCode == SQLitePCL.raw.SQLITE_FULL)
-            return new StoreException("The disk is full and nothing was written: make room, then try again.", failure);
-        StoreException broken = new($"The books could not be written ({failure.Message}): look at the disk, then start again.", failure);
-        if (failure.SqliteErrorCode is SQLitePCL.raw.SQLITE_IOERR or SQLitePCL.raw.SQLITE_CORRUPT or SQLitePCL.raw.SQLITE_NOTADB) _broken = broken;
-        return broken;
+        if (_database.InTransaction) _database.Rollback();
     }
 }

@@ -15,7 +15,7 @@ internal static class JournalQueries
         entries.About(query.Tenant, query.Project, query.Model);
         if (query.Account is not null || query.Tenant is not null || query.Project is not null || query.Model is not null)
             filter.And($"no IN (SELECT txn FROM entries{entries.Sql})").Take(entries);
-        Statement rows = filter.Bind(reader.Database[$"SELECT no FROM transactions{filter.Sql} ORDER BY at, id LIMIT ?"]).Add(Math.Max(0, query.Limit));
+        Statement rows = filter.Bind(reader.Database.Streamed($"SELECT no FROM transactions{filter.Sql} ORDER BY at, id LIMIT ?")).Add(Math.Max(0, query.Limit));
         while (rows.Step()) yield return TransactionRows.Read(reader.Database, reader.Identities, rows.Long());
         rows.Reset();
     }
@@ -33,7 +33,7 @@ internal static class JournalQueries
 /// <summary>Rows of transactions as the domain's records.</summary>
 internal static class TransactionRows
 {
-    public static Transaction Read(SqliteDatabase database, RowIdentities identities, long no)
+    public static Transaction Read(SqlDatabase database, RowIdentities identities, long no)
     {
         ImmutableArray<Entry>.Builder entries = ImmutableArray.CreateBuilder<Entry>();
         Statement lines = database["""

@@ -5,7 +5,7 @@ namespace Qanat.Store;
 
 /// <summary>Removes the demo's tenants and all they caused. A transaction goes when it is about a demo tenant or sums up one of its records; what else it summed up
 /// becomes unposted again, so that the next posting takes it in. Capacity and the audit trail stay.</summary>
-internal sealed class DemoRemoval(SqliteDatabase database, RowNumbers numbers, EntryRollups rollups)
+internal sealed class DemoRemoval(SqlDatabase database, RowNumbers numbers, EntryRollups rollups)
 {
     private const string Demo = "(SELECT no FROM tenants WHERE is_demo = 1)";
 
@@ -18,16 +18,19 @@ internal sealed class DemoRemoval(SqliteDatabase database, RowNumbers numbers, E
         if (Count($"holds WHERE tenant IN {Demo}") != 0) throw new StoreException("A demo request is still open: wait until it has ended, then clear the demo.");
         Keep(cleared);
         long records = Count($"usage WHERE tenant IN {Demo}");
-        database.Execute("CREATE TEMP TABLE IF NOT EXISTS doomed (no INTEGER PRIMARY KEY)");
+        database.Execute("CREATE TEMP TABLE IF NOT EXISTS doomed (no bigint PRIMARY KEY)");
         Run("DELETE FROM doomed");
-        Run($"INSERT INTO doomed SELECT txn FROM entries WHERE tenant IN {Demo} UNION SELECT txn FROM usage WHERE tenant IN {Demo} AND txn IS NOT NULL");
+        Run($"INSERT INTO doomed SELECT txn FROM entries WHERE tenant IN {Demo} UNION SELECT txn FROM posted WHERE record IN (SELECT no FROM usage WHERE tenant IN {Demo})");
         long transactions = Count("doomed");
-        Run("UPDATE usage SET txn = NULL WHERE txn IN (SELECT no FROM doomed)");
+        Run("UPDATE posted_through SET record = coalesce((SELECT min(record) - 1 FROM posted WHERE txn IN (SELECT no FROM doomed)), record)");
+        Run("DELETE FROM posted WHERE txn IN (SELECT no FROM doomed)");
         Run("DELETE FROM entries WHERE txn IN (SELECT no FROM doomed)");
         rollups.Rebuild($"SELECT at - at % {EntrySums.Day} FROM transactions WHERE no IN (SELECT no FROM doomed)");
         Run("DELETE FROM transactions WHERE no IN (SELECT no FROM doomed)");
         foreach (string table in (ReadOnlySpan<string>)["usage", "usage_hours", "usage_days", "releases", "price_versions", "keys", "projects"])
             Run($"DELETE FROM {table} WHERE tenant IN {Demo}");
+        // The next record may get the number of one that is gone.
+        Run("UPDATE posted_through SET record = (SELECT coalesce(max(no), 0) FROM usage) WHERE record > (SELECT coalesce(max(no), 0) FROM usage)");
         Run("DELETE FROM documents WHERE tenant IN (SELECT id FROM tenants WHERE is_demo = 1)");
         Run("DELETE FROM tenants WHERE is_demo = 1");
         string what = string.Create(CultureInfo.InvariantCulture, $"{tenants} tenants, {records} records, {transactions} transactions");
@@ -52,7 +55,7 @@ internal sealed class DemoRemoval(SqliteDatabase database, RowNumbers numbers, E
         {
             database["""
                 INSERT INTO cleared_usage (pool, device_ns, requests) VALUES (?, ?, ?)
-                ON CONFLICT (pool) DO UPDATE SET device_ns = device_ns + excluded.device_ns, requests = requests + excluded.requests
+                ON CONFLICT (pool) DO UPDATE SET device_ns = cleared_usage.device_ns + excluded.device_ns, requests = cleared_usage.requests + excluded.requests
                 """].Add(no).Add(pool.DeviceNanoseconds).Add(pool.Requests).Run();
         }
     }

@@ -31,13 +31,13 @@ internal static class DirectoryQueries
     public static IEnumerable<CapacityRecord> Capacity(Reader reader, PoolName pool, Period period)
     {
         // Records touch, so the first that reaches into the period is the last that begins at or before its start.
-        Statement rows = reader.Database["""
-            WITH this (pool) AS (SELECT no FROM names WHERE text = ?1)
+        Statement rows = reader.Database.Streamed("""
+            WITH this (pool) AS (SELECT no FROM names WHERE text = ?)
             SELECT from_at, to_at, state, busy_ns FROM capacity
-            WHERE pool = (SELECT pool FROM this) AND from_at < ?3 AND to_at > ?2
-              AND from_at >= coalesce((SELECT max(from_at) FROM capacity WHERE pool = (SELECT pool FROM this) AND from_at <= ?2), ?2)
+            WHERE pool = (SELECT pool FROM this) AND from_at < ? AND to_at > ?
+              AND from_at >= coalesce((SELECT max(from_at) FROM capacity WHERE pool = (SELECT pool FROM this) AND from_at <= ?), ?)
             ORDER BY from_at
-            """].Add(pool.Value).Add(period.From).Add(period.To);
+            """).Add(pool.Value).Add(period.To).Add(period.From).Add(period.From).Add(period.From);
         while (rows.Step()) yield return new CapacityRecord(pool, rows.Instant(), rows.Instant(), (CapacityState)rows.Int(), rows.Long());
         rows.Reset();
     }

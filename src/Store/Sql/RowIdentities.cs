@@ -4,9 +4,10 @@ using Qanat.Books;
 namespace Qanat.Store;
 
 /// <summary>The other direction of <see cref="RowNumbers"/>: what a row number stands for. A number is never used twice, so what was read once stays true.</summary>
-internal sealed class RowIdentities(SqliteDatabase database)
+internal sealed class RowIdentities(SqlDatabase database)
 {
     private readonly Dictionary<long, string> _names = [];
+    private readonly Dictionary<(long Project, long Key), Party> _parties = [];
     private readonly Dictionary<long, Guid> _tenants = [];
     private readonly Dictionary<long, Guid> _projects = [];
     private readonly Dictionary<long, Guid> _keys = [];
@@ -17,6 +18,7 @@ internal sealed class RowIdentities(SqliteDatabase database)
     public void Forget()
     {
         _names.Clear();
+        _parties.Clear();
         _tenants.Clear();
         _projects.Clear();
         _keys.Clear();
@@ -32,6 +34,13 @@ internal sealed class RowIdentities(SqliteDatabase database)
         string text = rows.Text();
         rows.Reset();
         return _names[no] = text;
+    }
+
+    public Party Party(long tenant, long project, long key, string? userTag)
+    {
+        // A project never moves to another tenant.
+        if (!_parties.TryGetValue((project, key), out Party? party)) _parties[(project, key)] = party = new Party(Tenant(tenant), Project(project), Key(key), null);
+        return userTag is null ? party : party with { UserTag = userTag };
     }
 
     public TenantId Tenant(long no) => new(Id(_tenants, no, "SELECT id FROM tenants WHERE no = ?", "tenant"));

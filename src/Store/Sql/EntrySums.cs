@@ -18,7 +18,7 @@ internal static class EntrySums
         string lines = Compose(query, out Filter values);
         string groups = GroupColumns.Of(query.By);
         Statement rows = values.Bind(reader.Database[$"""
-            SELECT {groups}, account, currency, sum(amount_milli), sum(amount_pico), sum(entries) FROM ({lines}) GROUP BY {groups}, account, currency
+            SELECT {groups}, account, currency, sum(amount_milli), sum(amount_pico), sum(entries) FROM ({lines}) AS lines GROUP BY {GroupColumns.Keys(query.By)}account, currency
             """]);
         ImmutableArray<EntrySum>.Builder sums = ImmutableArray.CreateBuilder<EntrySum>();
         while (rows.Step())
@@ -52,7 +52,7 @@ internal static class EntrySums
             lines.Append(CultureInfo.InvariantCulture, $"SELECT start - start % {grain} AS start, {Columns} FROM {table}{filter.Sql}");
             values.Take(filter);
         }
-        if (lines.Length == 0) lines.Append(CultureInfo.InvariantCulture, $"SELECT start, {Columns} FROM entry_days WHERE 0");
+        if (lines.Length == 0) lines.Append(CultureInfo.InvariantCulture, $"SELECT start, {Columns} FROM entry_days WHERE 1 = 0");
         return lines.ToString();
     }
 }

@@ -13,7 +13,7 @@ internal static class UsageSums
 
     public static ImmutableArray<UsageSum> Sum(Reader reader, SumQuery query, Currency home)
     {
-        string sql = Compose(query.Period, GroupColumns.Of(query.By), query, out Filter values);
+        string sql = Compose(query.Period, GroupColumns.Of(query.By), GroupColumns.Keys(query.By), query, out Filter values);
         Statement rows = values.Bind(reader.Database[sql].Add(home.Code));
         ImmutableArray<UsageSum>.Builder sums = ImmutableArray.CreateBuilder<UsageSum>();
         while (rows.Step())
@@ -28,7 +28,7 @@ internal static class UsageSums
 
     public static ImmutableArray<SpendRow> Spend(Reader reader, Period period, Currency home)
     {
-        string sql = Compose(period, "tenant, project, key", new SumQuery(period, GroupBy.None), out Filter values);
+        string sql = Compose(period, "tenant, project, key", "tenant, project, key, ", new SumQuery(period, GroupBy.None), out Filter values);
         Statement rows = values.Bind(reader.Database[sql].Add(home.Code));
         ImmutableArray<SpendRow>.Builder spend = ImmutableArray.CreateBuilder<SpendRow>();
         while (rows.Step())
@@ -46,7 +46,7 @@ internal static class UsageSums
     }
 
     /// <summary>The statement; its first value is the currency of what has none.</summary>
-    private static string Compose(Period period, string groups, SumQuery query, out Filter values)
+    private static string Compose(Period period, string groups, string keys, SumQuery query, out Filter values)
     {
         values = new Filter();
         long grain = query.By.HasFlag(GroupBy.Hour) ? Hour : query.By.HasFlag(GroupBy.Day) ? Day : 1;
@@ -59,8 +59,8 @@ internal static class UsageSums
             lines.Append(CultureInfo.InvariantCulture, $"SELECT start - start % {grain} AS start, tenant, project, key, model, pool, currency, {Figures} FROM {table}{filter.Sql}");
             values.Take(filter);
         }
-        if (lines.Length == 0) lines.Append($"SELECT start, tenant, project, key, model, pool, currency, {Figures} FROM usage_days WHERE 0");
-        return $"SELECT {groups}, CASE currency WHEN '{StoredMoney.NoCurrency}' THEN ? ELSE currency END AS money, {FigureSums} FROM ({lines}) GROUP BY {groups}, money";
+        if (lines.Length == 0) lines.Append($"SELECT start, tenant, project, key, model, pool, currency, {Figures} FROM usage_days WHERE 1 = 0");
+        return $"SELECT {groups}, CASE currency WHEN '{StoredMoney.NoCurrency}' THEN ? ELSE currency END AS money, {FigureSums} FROM ({lines}) AS lines GROUP BY {keys}money";
     }
 
     private const string Figures = """
@@ -79,12 +79,17 @@ internal static class GroupColumns
 {
     public static string Of(GroupBy by)
     {
-        string start = by.HasFlag(GroupBy.Hour) || by.HasFlag(GroupBy.Day) ? "start" : "NULL";
+        string start = ByTime(by) ? "start" : "NULL";
         return string.Join(", ", Column(by, GroupBy.Tenant, "tenant"), Column(by, GroupBy.Project, "project"), Column(by, GroupBy.Model, "model"), Column(by, GroupBy.Pool, "pool"), start);
     }
 
+    /// <summary>Those of the five that are asked for, each followed by a comma.</summary>
+    public static string Keys(GroupBy by) => string.Concat(Of(by).Split(", ").Where(column => column != "NULL").Select(column => column + ", "));
+
     public static GroupKey Read(Statement row, RowIdentities identities) => new(
         identities.Tenant(row.LongOrNull()), identities.Project(row.LongOrNull()), identities.Model(row.LongOrNull()), identities.Pool(row.LongOrNull()), row.InstantOrNull());
+
+    private static bool ByTime(GroupBy by) => by.HasFlag(GroupBy.Hour) || by.HasFlag(GroupBy.Day);
 
     private static string Column(GroupBy by, GroupBy dimension, string column) => by.HasFlag(dimension) ? column : "NULL";
 }

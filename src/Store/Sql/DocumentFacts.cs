@@ -4,7 +4,7 @@ using Qanat.Books;
 namespace Qanat.Store;
 
 /// <summary>Documents as rows. A change puts a new row in the place of the old one, so that the row's number is the document's version.</summary>
-internal sealed class DocumentFacts(SqliteDatabase database)
+internal sealed class DocumentFacts(SqlDatabase database)
 {
     private const string IsKey = "kind = ? AND tenant = ? AND id = ?";
     private const string IsAlive = "(expires_at IS NULL OR expires_at > ?)";

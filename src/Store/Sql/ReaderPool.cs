@@ -1,15 +1,14 @@
 using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using System.Runtime.CompilerServices;
-using Microsoft.Data.Sqlite;
 using Qanat.Books;
 
 namespace Qanat.Store;
 
 /// <summary>A connection that reads, with what its row numbers stand for.</summary>
-internal sealed class Reader(SqliteDatabase database) : IDisposable
+internal sealed class Reader(SqlDatabase database) : IDisposable
 {
-    public SqliteDatabase Database => database;
+    public SqlDatabase Database => database;
     public RowIdentities Identities { get; } = new(database);
 
     /// <summary>All rows of a query without parameters.</summary>
@@ -31,18 +30,18 @@ internal sealed class ReaderPool : IDisposable
     /// <summary>Rows fetched at a time for a stream: enough to make the hand-over cheap, few enough to hold in memory.</summary>
     private const int StreamChunkRows = 256;
 
-    private readonly string _file;
+    private readonly Func<SqlDatabase> _open;
     private readonly int _readersMax;
     private readonly ConcurrentBag<Reader> _idle = [];
     private readonly SemaphoreSlim _queries;
     private readonly SemaphoreSlim _streams;
     private readonly CancellationTokenSource _closing = new();
 
-    /// <param name="readersMax">Queries at the same time, and streams at the same time. They are counted apart, so that whoever asks a question
+    /// <param name="open">Makes a connection; a <see cref="StoreException"/> says why it cannot.</param> <param name="readersMax">Queries at the same time, and streams at the same time. They are counted apart, so that whoever asks a question
     /// for each row of a stream never waits for himself.</param>
-    public ReaderPool(string file, int readersMax)
+    public ReaderPool(Func<SqlDatabase> open, int readersMax)
     {
-        _file = file;
+        _open = open;
         _readersMax = readersMax;
         _queries = new SemaphoreSlim(readersMax);
         _streams = new SemaphoreSlim(readersMax);
@@ -138,29 +137,17 @@ internal sealed class ReaderPool : IDisposable
         public Snapshot(ReaderPool pool)
         {
             _pool = pool;
-            Reader = pool._idle.TryTake(out Reader? idle) ? idle : Open(pool._file);
-            Reader.Database["BEGIN"].Run();
+            Reader = pool._idle.TryTake(out Reader? idle) ? idle : new Reader(pool._open());
+            Reader.Database.BeginSnapshot();
         }
 
         public Reader Reader { get; }
 
         public void Dispose()
         {
-            if (Reader.Database.InTransaction) Reader.Database["ROLLBACK"].Run();
+            if (Reader.Database.InTransaction) Reader.Database.Rollback();
             if (_pool._closing.IsCancellationRequested) Reader.Dispose();
             else _pool._idle.Add(Reader);
-        }
-
-        private static Reader Open(string file)
-        {
-            try
-            {
-                return new Reader(SqliteDatabase.OpenReader(file));
-            }
-            catch (SqliteException failure)
-            {
-                throw new StoreException($"The books could not be opened for reading: {failure.Message}", failure);
-            }
         }
     }
 }

@@ -4,7 +4,7 @@ namespace Qanat.Store;
 
 /// <summary>Keeps the sums by hour and by day in step with the records: gathers what the records of a batch add, then adds it in the same transaction,
 /// one row per group instead of one per record. The view usage_lines says the same in SQL; the store's check compares the two.</summary>
-internal sealed class UsageRollups(SqliteDatabase database)
+internal sealed class UsageRollups(SqlDatabase database)
 {
     private readonly Dictionary<RollupKey, RollupSum> _hours = [];
     private readonly Dictionary<RollupKey, RollupSum> _days = [];
@@ -30,8 +30,8 @@ internal sealed class UsageRollups(SqliteDatabase database)
     /// <summary>Adds what was gathered to the tables.</summary>
     public void Flush()
     {
-        Flush(_hours, UpsertHour);
-        Flush(_days, UpsertDay);
+        Flush(_hours, "usage_hours");
+        Flush(_days, "usage_days");
     }
 
     private void Add(RollupKey key, Instant at, RollupSum sum)
@@ -43,42 +43,33 @@ internal sealed class UsageRollups(SqliteDatabase database)
     private static void Add(Dictionary<RollupKey, RollupSum> sums, RollupKey key, RollupSum sum) =>
         sums[key] = sums.TryGetValue(key, out RollupSum before) ? before + sum : sum;
 
-    private void Flush(Dictionary<RollupKey, RollupSum> sums, string upsert)
+    private void Flush(Dictionary<RollupKey, RollupSum> sums, string table)
     {
+        if (sums.Count == 0) return;
+        IRowWriter rows = database.Rows(table, Keys + Figures, table == "usage_hours" ? s_addToHours : s_addToDays);
         foreach ((RollupKey key, RollupSum sum) in sums)
         {
-            (long chargeMilli, long chargePico) = StoredMoney.Split(sum.Charge);
-            (long costMilli, long costPico) = StoredMoney.Split(sum.Cost);
-            database[upsert]
-                .Add(key.Start).Add(key.Party.Tenant).Add(key.Party.Project).Add(key.Party.Key).Add(key.Model).Add(key.Pool).Add(key.Currency)
-                .Add(sum.Requests).Add(sum.Unpriced).Add(sum.Uncosted).Add(sum.Tokens).Add(sum.Device)
-                .Add(chargeMilli).Add(chargePico).Add(costMilli).Add(costPico).Run();
+            rows.Row.Add(key.Start).Add(key.Party.Tenant).Add(key.Party.Project).Add(key.Party.Key).Add(key.Model).Add(key.Pool).Add(key.Currency)
+                .Add(sum.Requests).Add(sum.Unpriced).Add(sum.Uncosted).Add(sum.Tokens).Add(sum.Device).Add(sum.Charge).Add(sum.Cost);
+            rows.EndRow();
         }
+        rows.Flush();
         sums.Clear();
     }
 
-    private const string UpsertHour = "INSERT INTO usage_hours " + Upsert;
-    private const string UpsertDay = "INSERT INTO usage_days " + Upsert;
-    private const string Upsert = """
-        (start, tenant, project, key, model, pool, currency, requests, unpriced, uncosted,
-         input, cache_read, cache_write, output, reasoning, prefill_ns, decode_ns, charge_milli, charge_pico, cost_milli, cost_pico)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-        ON CONFLICT DO UPDATE SET
-          requests     = requests    + excluded.requests,
-          unpriced     = unpriced    + excluded.unpriced,
-          uncosted     = uncosted    + excluded.uncosted,
-          input        = input       + excluded.input,
-          cache_read   = cache_read  + excluded.cache_read,
-          cache_write  = cache_write + excluded.cache_write,
-          output       = output      + excluded.output,
-          reasoning    = reasoning   + excluded.reasoning,
-          prefill_ns   = prefill_ns  + excluded.prefill_ns,
-          decode_ns    = decode_ns   + excluded.decode_ns,
-          charge_milli = charge_milli + excluded.charge_milli + (charge_pico + excluded.charge_pico) / 1000000000,
-          charge_pico  = (charge_pico + excluded.charge_pico) % 1000000000,
-          cost_milli   = cost_milli + excluded.cost_milli + (cost_pico + excluded.cost_pico) / 1000000000,
-          cost_pico    = (cost_pico + excluded.cost_pico) % 1000000000
-        """;
+    private const string Keys = "start, tenant, project, key, model, pool, currency";
+    private const string Figures = ", requests, unpriced, uncosted, input, cache_read, cache_write, output, reasoning, prefill_ns, decode_ns, charge_milli, charge_pico, cost_milli, cost_pico";
+    private static readonly string s_addToHours = AddTo("usage_hours");
+    private static readonly string s_addToDays = AddTo("usage_days");
+
+    private static string AddTo(string table)
+    {
+        string[] counts = ["requests", "unpriced", "uncosted", "input", "cache_read", "cache_write", "output", "reasoning", "prefill_ns", "decode_ns"];
+        return $"""
+            ON CONFLICT ({Keys}) DO UPDATE SET {string.Join(", ", counts.Select(count => $"{count} = {table}.{count} + excluded.{count}"))},
+              {StoredMoney.AddExcluded(table, "charge")}, {StoredMoney.AddExcluded(table, "cost")}
+            """;
+    }
 
     private readonly record struct RollupKey(long Start, PartyRow Party, long Model, long Pool, string Currency);
 

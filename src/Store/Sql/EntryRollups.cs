@@ -3,7 +3,7 @@ using Qanat.Books;
 namespace Qanat.Store;
 
 /// <summary>Keeps the sums of journal entries by day and over all time in step with the entries, as <see cref="UsageRollups"/> does for usage.</summary>
-internal sealed class EntryRollups(SqliteDatabase database)
+internal sealed class EntryRollups(SqlDatabase database)
 {
     private readonly Dictionary<RollupKey, RollupSum> _days = [];
     private readonly Dictionary<RollupKey, RollupSum> _totals = [];
@@ -24,8 +24,13 @@ internal sealed class EntryRollups(SqliteDatabase database)
     /// <summary>Adds what was gathered to the tables.</summary>
     public void Flush()
     {
-        foreach ((RollupKey key, RollupSum sum) in _days) Upsert(database[UpsertDay].Add(key.Start), key, sum);
-        foreach ((RollupKey key, RollupSum sum) in _totals) Upsert(database[UpsertTotal], key, sum);
+        if (_days.Count == 0) return;
+        IRowWriter days = database.Rows("entry_days", "start, " + Keys + Figures, $"ON CONFLICT (start, {Keys}) {s_addToDays}");
+        foreach ((RollupKey key, RollupSum sum) in _days) Write(days, days.Row.Add(key.Start), key, sum);
+        days.Flush();
+        IRowWriter totals = database.Rows("entry_totals", Keys + Figures, $"ON CONFLICT ({Keys}) {s_addToTotals}");
+        foreach ((RollupKey key, RollupSum sum) in _totals) Write(totals, totals.Row, key, sum);
+        totals.Flush();
         Forget();
     }
 
@@ -45,26 +50,22 @@ internal sealed class EntryRollups(SqliteDatabase database)
         sums[key] = new RollupSum(before.Entries + 1, before.Picos + amount.Picos);
     }
 
-    private static void Upsert(Statement statement, RollupKey key, RollupSum sum)
+    private static void Write(IRowWriter rows, Statement row, RollupKey key, RollupSum sum)
     {
-        (long milli, long pico) = StoredMoney.Split(sum.Picos);
-        statement.Add(key.Row.Account).Add(key.Row.Tenant).Add(key.Row.Project).Add(key.Row.Model).Add(key.Row.Pool).Add(key.Currency).Add(sum.Entries).Add(milli).Add(pico).Run();
+        row.Add(key.Row.Account).Add(key.Row.Tenant).Add(key.Row.Project).Add(key.Row.Model).Add(key.Row.Pool).Add(key.Currency).Add(sum.Entries).Add(sum.Picos);
+        rows.EndRow();
     }
 
     /// <summary>The rows that entry_days and entry_totals must have, but for their grouping.</summary>
-    public const string FreshDays = $"SELECT start - start % {EntrySums.Day}, account, tenant, project, model, pool, currency, {FreshSums} FROM entry_lines";
-    public const string FreshTotals = $"SELECT account, tenant, project, model, pool, currency, {FreshSums} FROM entry_lines";
-    private const string FreshSums = "sum(entries), sum(amount_milli) + sum(amount_pico) / 1000000000, sum(amount_pico) % 1000000000";
+    public static readonly string FreshDays = $"SELECT start - start % {EntrySums.Day}, account, tenant, project, model, pool, currency, {FreshSums} FROM entry_lines";
+    public static readonly string FreshTotals = $"SELECT account, tenant, project, model, pool, currency, {FreshSums} FROM entry_lines";
+    private static string FreshSums => "sum(entries), " + StoredMoney.Summed("amount");
 
-    private const string UpsertDay = "INSERT INTO entry_days (start, " + Columns + ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) " + Merge;
-    private const string UpsertTotal = "INSERT INTO entry_totals (" + Columns + ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) " + Merge;
-    private const string Columns = "account, tenant, project, model, pool, currency, entries, amount_milli, amount_pico";
-    private const string Merge = """
-        ON CONFLICT DO UPDATE SET
-          entries      = entries + excluded.entries,
-          amount_milli = amount_milli + excluded.amount_milli + (amount_pico + excluded.amount_pico) / 1000000000,
-          amount_pico  = (amount_pico + excluded.amount_pico) % 1000000000
-        """;
+    private const string Keys = "account, tenant, project, model, pool, currency";
+    private const string Figures = ", entries, amount_milli, amount_pico";
+    private static readonly string s_addToDays = AddTo("entry_days");
+    private static readonly string s_addToTotals = AddTo("entry_totals");
+    private static string AddTo(string table) => $"DO UPDATE SET entries = {table}.entries + excluded.entries, {StoredMoney.AddExcluded(table, "amount")}";
 
     private readonly record struct RollupKey(long Start, EntryRow Row, string Currency);
 

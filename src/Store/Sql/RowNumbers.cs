@@ -4,7 +4,7 @@ namespace Qanat.Store;
 
 /// <summary>The numbers that rows point with, looked up once: the writer's memory of names, tenants, projects, keys, price versions and pool rates.
 /// Forgotten after a rollback, because it may then hold numbers that were never committed.</summary>
-internal sealed class RowNumbers(SqliteDatabase database)
+internal sealed class RowNumbers(SqlDatabase database)
 {
     private readonly Dictionary<string, long> _names = new(StringComparer.Ordinal);
     private readonly Dictionary<Guid, long> _tenants = [];

@@ -3,7 +3,7 @@ using Qanat.Books;
 namespace Qanat.Store;
 
 /// <summary>Tenants, projects and keys: saving one again replaces what may change and refuses to change what may not.</summary>
-internal sealed class DirectoryFacts(SqliteDatabase database, RowNumbers numbers)
+internal sealed class DirectoryFacts(SqlDatabase database, RowNumbers numbers)
 {
     public void Save(Tenant tenant) =>
         database["""
@@ -18,7 +18,7 @@ internal sealed class DirectoryFacts(SqliteDatabase database, RowNumbers numbers
             INSERT INTO projects (id, tenant, name, created_at, budget_milli, budget_pico, budget_currency, settings) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT (id) DO UPDATE SET name = excluded.name,
               budget_milli = excluded.budget_milli, budget_pico = excluded.budget_pico, budget_currency = excluded.budget_currency, settings = excluded.settings
-            WHERE tenant = excluded.tenant
+            WHERE projects.tenant = excluded.tenant
             """].Add(project.Id.Value).Add(numbers.Of(project.Tenant)).Add(project.Name).Add(project.CreatedAt).Add(project.MonthlyBudget).Add(project.Settings).Run();
         if (saved == 0) throw new StoreException($"The project {project.Id} belongs to another tenant and cannot move: make a new project.");
     }
@@ -32,9 +32,9 @@ internal sealed class DirectoryFacts(SqliteDatabase database, RowNumbers numbers
         int saved = database["""
             INSERT INTO keys (id, tenant, project, name, prefix, hash, role, created_at, revoked_at, budget_milli, budget_pico, budget_currency, settings)
             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-            ON CONFLICT (id) DO UPDATE SET name = excluded.name, revoked_at = coalesce(revoked_at, excluded.revoked_at),
+            ON CONFLICT (id) DO UPDATE SET name = excluded.name, revoked_at = coalesce(keys.revoked_at, excluded.revoked_at),
               budget_milli = excluded.budget_milli, budget_pico = excluded.budget_pico, budget_currency = excluded.budget_currency, settings = excluded.settings
-            WHERE tenant = excluded.tenant AND project = excluded.project AND prefix = excluded.prefix AND hash = excluded.hash AND role = excluded.role
+            WHERE keys.tenant = excluded.tenant AND keys.project = excluded.project AND keys.prefix = excluded.prefix AND keys.hash = excluded.hash AND keys.role = excluded.role
             """].Add(key.Id.Value).Add(owner.Tenant).Add(owner.Project).Add(key.Name).Add(key.Prefix).Add(key.Hash.AsSpan()).Add((long)key.Role)
             .Add(key.CreatedAt).Add(key.RevokedAt).Add(key.MonthlyBudget).Add(key.Settings).Run();
         if (saved == 0) throw new StoreException($"The key {key.Id} is another project's, or has another secret or role: make a new key.");

@@ -7,6 +7,8 @@ namespace Qanat.Store;
 /// <summary>Usage records and open holds. A record belongs to the period of its completion.</summary>
 internal static class UsageQueries
 {
+    private const long UnpostedSortedMax = 100_000;
+
     /// <summary>Newest first, by id. The inner query finds the page before whole rows are read.</summary>
     public static ImmutableArray<UsageRecord> Page(Reader reader, UsageQuery query)
     {
@@ -21,7 +23,7 @@ internal static class UsageQueries
         // The plus keeps the planner from the index on time: it would sort the whole period.
         Filter inOrder = FilterOf(query, "+completed_at").And("in_order = 1").And("id >= ?", IdTime.LowestFrom(query.Period.From)).And("id < ?", IdTime.Above(query.Period.To));
         Filter others = FilterOf(query, "completed_at").And("in_order = 0");
-        string page = $"SELECT no FROM (SELECT no FROM usage{inOrder.Sql} {newest}) UNION ALL SELECT no FROM (SELECT no FROM usage{others.Sql} {newest})";
+        string page = $"SELECT no FROM (SELECT no FROM usage{inOrder.Sql} {newest}) AS in_order UNION ALL SELECT no FROM (SELECT no FROM usage{others.Sql} {newest}) AS others";
         inOrder.Take(others);
         return [.. Rows(reader, inOrder, $" WHERE no IN ({page}) {newest}")];
     }
@@ -29,8 +31,10 @@ internal static class UsageQueries
     /// <summary>Oldest first, by completion.</summary>
     public static IEnumerable<UsageRecord> Stream(Reader reader, UsageQuery query)
     {
-        Filter filter = FilterOf(query, "completed_at");
-        return Rows(reader, filter, $"{filter.Sql} ORDER BY completed_at, id");
+        // A few unposted records are found by their numbers and then put in order; of very many it is better to walk the times.
+        bool few = query.Posted == false && reader.Database["SELECT max(no) - (SELECT record FROM posted_through) FROM usage"].Scalar() is null or <= UnpostedSortedMax;
+        Filter filter = FilterOf(query, few ? "+completed_at" : "completed_at");
+        return Rows(reader, filter, $"{filter.Sql} ORDER BY {(few ? "+completed_at" : "completed_at")}, id");
     }
 
     public static ImmutableArray<OpenHold> OpenHolds(Reader reader) => reader.All(HoldRows.SelectAll, HoldRows.Read);
@@ -38,15 +42,14 @@ internal static class UsageQueries
     public static ImmutableArray<RequestId> PostedBy(Reader reader, TransactionId transaction)
     {
         ImmutableArray<RequestId>.Builder ids = ImmutableArray.CreateBuilder<RequestId>();
-        Statement rows = reader.Database["SELECT id FROM usage WHERE txn = (SELECT no FROM transactions WHERE id = ?) ORDER BY id"].Add(transaction.Value);
-        while (rows.Step()) ids.Add(new RequestId(rows.Guid()));
-        rows.Reset();
+        if (reader.Database["SELECT no FROM transactions WHERE id = ?"].Add(transaction.Value).Scalar() is long no)
+            foreach (Guid id in PostedRecords.Of(reader.Database, no)) ids.Add(new RequestId(id));
         return ids.ToImmutable();
     }
 
     private static IEnumerable<UsageRecord> Rows(Reader reader, Filter filter, string rest)
     {
-        Statement rows = filter.Bind(reader.Database[UsageRows.Columns + rest]);
+        Statement rows = filter.Bind(reader.Database.Streamed(UsageRows.Select + rest));
         while (rows.Step()) yield return UsageRows.Read(rows, reader.Identities);
         rows.Reset();
     }
@@ -57,10 +60,10 @@ internal static class UsageQueries
         // Without bounds on the time, the planner is free to walk the ids.
         if (query.Period != Period.All) filter.Within(time, query.Period);
         filter.About(query.Tenant, query.Project, query.Model);
-        if (query.Transaction is TransactionId transaction) filter.And("txn = (SELECT no FROM transactions WHERE id = ?)", transaction.Value);
+        if (query.Transaction is TransactionId transaction) filter.And("no IN (SELECT record FROM posted WHERE txn = (SELECT no FROM transactions WHERE id = ?))", transaction.Value);
         if (query.Id is RequestId id) filter.And("id = ?", id.Value);
         if (query.Before is RequestId before) filter.And("id < ?", before.Value);
-        if (query.Posted is bool posted) filter.And(posted ? "txn IS NOT NULL" : "txn IS NULL");
+        if (query.Posted is bool posted) filter.And(posted ? PostedRecords.IsPosted : PostedRecords.IsUnposted);
         return filter;
     }
 }

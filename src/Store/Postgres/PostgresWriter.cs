@@ -1,0 +1,91 @@
+using Npgsql;
+using Qanat.Books;
+
+namespace Qanat.Store;
+
+/// <summary>The one connection that writes. It holds an advisory lock, so that a second process is refused; the lock ends with the connection, however that ends.
+/// Every commit counts up a row in the same transaction: when the connection is lost in the middle of a commit, the row says whether it took place.</summary>
+internal sealed class PostgresWriter(PostgresDatabase database, TimeSpan reconnectMax, TimeProvider clock) : IDisposable
+{
+    /// <summary>"Qnat", beside the schema's name: two installations may share a database in schemas of their own.</summary>
+    private const string TakeLock = "SELECT CASE WHEN pg_try_advisory_lock(1366188404, hashtext(current_schema())) THEN 1 ELSE 0 END";
+
+    private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(100);
+    private readonly FactWriter _facts = new(database);
+    private readonly ManualResetEventSlim _closing = new();
+    private StoreException? _broken;
+
+    /// <exception cref="StoreException">Another process writes to the same books.</exception>
+    public static void TakeOwnership(PostgresDatabase database)
+    {
+        if (database[TakeLock].Scalar() == 1) return;
+        throw new StoreException("The books in this database are in use by another process: stop that process, or name another database or schema (Search Path).");
+    }
+
+    /// <summary>See <see cref="CommitBatch"/>.</summary>
+    public void Commit(IReadOnlyList<Fact> facts, Exception?[] outcomes)
+    {
+        if (_broken is not null) throw _broken;
+        long commits = 0;
+        try
+        {
+            Ready();
+            commits = Count();
+            _facts.Commit(facts, outcomes, Number);
+        }
+        catch (StoreException lost) when (!database.IsConnected)
+        {
+            if (commits == 0 || Committed() is not long now || now == commits) throw;
+            _ = lost; // it was the answer that was lost, not the commit
+        }
+        catch (Exception failure) when (database.Explain(failure) is var (_, message))
+        {
+            throw new StoreException(message, failure);
+        }
+    }
+
+    public void Dispose()
+    {
+        _closing.Set();
+        database.Dispose();
+    }
+
+    private void Number() => database["UPDATE commits SET number = number + 1"].Run();
+
+    private long Count() => database["SELECT number FROM commits"].Scalar() ?? throw new StoreException("The table that counts commits is empty: restore a backup.");
+
+    /// <summary>The number of the last commit that took place, as soon as the server can be asked; null: it could not be reached in time.</summary>
+    private long? Committed()
+    {
+        long start = clock.GetTimestamp();
+        do
+        {
+            try
+            {
+                Ready();
+                return Count();
+            }
+            catch (Exception failure) when (database.Explain(failure) is not null)
+            {
+                _closing.Wait(s_pause);
+            }
+        }
+        while (!_closing.IsSet && clock.GetElapsedTime(start) < reconnectMax);
+        return null;
+    }
+
+    private void Ready()
+    {
+        if (database.IsConnected) return;
+        database.Reconnect();
+        try
+        {
+            TakeOwnership(database);
+        }
+        catch (StoreException taken)
+        {
+            _broken = taken;
+            throw;
+        }
+    }
+}

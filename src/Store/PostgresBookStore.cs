@@ -1,0 +1,55 @@
+using Npgsql;
+using Qanat.Books;
+
+namespace Qanat.Store;
+
+/// <summary>The books, and the documents beside them, in a PostgreSQL database (14 or later), in the first schema of the connection's search path, which one process owns.</summary>
+public sealed class PostgresBookStore : SqlStore
+{
+    private static readonly IReadOnlyList<Migration> s_shipped = Migration.Shipped("Postgres");
+    private readonly PostgresWriter _writer;
+
+    private PostgresBookStore(PostgresWriter writer, string connectionString, StoreOptions options, TimeProvider clock)
+        : base(writer.Commit, () => OpenReader(connectionString), () => { }, options, clock) => _writer = writer;
+
+    /// <summary>Opens the books and brings their schema forward.</summary>
+    /// <exception cref="StoreException">The server cannot be reached, another process owns the books, or they are newer than this program or not Qanat's.</exception>
+    public static Task<PostgresBookStore> OpenAsync(string connectionString, TimeProvider clock, StoreOptions? options = null) =>
+        Task.Run(() => Open(connectionString, clock, options ?? StoreOptions.Default, s_shipped));
+
+    internal static PostgresBookStore Open(string connectionString, TimeProvider clock, StoreOptions options, IReadOnlyList<Migration> migrations)
+    {
+        PostgresDatabase? database = null;
+        try
+        {
+            database = new PostgresDatabase(connectionString);
+            PostgresWriter.TakeOwnership(database);
+            PostgresSchema.Apply(database, migrations, clock);
+            return new PostgresBookStore(new PostgresWriter(database, options.ReconnectMax, clock), connectionString, options, clock);
+        }
+        catch (Exception failure) when (failure is NpgsqlException or ArgumentException or TimeoutException)
+        {
+            database?.Dispose();
+            throw new StoreException($"The books in PostgreSQL could not be opened: {failure.Message}", failure);
+        }
+        catch
+        {
+            database?.Dispose();
+            throw;
+        }
+    }
+
+    private protected override void Close() => _writer.Dispose();
+
+    private static PostgresDatabase OpenReader(string connectionString)
+    {
+        try
+        {
+            return new PostgresDatabase(connectionString);
+        }
+        catch (NpgsqlException failure)
+        {
+            throw new StoreException($"The database server cannot be reached: {failure.Message}", failure);
+        }
+    }
+}
