@@ -23,6 +23,7 @@ public sealed class PostgresBookStore : SqlStore
         try
         {
             database = new PostgresDatabase(connectionString);
+            PostgresSchema.EnsureThere(database);
             PostgresWriter.TakeOwnership(database);
             PostgresSchema.Apply(database, migrations, clock);
             return new PostgresBookStore(new PostgresWriter(database, options.ReconnectMax, clock), connectionString, options, clock);

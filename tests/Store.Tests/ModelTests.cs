@@ -5,7 +5,7 @@ using Qanat.Books.Tests;
 
 namespace Qanat.Store.Tests;
 
-/// <summary>Random sequences of facts, some wrong, some coming again, some at once: SQLite answers as the plain store in memory does.</summary>
+/// <summary>Random sequences of facts, some wrong, some coming again, some at once: each store answers as the plain one in memory does.</summary>
 public sealed class ModelTests
 {
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
@@ -15,17 +15,33 @@ public sealed class ModelTests
         Gen.UInt.Array[1, 150].SampleAsync(async choices =>
         {
             using TestDirectory directory = new();
-            await using SqliteBookStore store = await SqliteBookStore.OpenAsync(directory.Path, TimeProvider.System);
-            MemoryBookStore model = new();
-            Sequence sequence = new(store, model);
-            await sequence.RunAsync(choices);
-            Assert.Equal(await Answers(model), await Answers(store));
-            Assert.Empty(await store.VerifyAsync(Cancel));
-            string before = await StoreTestKit.Everything(store);
-            await store.DisposeAsync();
-            await using SqliteBookStore again = await SqliteBookStore.OpenAsync(directory.Path, TimeProvider.System);
-            Assert.Equal(before, await StoreTestKit.Everything(again));
+            await Compare(choices, async () => await SqliteBookStore.OpenAsync(directory.Path, TimeProvider.System));
         }, iter: 20, threads: 1);
+
+    [Fact]
+    public Task PostgreSQL_answers_as_the_store_in_memory_too()
+    {
+        PostgresServer server = PostgresServer.Shared;
+        return Gen.UInt.Array[1, 150].SampleAsync(async choices =>
+        {
+            string schema = server.NewSchema();
+            await Compare(choices, async () => await PostgresBookStore.OpenAsync(schema, TimeProvider.System));
+        }, iter: 6, threads: 1);
+    }
+
+    private static async Task Compare(uint[] choices, Func<Task<IStore>> open)
+    {
+        IStore store = await open();
+        MemoryBookStore model = new();
+        Sequence sequence = new(store, model);
+        await sequence.RunAsync(choices);
+        Assert.Equal(await Answers(model), await Answers(store));
+        Assert.Empty(await store.VerifyAsync(Cancel));
+        string before = await StoreTestKit.Everything(store);
+        await store.DisposeAsync();
+        await using IStore again = await open();
+        Assert.Equal(before, await StoreTestKit.Everything(again));
+    }
 
     /// <summary>All answers but the audit entry of a clearing, which is the store's own.</summary>
     private static async Task<string> Answers(IBookStore store) =>

@@ -5,12 +5,17 @@ namespace Qanat.Store;
 /// <summary>Recognises Qanat's own schema and brings it forward.</summary>
 internal static class PostgresSchema
 {
+    /// <exception cref="StoreException">The schema that the connection names is not there.</exception>
+    public static void EnsureThere(PostgresDatabase database)
+    {
+        if (database["SELECT CASE WHEN current_schema() IS NULL THEN 0 ELSE 1 END"].Scalar() == 0)
+            throw new StoreException("The schema that the connection names (Search Path) is not there: create it first.");
+    }
+
     /// <exception cref="StoreException">The schema is not Qanat's, is newer than this program, or was made by a migration that has since been changed.</exception>
     public static void Apply(PostgresDatabase database, IReadOnlyList<Migration> migrations, TimeProvider clock)
     {
         const string Tables = "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema()";
-        if (database["SELECT CASE WHEN current_schema() IS NULL THEN 0 ELSE 1 END"].Scalar() == 0)
-            throw new StoreException("The schema that the connection names (Search Path) is not there: create it first.");
         bool ours = database[Tables + " AND tablename = 'migrations'"].Scalar() == 1;
         if (!ours && database[Tables].Scalar() != 0)
             throw new StoreException("The schema holds other tables and no books of Qanat: name another database or schema (Search Path).");

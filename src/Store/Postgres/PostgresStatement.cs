@@ -22,7 +22,7 @@ internal sealed class PostgresStatement(PostgresDatabase database, string sql, s
     public override Statement Add(Guid id) => Add(new NpgsqlParameter<Guid> { TypedValue = id, NpgsqlDbType = NpgsqlDbType.Uuid });
     public override Statement Add(ReadOnlySpan<byte> bytes) => Add(new NpgsqlParameter<byte[]> { TypedValue = bytes.ToArray(), NpgsqlDbType = NpgsqlDbType.Bytea });
     public override Statement AddNoLong() => Add(new NpgsqlParameter { Value = DBNull.Value, NpgsqlDbType = NpgsqlDbType.Bigint });
-    protected override Statement AddText(string text) => Add(new NpgsqlParameter<string> { TypedValue = text, NpgsqlDbType = NpgsqlDbType.Text });
+    protected override Statement AddText(string text) => Add(new NpgsqlParameter<string> { TypedValue = PostgresText.Stored(text), NpgsqlDbType = NpgsqlDbType.Text });
     protected override Statement AddNoText() => Add(new NpgsqlParameter { Value = DBNull.Value, NpgsqlDbType = NpgsqlDbType.Text });
 
     public Statement Add(NpgsqlParameter parameter)
@@ -62,7 +62,7 @@ internal sealed class PostgresStatement(PostgresDatabase database, string sql, s
     protected override bool IsNull(int column) => _rows[_next][column] is DBNull;
     protected override Guid Guid(int column) => (Guid)_rows[_next][column];
     protected override byte[] Bytes(int column) => (byte[])_rows[_next][column];
-    protected override string Text(int column) => (string)_rows[_next][column];
+    protected override string Text(int column) => PostgresText.Read((string)_rows[_next][column]);
 
     protected override long Long(int column) => _rows[_next][column] switch
     {
@@ -162,7 +162,7 @@ internal sealed class PostgresRows(PostgresDatabase database, string table, stri
     public override Statement Add(Guid id) => Add<Guid?>(NpgsqlDbType.Uuid, id);
     public override Statement Add(ReadOnlySpan<byte> bytes) => Add<byte[]?>(NpgsqlDbType.Bytea, bytes.ToArray());
     public override Statement AddNoLong() => Add<long?>(NpgsqlDbType.Bigint, null);
-    protected override Statement AddText(string text) => Add<string?>(NpgsqlDbType.Text, text);
+    protected override Statement AddText(string text) => Add<string?>(NpgsqlDbType.Text, PostgresText.Stored(text));
     protected override Statement AddNoText() => Add<string?>(NpgsqlDbType.Text, null);
 
     private PostgresRows Add<T>(NpgsqlDbType type, T value)

@@ -8,7 +8,7 @@ namespace Qanat.Store;
 internal sealed class PostgresWriter(PostgresDatabase database, TimeSpan reconnectMax, TimeProvider clock) : IDisposable
 {
     /// <summary>"Qnat", beside the schema's name: two installations may share a database in schemas of their own.</summary>
-    private const string TakeLock = "SELECT CASE WHEN pg_try_advisory_lock(1366188404, hashtext(current_schema())) THEN 1 ELSE 0 END";
+    private const string TakeLock = "SELECT CASE WHEN pg_try_advisory_lock(1366188404, hashtext(coalesce(current_schema(), ''))) THEN 1 ELSE 0 END";
 
     private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(100);
     private readonly FactWriter _facts = new(database);

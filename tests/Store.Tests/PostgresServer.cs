@@ -1,0 +1,113 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using Npgsql;
+
+namespace Qanat.Store.Tests;
+
+/// <summary>A PostgreSQL server of the tests' own, made from the programs that Debian installs and ended with the test process. It refuses to run as root, so that then another user runs it.</summary>
+public sealed class PostgresServer : IDisposable
+{
+    private const string Missing = "PostgreSQL is not installed (Debian: postgresql)";
+    private static readonly Lazy<PostgresServer?> s_shared = new(() => Programs() is null ? null : Made(new PostgresServer(durable: false)));
+    private readonly string _directory;
+    private readonly bool _durable;
+    private readonly int _port;
+    private int _schemas;
+
+    /// <param name="durable">With fsync, as in earnest.</param>
+    public PostgresServer(bool durable)
+    {
+        _durable = durable;
+        _directory = Directory.CreateTempSubdirectory("qanat-postgres-").FullName;
+        using (TcpListener free = new(IPAddress.Loopback, 0))
+        {
+            free.Start();
+            _port = ((IPEndPoint)free.LocalEndpoint).Port;
+        }
+        if (Environment.IsPrivilegedProcess) Run("chown", "postgres", _directory);
+        RunAsOwner("initdb", "-D", Data, "-U", "qanat", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync");
+        Start();
+    }
+
+    private string Data => Path.Combine(_directory, "data");
+    public string ConnectionString => string.Create(CultureInfo.InvariantCulture, $"Host=127.0.0.1;Port={_port};Username=qanat;Database=postgres;Timeout=5");
+
+    /// <summary>One server for all tests that only need a schema of their own; skips by name without the programs, which in CI is a failure.</summary>
+    public static PostgresServer Shared
+    {
+        get
+        {
+            SkipUnlessInstalled();
+            return s_shared.Value!;
+        }
+    }
+
+    public static void SkipUnlessInstalled()
+    {
+        if (Programs() is not null) return;
+        if (Environment.GetEnvironmentVariable("QANAT_CI") == "1") Assert.Fail(Missing);
+        Assert.Skip(Missing);
+    }
+
+    /// <summary>A new empty schema; the connection string that leads to it.</summary>
+    public string NewSchema()
+    {
+        string schema = string.Create(CultureInfo.InvariantCulture, $"books_{Interlocked.Increment(ref _schemas)}");
+        Execute($"CREATE SCHEMA {schema}");
+        return $"{ConnectionString};Search Path={schema}";
+    }
+
+    public void Execute(string sql)
+    {
+        using NpgsqlConnection connection = new(ConnectionString + ";Pooling=false");
+        connection.Open();
+        using NpgsqlCommand command = connection.CreateCommand();
+#pragma warning disable CA2100 // the texts are the tests' own
+        command.CommandText = sql;
+#pragma warning restore CA2100
+        command.ExecuteNonQuery();
+    }
+
+    public void Start() => RunAsOwner("pg_ctl", "start", "-w", "-D", Data, "-l", Path.Combine(_directory, "log"), "-o",
+        string.Create(CultureInfo.InvariantCulture, $"-p {_port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={_directory} -c fsync={(_durable ? "on" : "off")} -c max_connections=60"));
+
+    /// <summary>Like the power going: connections break in the middle of whatever they do.</summary>
+    public void Stop() => RunAsOwner("pg_ctl", "stop", "-m", "immediate", "-D", Data);
+
+    public void Dispose()
+    {
+        Stop();
+        Directory.Delete(_directory, recursive: true);
+    }
+
+    private static PostgresServer Made(PostgresServer server)
+    {
+        AppDomain.CurrentDomain.ProcessExit += (_, _) => server.Dispose();
+        return server;
+    }
+
+    private static string? Programs() => !Directory.Exists("/usr/lib/postgresql") ? null
+        : Directory.GetDirectories("/usr/lib/postgresql").Order(StringComparer.Ordinal).Select(version => Path.Combine(version, "bin")).LastOrDefault(bin => File.Exists(Path.Combine(bin, "initdb")));
+
+    private void RunAsOwner(string program, params string[] arguments)
+    {
+        string path = Path.Combine(Programs()!, program);
+        if (Environment.IsPrivilegedProcess) Run("setpriv", ["--reuid=postgres", "--regid=postgres", "--clear-groups", path, .. arguments]);
+        else Run(path, arguments);
+    }
+
+    private void Run(string program, params string[] arguments)
+    {
+        // No pipes: the server would keep them open.
+        ProcessStartInfo start = new("/bin/sh") { UseShellExecute = false, WorkingDirectory = _directory };
+        foreach (string argument in (string[])["-c", "exec \"$0\" \"$@\" >>\"$QANAT_LOG\" 2>&1 </dev/null", program, .. arguments]) start.ArgumentList.Add(argument);
+        start.Environment["QANAT_LOG"] = _directory + ".log";
+        using Process process = Process.Start(start)!;
+        process.WaitForExit();
+        string log = File.ReadAllText(_directory + ".log");
+        File.Delete(_directory + ".log");
+        if (process.ExitCode != 0) throw new InvalidOperationException($"{program} failed: {log}");
+    }
+}
