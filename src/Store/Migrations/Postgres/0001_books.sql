@@ -19,7 +19,8 @@ CREATE TABLE tenants (
   budget_milli    bigint,
   budget_pico     bigint CHECK (budget_pico BETWEEN 0 AND 999999999),
   budget_currency text,
-  is_demo         bigint NOT NULL CHECK (is_demo IN (0, 1))
+  is_demo         bigint NOT NULL CHECK (is_demo IN (0, 1)),
+  settings        text
 );
 
 CREATE TABLE projects (
@@ -30,7 +31,8 @@ CREATE TABLE projects (
   created_at      bigint NOT NULL,
   budget_milli    bigint,
   budget_pico     bigint CHECK (budget_pico BETWEEN 0 AND 999999999),
-  budget_currency text
+  budget_currency text,
+  settings        text
 );
 CREATE INDEX projects_of_tenant ON projects (tenant);
 
@@ -47,7 +49,8 @@ CREATE TABLE keys (
   revoked_at      bigint,
   budget_milli    bigint,
   budget_pico     bigint CHECK (budget_pico BETWEEN 0 AND 999999999),
-  budget_currency text
+  budget_currency text,
+  settings        text
 );
 CREATE INDEX keys_of_tenant ON keys (tenant);
 CREATE INDEX keys_of_project ON keys (project);
