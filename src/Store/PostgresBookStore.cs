@@ -40,9 +40,29 @@ public sealed class PostgresBookStore : SqlStore
         }
     }
 
+    /// <summary>Makes the schema where there is none and fills it.</summary>
+    /// <exception cref="StoreException">There are books already, or they could not be written.</exception>
+    internal static void Restore(string connectionString, TimeProvider clock, Action<SqlDatabase> fill)
+    {
+        using PostgresDatabase database = OpenReader(connectionString);
+        try
+        {
+            PostgresSchema.EnsureThere(database);
+            PostgresWriter.TakeOwnership(database);
+            if (PostgresSchema.HasTables(database)) throw new StoreException("There are tables in this schema already: restore into an empty one.");
+            PostgresSchema.Apply(database, s_shipped, clock);
+            fill(database);
+            PostgresSchema.ContinueNumbers(database);
+        }
+        catch (Exception failure) when (database.Explain(failure) is var (_, message))
+        {
+            throw new StoreException(message, failure);
+        }
+    }
+
     private protected override void Close() => _writer.Dispose();
 
-    private static PostgresDatabase OpenReader(string connectionString)
+    internal static PostgresDatabase OpenReader(string connectionString)
     {
         try
         {

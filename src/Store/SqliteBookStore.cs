@@ -6,6 +6,8 @@ namespace Qanat.Store;
 /// <summary>The books, and the documents beside them, in one SQLite file, qanat.db, in a data directory that one process owns. Write-ahead log, every commit on disk before its caller hears of it.</summary>
 public sealed class SqliteBookStore : SqlStore
 {
+    internal const string FileName = "qanat.db";
+
     private readonly string _file;
     private readonly DirectoryLock _lock;
     private readonly SqliteDatabase _writer;
@@ -29,12 +31,12 @@ public sealed class SqliteBookStore : SqlStore
 
     /// <summary>Writes the books as of now into a new file while the store goes on. To restore, put the file into an empty data directory as qanat.db.</summary>
     /// <exception cref="StoreException">The file exists already or cannot be written.</exception>
-    public Task BackupAsync(string file, CancellationToken cancel = default) => Task.Run(() => SqliteBackup.Write(_file, Path.GetFullPath(file), cancel), cancel);
+    public Task BackupAsync(string file, CancellationToken cancel = default) => Task.Run(() => NewFile.Write(Path.GetFullPath(file), partial => SqliteBackup.Copy(_file, partial, cancel)), cancel);
 
     internal static SqliteBookStore Open(string directory, TimeProvider clock, StoreOptions options, IReadOnlyList<Migration> migrations)
     {
         string home = Path.GetFullPath(directory);
-        string file = Path.Combine(home, "qanat.db");
+        string file = Path.Combine(home, FileName);
         Directory.CreateDirectory(home);
         DirectoryLock taken = DirectoryLock.Take(home);
         SqliteDatabase? writer = null;

@@ -5,6 +5,17 @@ namespace Qanat.Store;
 /// <summary>Recognises Qanat's own schema and brings it forward.</summary>
 internal static class PostgresSchema
 {
+    private const string Tables = "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema()";
+
+    public static bool HasTables(PostgresDatabase database) => database[Tables].Scalar() != 0;
+
+    /// <summary>After rows were written with their numbers: the next one gets a number above them.</summary>
+    public static void ContinueNumbers(PostgresDatabase database)
+    {
+        foreach (string table in (ReadOnlySpan<string>)["names", "tenants", "projects", "keys", "price_versions", "pool_rates", "declarations", "usage", "audit", "documents"])
+            database[$"SELECT setval(pg_get_serial_sequence('{table}', 'no'), coalesce((SELECT max(no) FROM {table}), 0) + 1, false)"].Scalar();
+    }
+
     /// <exception cref="StoreException">The schema that the connection names is not there.</exception>
     public static void EnsureThere(PostgresDatabase database)
     {
@@ -15,9 +26,8 @@ internal static class PostgresSchema
     /// <exception cref="StoreException">The schema is not Qanat's, is newer than this program, or was made by a migration that has since been changed.</exception>
     public static void Apply(PostgresDatabase database, IReadOnlyList<Migration> migrations, TimeProvider clock)
     {
-        const string Tables = "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema()";
         bool ours = database[Tables + " AND tablename = 'migrations'"].Scalar() == 1;
-        if (!ours && database[Tables].Scalar() != 0)
+        if (!ours && HasTables(database))
             throw new StoreException("The schema holds other tables and no books of Qanat: name another database or schema (Search Path).");
         database.Execute("""
             CREATE TABLE IF NOT EXISTS migrations (

@@ -36,6 +36,9 @@ internal sealed class SqliteDatabase : SqlDatabase
     /// <summary>Readers go on while the writer writes. The file remembers it.</summary>
     public void UseWriteAheadLog() => Execute("PRAGMA journal_mode = WAL");
 
+    /// <summary>Everything stands in the file itself: the log is copied and removed.</summary>
+    public void CloseLog() => Execute("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = DELETE;");
+
     /// <summary>A connection that sees committed facts and cannot write.</summary>
     public static SqliteDatabase OpenReader(string file)
     {
