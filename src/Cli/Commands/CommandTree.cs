@@ -24,6 +24,9 @@ internal static class CommandTree
             DemoCommands.Build(shared),
             OutlookTree.Build(shared),
             BenchCommand.Build(shared),
+            ModelCommands.Pull(shared),
+            ModelCommands.Models(shared),
+            ModelCommands.Quantize(shared),
         };
         root.Options.Add(shared.DataOption);
         root.Options.Add(shared.JsonOption);

@@ -9,7 +9,7 @@ internal static class UpCommand
     public static Command Build(Shared shared)
     {
         Option<string> urls = new("--urls") { Description = "Addresses to listen on, separated by ';'. Only this machine can reach the default.", DefaultValueFactory = _ => ServerOptions.DefaultUrl };
-        Option<FileInfo?> model = new("--model") { Description = "A GGUF file of a Qwen3 dense model. Without one, a small random model is made and served." };
+        Option<string?> model = new("--model") { Description = "A model file, or OWNER/NAME of one that was pulled. Without one, a small random model is made and served." };
         Option<string?> name = new("--name") { Description = "What the API calls the model." };
         Option<int?> threads = new("--threads") { Description = "Threads the engine computes with. Default: one per core." };
         Option<int> kvMegabytes = new("--kv-mb") { Description = "Memory for keys and values, in MB.", DefaultValueFactory = _ => 512 };
@@ -25,7 +25,7 @@ internal static class UpCommand
             ServerOptions options = standard with
             {
                 Urls = Said(parsed, urls) ?? file.Urls ?? standard.Urls,
-                ModelFile = parsed.GetValue(model)?.FullName ?? file.Model,
+                ModelFile = parsed.GetValue(model) ?? file.Model,
                 ModelName = parsed.GetValue(name) ?? file.ModelName,
                 Threads = parsed.GetValue(threads) ?? file.Threads,
                 KvBytesMax = (long)(IsSaid(parsed, kvMegabytes) ? parsed.GetValue(kvMegabytes) : file.KvMegabytes ?? parsed.GetValue(kvMegabytes)) << 20,

@@ -30,7 +30,8 @@ internal static class BuiltInEngine
 
     private static LoadedModel Load(ServerOptions options, IProgress<string> progress, CancellationToken cancel)
     {
-        string file = options.ModelFile ?? TinyModelRecipe.Tiny.WriteTo(options.Data.Models);
+        string file = options.ModelFile is { } asked ? ModelPull.Find(options.Data, asked) : TinyModelRecipe.Tiny.WriteTo(options.Data.Models);
+        ModelRecord.Beside(file)?.EnsureMayBeHosted();
         progress.Report($"Loading {Path.GetFileName(file)}");
         try
         {
