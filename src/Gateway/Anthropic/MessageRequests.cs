@@ -23,8 +23,11 @@ internal sealed class MessageRequests(ServedModels models, GatewayOptions option
     }
 
     /// <summary>How many tokens a request would be.</summary>
-    public int Count(JsonFields fields) =>
-        ChatAsk.PromptOf(models.Find(fields.RequiredText("model")), ReadConversation(fields), "messages").Length;
+    public int Count(JsonFields fields)
+    {
+        ServedModel model = models.Find(fields.RequiredText("model")).RequireTokens();
+        return ChatAsk.PromptOf(model, ReadConversation(fields), "messages").Length;
+    }
 
     private static Conversation ReadConversation(JsonFields fields)
     {

@@ -1,9 +1,10 @@
+using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Http;
 
 namespace Qanat.Gateway;
 
 /// <summary>DashScope's native API.</summary>
-internal sealed class DashScopeEndpoints(Callers callers, NativeRequests requests, AnswerServing answers, GatewayOptions options)
+internal sealed class DashScopeEndpoints(Callers callers, NativeRequests requests, NativeTasks tasks, AnswerServing answers, GatewayOptions options)
 {
     private const string Root = "/api/v1";
 
@@ -13,6 +14,8 @@ internal sealed class DashScopeEndpoints(Callers callers, NativeRequests request
     public void Map(ApiRoutes routes)
     {
         routes.Post(Root + "/services/aigc/text-generation/generation", Permission.Infer, GenerateAsync);
+        routes.Get(Root + "/tasks/{id}", Permission.Infer, ShowTaskAsync);
+        routes.Post(Root + "/tasks/{id}/cancel", Permission.Infer, CancelTaskAsync);
     }
 
     private async Task GenerateAsync(HttpContext context)
@@ -21,6 +24,26 @@ internal sealed class DashScopeEndpoints(Callers callers, NativeRequests request
         NativeRequest request;
         using (JsonBody body = await JsonBody.ReadAsync(context.Request, options, context.RequestAborted))
             request = requests.Read(JsonFields.OfRequest(body.Root), caller, context.Request);
-        await answers.SendAsync(context, request.Generation, new NativeTeller(request.Format));
+        if ("enable".Equals(context.Request.Headers["X-DashScope-Async"], StringComparison.OrdinalIgnoreCase)) await SendAsync(context, await tasks.BeginAsync(caller, request));
+        else await answers.SendAsync(context, request.Generation, new NativeTeller(request.Format));
+    }
+
+    private async Task ShowTaskAsync(HttpContext context) =>
+        await SendAsync(context, await tasks.FindAsync(callers.Require(context.Request).Tenant.Id, IdOf(context), context.RequestAborted));
+
+    private async Task CancelTaskAsync(HttpContext context)
+    {
+        await tasks.CancelAsync(callers.Require(context.Request).Tenant.Id, IdOf(context), context.RequestAborted);
+        await SendAsync(context, []);
+    }
+
+    private static string IdOf(HttpContext context) => (string)context.Request.RouteValues["id"]!;
+
+    private static async Task SendAsync(HttpContext context, JsonObject answer)
+    {
+        answer["request_id"] = context.TraceIdentifier;
+        using JsonAnswer json = new();
+        answer.WriteTo(json.Writer);
+        await json.SendAsync(context.Response);
     }
 }

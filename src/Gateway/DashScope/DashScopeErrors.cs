@@ -20,7 +20,7 @@ internal sealed class DashScopeErrors : ErrorWords
         json.WriteString("param", error.Param);
     }
 
-    private static string CodeOf(ApiException error) => (error.Status, error.Code) switch
+    public static string CodeOf(ApiException error) => (error.Status, error.Code) switch
     {
         (401, _) => "InvalidApiKey",
         (402, _) => "Arrearage",

@@ -9,6 +9,10 @@ internal sealed class ApiRoutes(IEndpointRouteBuilder routes, Callers callers)
 {
     private static readonly string[] Roots = ["/v1", "/api", "/compatible-mode", "/compatible-api", "/anthropic", "/apps"];
     private readonly Dictionary<string, List<string>> methods = new(StringComparer.Ordinal);
+    private readonly List<MappedRoute> mapped = [];
+
+    /// <summary>Everything mapped so far.</summary>
+    public IReadOnlyList<MappedRoute> Mapped => mapped;
 
     public static bool IsApi(PathString path) => path == OperationsEndpoints.Metrics || Array.Exists(Roots, root => path.StartsWithSegments(root, StringComparison.Ordinal));
 
@@ -36,6 +40,7 @@ internal sealed class ApiRoutes(IEndpointRouteBuilder routes, Callers callers)
             callers.Admit(context, needs);
             return serve(context);
         }).WithMetadata(new Needed(needs));
+        mapped.Add(new MappedRoute(method, pattern.Replace("{**", "{", StringComparison.Ordinal), needs));
         if (!methods.TryGetValue(pattern, out List<string>? allowed)) methods[pattern] = allowed = [];
         allowed.Add(method);
     }
@@ -49,3 +54,6 @@ internal sealed class ApiRoutes(IEndpointRouteBuilder routes, Callers callers)
     private static Task RefusePath(HttpContext context) =>
         throw new ApiException(404, Refusal.InvalidRequest, "unknown_url", $"Unknown request URL: {context.Request.Method} {context.Request.Path}.");
 }
+
+/// <param name="Path">With its parameters in braces.</param>
+internal sealed record MappedRoute(string Method, string Path, Permission Needs);

@@ -6,6 +6,7 @@ using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Scalar.AspNetCore;
 
 namespace Qanat.Gateway;
 
@@ -25,10 +26,11 @@ public static class GatewayHosting
         services.TryAddSingleton(_ => new SeedSource(BinaryPrimitives.ReadUInt64LittleEndian(RandomNumberGenerator.GetBytes(sizeof(ulong)))));
         services.AddSingleton<Recordings>().AddSingleton<Callers>().AddSingleton<SamplingFields>().AddSingleton<ChatRequests>().AddSingleton<CompletionRequests>().AddSingleton<ModelList>()
             .AddSingleton<GenerationAnswer>().AddSingleton<OpenAiEndpoints>()
-            .AddSingleton<AnswerServing>().AddSingleton<MessageRequests>().AddSingleton<AnthropicEndpoints>().AddSingleton<NativeRequests>().AddSingleton<DashScopeEndpoints>()
+            .AddSingleton<AnswerServing>().AddSingleton<MessageRequests>().AddSingleton<AnthropicEndpoints>().AddSingleton<NativeRequests>().AddSingleton<NativeTasks>().AddSingleton<DashScopeEndpoints>()
             .AddSingleton<OllamaRequests>().AddSingleton<OllamaEndpoints>().AddSingleton<ResponseStore>().AddSingleton<ResponseRequests>().AddSingleton<ResponseEndpoints>()
+            .AddSingleton<TextReading>().AddSingleton<EmbeddingRequests>().AddSingleton<RerankRequests>().AddSingleton<ReadingEndpoints>()
             .AddSingleton<FileStore>().AddSingleton<FileEndpoints>().AddSingleton<BatchStore>().AddSingleton<BatchRowServing>().AddSingleton<BatchPlaces>().AddSingleton<BatchTools>().AddSingleton<BatchRunner>()
-            .AddSingleton<BatchEndpoints>().AddHostedService(provider => provider.GetRequiredService<BatchRunner>())
+            .AddSingleton<BatchEndpoints>().AddHostedService(provider => provider.GetRequiredService<BatchRunner>()).AddHostedService(provider => provider.GetRequiredService<NativeTasks>()).AddHostedService<ExpiredDocuments>()
             .AddSingleton<AdminJson>().AddSingleton<DirectoryApi>().AddSingleton<LimitsApi>().AddSingleton<MetricsText>().AddSingleton<OperationsEndpoints>().AddSingleton<TariffApi>().AddSingleton<UsageApi>().AddSingleton<BooksApi>().AddSingleton<StatusApi>().AddSingleton<UpstreamApi>().AddSingleton<AdminEndpoints>();
         services.Configure<KestrelServerOptions>(kestrel => SetLimits(kestrel, options));
         services.AddRouting();
@@ -67,6 +69,7 @@ public static class GatewayHosting
         ApiRoutes routes = new(app, app.Services.GetRequiredService<Callers>());
         app.Services.GetRequiredService<OpenAiEndpoints>().Map(routes);
         app.Services.GetRequiredService<ResponseEndpoints>().Map(routes);
+        app.Services.GetRequiredService<ReadingEndpoints>().Map(routes);
         app.Services.GetRequiredService<FileEndpoints>().Map(routes);
         app.Services.GetRequiredService<BatchEndpoints>().Map(routes);
         app.Services.GetRequiredService<AnthropicEndpoints>().Map(routes);
@@ -74,6 +77,8 @@ public static class GatewayHosting
         app.Services.GetRequiredService<OllamaEndpoints>().Map(routes);
         app.Services.GetRequiredService<AdminEndpoints>().Map(routes);
         app.Services.GetRequiredService<OperationsEndpoints>().Map(routes);
+        OpenApiEndpoints.Map(app, routes.Mapped);
+        app.MapScalarApiReference("/docs", reference => reference.WithTitle("Qanat").WithOpenApiRoutePattern(OpenApiEndpoints.Path).DisableTelemetry());
         routes.MapRest();
         return app;
     }

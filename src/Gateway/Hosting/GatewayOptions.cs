@@ -37,6 +37,12 @@ public sealed record GatewayOptions
     /// <summary>How long a response is kept for whoever wants to continue from it.</summary>
     public TimeSpan ResponsesKept { get; init; } = TimeSpan.FromDays(30);
 
+    /// <summary>How often room is made of what has expired.</summary>
+    public TimeSpan ExpiredDocumentsInterval { get; init; } = TimeSpan.FromMinutes(10);
+
+    /// <summary>How long the result of a task is kept.</summary>
+    public TimeSpan TasksKept { get; init; } = TimeSpan.FromDays(1);
+
     /// <summary>How long files are kept.</summary>
     public TimeSpan FilesKept { get; init; } = TimeSpan.FromDays(30);
 
@@ -56,6 +62,12 @@ public sealed record GatewayOptions
 
     /// <summary>How often a row that waits looks whether its engine is idle.</summary>
     public TimeSpan BatchLookInterval { get; init; } = TimeSpan.FromMilliseconds(20);
+
+    /// <summary>Texts of one request for vectors or scores.</summary>
+    public int TextsMax { get; init; } = 2048;
+
+    /// <summary>Of them, how many are read at the same time.</summary>
+    public int TextsInFlightMax { get; init; } = 16;
 
     /// <summary>Most entries of one page of a list.</summary>
     public int PageMax { get; init; } = 100;

@@ -37,6 +37,15 @@ public sealed class ServedModel
     public required TokenBytes Bytes { get; init; }
     public required Func<int, string?> SpecialTextOf { get; init; }
 
+    /// <summary>How it is asked for vectors and scores; null: it is not.</summary>
+    public ReadModel? Reading { get; init; }
+
+    /// <summary>This model, if its tokens are known here.</summary>
+    /// <exception cref="ApiException">400: an engine elsewhere serves it.</exception>
+    public ServedModel RequireTokens() => IsOutside
+        ? throw new ApiException(400, Refusal.InvalidRequest, "unsupported_model", $"Tokens of {Name} cannot be counted here: an engine outside this server makes them.", "model")
+        : this;
+
     public static ServedModel From(Deployment deployment, Instant servedSince)
     {
         ArgumentNullException.ThrowIfNull(deployment);
@@ -58,7 +67,23 @@ public sealed class ServedModel
             Encode = text => tokenizer.Encode(text, SpecialText.AsPlainText),
             Bytes = tokenizer.Bytes,
             SpecialTextOf = tokenizer.SpecialTextOf,
+            Reading = ReadModelOf(model),
         };
+    }
+
+    /// <summary>Every vocabulary of the family has what the prompts need; one that has not is not asked.</summary>
+    private static ReadModel? ReadModelOf(LoadedModel model)
+    {
+        try
+        {
+            EmbeddingFormat texts = new(model.Tokenizer);
+            RerankFormat ranking = new(model.Tokenizer);
+            return new ReadModel(model.Network.Shape.Hidden, texts.Document, texts.Query, ranking.Yes, ranking.No, ranking.Prompt);
+        }
+        catch (ArgumentException)
+        {
+            return null;
+        }
     }
 
     /// <summary>A model that upstreams serve: its text goes to them as it is.</summary>

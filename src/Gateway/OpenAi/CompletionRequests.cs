@@ -70,7 +70,7 @@ internal sealed class CompletionRequests(ServedModels models, GatewayOptions opt
         return Prompts.Checked(model, param, text.Length, () => model.Encode(text));
     }
 
-    private static ImmutableArray<int> ReadTokens(JsonElement value, ServedModel model, string param)
+    public static ImmutableArray<int> ReadTokens(JsonElement value, ServedModel model, string param)
     {
         if (value.GetArrayLength() >= model.ContextLength) throw Refusal.TooLong(param, model);
         ImmutableArray<int>.Builder tokens = ImmutableArray.CreateBuilder<int>(value.GetArrayLength());

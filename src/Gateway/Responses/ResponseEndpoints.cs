@@ -43,6 +43,7 @@ internal sealed class ResponseEndpoints(Callers callers, ResponseRequests reques
     private async Task CountAsync(HttpContext context)
     {
         ResponseAsk ask = await ReadAsync(context, callers.Require(context.Request));
+        ask.Generation.Model.RequireTokens();
         using JsonAnswer json = new();
         json.Writer.WriteStartObject();
         json.Writer.WriteString("object", "response.input_tokens");

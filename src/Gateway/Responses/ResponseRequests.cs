@@ -157,7 +157,7 @@ internal sealed class ResponseRequests(ServedModels models, GatewayOptions optio
         ["parallel_tool_calls"] = Copy(fields, "parallel_tool_calls") ?? true,
         ["previous_response_id"] = Copy(fields, "previous_response_id"),
         ["prompt_cache_key"] = Copy(fields, "prompt_cache_key"),
-        ["reasoning"] = Copy(fields, "reasoning") ?? new JsonObject { ["effort"] = null, ["summary"] = null },
+        ["reasoning"] = new JsonObject { ["effort"] = fields.Object("reasoning")?.Text("effort"), ["summary"] = fields.Object("reasoning")?.Text("summary") },
         ["safety_identifier"] = Copy(fields, "safety_identifier"),
         ["service_tier"] = "default",
         ["store"] = Copy(fields, "store") ?? true,

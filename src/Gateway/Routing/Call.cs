@@ -14,6 +14,9 @@ public sealed record Call(Caller Caller, Operation Operation, ModelName Model, I
     /// <summary>What the prompt was rendered from, for engines that render it themselves; null: the prompt is text that nobody said (completions).</summary>
     public Conversation? Conversation { get; init; }
 
+    /// <summary>What is read after the prompt instead of generating; null: it generates.</summary>
+    public PromptReading? Reading { get; init; }
+
     /// <summary>The id it will have in the books, made before it is served by whoever must find it there again; null: one is made.</summary>
     public RequestId? Id { get; init; }
 
@@ -51,6 +54,9 @@ public sealed record Admitted(RequestId Id, Instant At, Money HoldAmount, TokenR
 
 /// <param name="Tokens">Tokens that were generated meanwhile; their text may be in earlier or later pieces, or in none.</param>
 public sealed record Delta(int Choice, ImmutableArray<AnswerPiece> Pieces, ImmutableArray<GeneratedToken> Tokens) : CallEvent;
+
+/// <summary>What a call asked to read.</summary>
+public sealed record PromptRead(ImmutableArray<float> Values) : CallEvent;
 public sealed record ChoiceFinished(int Choice, AnswerEnd Reason) : CallEvent;
 public sealed record Settled(UsageRecord Record) : CallEvent;
 

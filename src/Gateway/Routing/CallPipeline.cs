@@ -41,7 +41,7 @@ public sealed partial class CallPipeline(RoutingState routing, TariffState tarif
     private async Task<RunningCall> AdmitAsync(Call call, Deployment deployment, CancellationToken cancel)
     {
         int contextLeft = deployment.Engine.ContextLength - call.Prompt.Length;
-        if (contextLeft < 1)
+        if (contextLeft < (call.Reading is null ? 1 : 0))
             throw new ApiException(400, "invalid_request_error", "context_length_exceeded",
                 $"The prompt has {call.Prompt.Length} tokens; {call.Model} has room for {deployment.Engine.ContextLength} tokens, prompt and answer together. Shorten it.", "messages");
         if (deployment.Meter.Stalled)
@@ -132,6 +132,7 @@ public sealed partial class CallPipeline(RoutingState routing, TariffState tarif
     private static SequenceRequest Request(RunningCall running, int choice)
     {
         Call call = running.Call;
+        if (call.Reading is { } reading) return SequenceRequest.ToRead(reading, running.Sequence(choice), call.Prompt, call.Caller.Tenant.Id.ToString());
         return new SequenceRequest(running.Sequence(choice), call.Prompt, running.MaxNewTokens, running.AllowedNewTokens, call.Sampling,
             call.Stop, call.TopLogprobs, call.IgnoreStopTokens, call.Caller.Tenant.Id.ToString());
     }

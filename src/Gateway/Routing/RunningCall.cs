@@ -69,6 +69,12 @@ public sealed class RunningCall
     public IEnumerable<CallEvent> Tell(SequenceStep step)
     {
         ArgumentNullException.ThrowIfNull(step);
+        if (Call.Reading is not null)
+        {
+            if (!step.Reading.IsDefaultOrEmpty) yield return new PromptRead(step.Reading);
+            if (step.Finish is { } end) yield return new ChoiceFinished(step.Id.Choice, end is FinishReason.Cancelled ? AnswerEnd.Cancelled : end is FinishReason.Failed ? AnswerEnd.Failed : AnswerEnd.Stop);
+            yield break;
+        }
         AnswerReader reader = choices[step.Id.Choice].Reader ?? throw new InvalidOperationException("This call is answered by an upstream: its steps tell no text.");
         ImmutableArray<AnswerPiece> pieces = reader.Add(step.Text);
         if (step.Finish is { } reason) pieces = pieces.AddRange(reader.Finish(wasCut: reason != FinishReason.Stop));

@@ -49,6 +49,17 @@ public sealed class FileTests(GatewayFixture fixture) : IClassFixture<GatewayFix
         Assert.Single((await gateway.GetAsync("/v1/files")).Body["data"]!.AsArray());
     }
 
+    [Fact]
+    public async Task A_file_that_has_expired_is_gone()
+    {
+        ManualClock clock = new();
+        await using TestGateway gateway = await TestGateway.StartAsync(clock: clock, options: new GatewayOptions { FilesKept = TimeSpan.FromHours(1) });
+        Answer made = await UploadAsync(gateway, "{}"u8.ToArray(), "old.jsonl");
+        clock.Advance(TimeSpan.FromHours(2));
+        Assert.Empty((await gateway.GetAsync("/v1/files")).Body["data"]!.AsArray());
+        Assert.Equal(404, (await gateway.GetAsync($"/v1/files/{made.Body["id"]}/content")).Status);
+    }
+
     [Theory]
     [InlineData("assistants", 400, "purpose")]
     [InlineData(null, 400, "purpose")]

@@ -27,7 +27,7 @@ internal sealed class Script
     public IAsyncEnumerable<CallEvent> RunAsync(Call call, CancellationToken cancel)
     {
         calls.Enqueue(call);
-        return Answer(call, cancel);
+        return call.Reading is null ? Answer(call, cancel) : Read(call);
     }
 
     public static IAsyncEnumerable<CallEvent> Say(Call call, params string[] pieces) => Say(call, AnswerEnd.Stop, pieces);
@@ -77,6 +77,17 @@ internal sealed class Script
         await Task.Yield();
         if (error is not null) throw error;
         yield break;
+    }
+
+    /// <summary>The vector of a prompt is (its tokens, 1, 2, 2); the logits of a pair are its tokens and 0.</summary>
+    private static async IAsyncEnumerable<CallEvent> Read(Call call)
+    {
+        await Task.Yield();
+        Admitted admitted = Admit(call);
+        yield return admitted;
+        yield return new PromptRead(call.Reading!.Tokens.IsEmpty ? [call.Prompt.Length, 1, 2, 2] : [call.Prompt.Length, 0]);
+        yield return new ChoiceFinished(0, AnswerEnd.Stop);
+        yield return Settle(call, admitted, 0);
     }
 
     private static IAsyncEnumerable<CallEvent> Hello(Call call, CancellationToken cancel) => Say(call, "Hel", "lo");

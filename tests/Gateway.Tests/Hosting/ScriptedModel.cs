@@ -24,6 +24,7 @@ internal static class ScriptedModel
         TokenBytesMax = 1,
         Engine = () => new EngineStatus(0, 0, 100, 0, 0, 0, 0, 0, 0, "scripted"),
         RenderChat = chat => [.. Tokens(string.Concat(chat.Messages.Select(Line)) + "assistant" + (chat.Thinking == Thinking.ModelDefault ? "" : "/" + chat.Thinking) + ":"), EndOfTurn],
+        Reading = new ReadModel(4, text => [.. Tokens(text)], (task, text) => [.. Tokens($"{task}:{text}")], 1, 0, (task, query, document) => [.. Tokens(document)]),
         Encode = text => [.. Tokens(text)],
         Bytes = token => token < 256 ? ByteTokens[token] : [],
         SpecialTextOf = token => token == EndOfTurn ? "<|end|>" : null,

@@ -51,7 +51,8 @@ internal sealed class RawClient : IDisposable
 
     public void Dispose() => tcp.Dispose();
 
-    private async Task<bool> ReadSomeAsync()
+    /// <summary>Reads what has come; false: the connection has ended.</summary>
+    public async Task<bool> ReadSomeAsync()
     {
         byte[] buffer = new byte[16 << 10];
         try

@@ -1,0 +1,136 @@
+using System.Collections.Concurrent;
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Qanat.Books;
+using Qanat.Store;
+
+namespace Qanat.Gateway;
+
+/// <summary>Generations that are asked for now and fetched later (X-DashScope-Async). Their results are kept for a day. A task that the end of the process cut off has failed, and is not charged beyond what it used.</summary>
+internal sealed class NativeTasks(IDocumentStore documents, AnswerServing answers, GatewayOptions options, TimeProvider clock, ILogger<NativeTasks> log) : IHostedService, IDisposable
+{
+    private const string Kind = "task";
+    private readonly ConcurrentDictionary<string, RunningTask> running = new(StringComparer.Ordinal);
+    private readonly CancellationTokenSource stopping = new();
+
+    public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public async Task StopAsync(CancellationToken cancellationToken)
+    {
+        await stopping.CancelAsync();
+        await Task.WhenAll(running.Values.Select(each => each.Work)).WaitAsync(cancellationToken);
+    }
+
+    /// <summary>Begins it, and says what it is called.</summary>
+    public async Task<JsonObject> BeginAsync(Caller caller, NativeRequest request)
+    {
+        string id = RequestId.New(clock).Value.ToString("D");
+        JsonObject task = new() { ["task_id"] = id, ["task_status"] = "PENDING", ["submit_time"] = Now };
+        Instant now = Instant.Now(clock);
+        await documents.TryAddAsync(new NewDocument(KeyOf(caller.Tenant.Id, id), now, Bytes(new JsonObject { ["output"] = task.DeepClone() }), Instant.From(clock.GetUtcNow() + options.TasksKept)));
+        CancellationTokenSource ending = CancellationTokenSource.CreateLinkedTokenSource(stopping.Token);
+        TaskCompletionSource begun = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        running[id] = new RunningTask(caller.Tenant.Id, ending, Task.Run(async () =>
+        {
+            await begun.Task;
+            await RunAsync(caller.Tenant.Id, task, request, ending.Token);
+        }));
+        begun.SetResult();
+        return new JsonObject { ["output"] = new JsonObject { ["task_id"] = id, ["task_status"] = "PENDING" } };
+    }
+
+    /// <exception cref="ApiException">404: there is no such task of this tenant.</exception>
+    public async Task<JsonObject> FindAsync(TenantId tenant, string id, CancellationToken cancel)
+    {
+        StoredDocument found = await documents.FindAsync(KeyOf(tenant, id), cancel)
+            ?? throw new ApiException(404, Refusal.InvalidRequest, "task_not_found", $"There is no task '{id[..Math.Min(80, id.Length)]}': it expired, or belongs to another tenant.", "task_id");
+        JsonObject content = JsonNode.Parse(found.Content.Span)!.AsObject();
+        bool cutOff = (string?)content["output"]!["task_status"] is "PENDING" or "RUNNING" && !running.ContainsKey(id);
+        if (cutOff) Fail(content["output"]!.AsObject(), "InternalError", "The server ended before the task did. Ask again.");
+        return content;
+    }
+
+    /// <exception cref="ApiException">404 as above; 409: it has ended already.</exception>
+    public async Task CancelAsync(TenantId tenant, string id, CancellationToken cancel)
+    {
+        await FindAsync(tenant, id, cancel);
+        if (!running.TryGetValue(id, out RunningTask? task)) throw new ApiException(409, Refusal.InvalidRequest, "task_ended", "The task has ended already.");
+        await task.Ending.CancelAsync();
+        await task.Work.WaitAsync(cancel);
+    }
+
+    public void Dispose() => stopping.Dispose();
+
+    private string Now => clock.GetUtcNow().ToString("yyyy-MM-dd HH:mm:ss.fff", CultureInfo.InvariantCulture);
+
+    private async Task RunAsync(TenantId tenant, JsonObject task, NativeRequest request, CancellationToken cancel)
+    {
+        string id = (string)task["task_id"]!;
+        JsonObject result = new() { ["output"] = task };
+        try
+        {
+            task["task_status"] = "RUNNING";
+            task["scheduled_time"] = Now;
+            await SaveAsync(tenant, id, result);
+            NativeTeller teller = new(request.Format);
+            ToldAnswer answer = await answers.GatherAsync(request.Generation with { Stream = false }, teller, cancel);
+            result["usage"] = Told(json => NativeTeller.WriteUsage(json, answer, answer.Bill))["usage"]!.DeepClone();
+            foreach ((string name, JsonNode? value) in Told(json => teller.WriteOutput(json, answer))) task[name] = value?.DeepClone();
+            task["task_status"] = "SUCCEEDED";
+            task["end_time"] = Now;
+        }
+        catch (OperationCanceledException)
+        {
+            task["task_status"] = "CANCELED";
+            task["end_time"] = Now;
+        }
+        catch (ApiException error)
+        {
+            Fail(task, DashScopeErrors.CodeOf(error), error.Message);
+        }
+        catch (Exception error)
+        {
+            log.LogError(error, "Task {Task} failed", id);
+            Fail(task, "InternalError", ErrorBoundary.Word(error).Message);
+        }
+        finally
+        {
+            await SaveAsync(tenant, id, result);
+            running.TryRemove(id, out _);
+        }
+    }
+
+    private void Fail(JsonObject task, string code, string message)
+    {
+        task["task_status"] = "FAILED";
+        task["code"] = code;
+        task["message"] = message;
+        task["end_time"] = Now;
+    }
+
+    private async Task SaveAsync(TenantId tenant, string id, JsonObject content)
+    {
+        DocumentKey key = KeyOf(tenant, id);
+        if (await documents.FindAsync(key) is { } found) await documents.TryReplaceAsync(key, found.Version, Bytes(content), found.ExpiresAt);
+    }
+
+    private static JsonObject Told(Action<Utf8JsonWriter> write)
+    {
+        using MemoryStream bytes = new();
+        using (Utf8JsonWriter json = new(bytes))
+        {
+            json.WriteStartObject();
+            write(json);
+            json.WriteEndObject();
+        }
+        return JsonNode.Parse(bytes.ToArray())!.AsObject();
+    }
+
+    private static DocumentKey KeyOf(TenantId tenant, string id) => new(Kind, tenant, id);
+    private static byte[] Bytes(JsonObject json) => JsonSerializer.SerializeToUtf8Bytes(json, GatewayJson.Default.JsonObject);
+
+    private sealed record RunningTask(TenantId Tenant, CancellationTokenSource Ending, Task Work);
+}

@@ -1,0 +1,54 @@
+using System.Collections.Immutable;
+using System.Text.Json;
+using Qanat.Books;
+using Qanat.Engine;
+using Qanat.Models;
+
+namespace Qanat.Gateway;
+
+/// <summary>Documents to be ranked by how well they answer a query.</summary>
+internal sealed record RerankAsk(ServedModel Model, IReadOnlyList<Call> Calls, IReadOnlyList<string> Documents, int Top, bool ReturnsDocuments);
+
+/// <summary>Reads requests to rank documents: in Jina's and Cohere's form ({"query","documents"}), and in DashScope's.</summary>
+internal sealed class RerankRequests(ServedModels models, GatewayOptions options)
+{
+    public RerankAsk Read(JsonFields fields, Caller caller) => Read(fields, fields, fields, caller);
+
+    public RerankAsk ReadDashScope(JsonFields fields, Caller caller)
+    {
+        JsonFields input = fields.Object("input") ?? throw Refusal.Missing("input");
+        return Read(fields, input, fields.Object("parameters") ?? input, caller);
+    }
+
+    private RerankAsk Read(JsonFields fields, JsonFields input, JsonFields wishes, Caller caller)
+    {
+        ServedModel model = models.Find(fields.RequiredText("model"));
+        if (model.Reading is not { } words)
+            throw new ApiException(400, Refusal.InvalidRequest, "unsupported_model", $"{model.Name} ranks nothing here: it is served by an engine that is not asked to.", "model");
+        string query = input.RequiredText("query");
+        List<string> documents = ReadDocuments(input);
+        string instruction = wishes.Text("instruct") ?? wishes.Text("instruction") ?? RerankFormat.DefaultInstruction;
+        PromptReading reading = new([words.Yes, words.No]);
+        string param = input.PathOf("documents");
+        Call[] calls = [.. documents.Select(document => TextReading.CallOf(caller, Operation.Rerank, model,
+            Prompts.Checked(model, param, (long)query.Length + document.Length, () => words.Ranking(instruction, query, document)), reading, null))];
+        return new RerankAsk(model, calls, documents, (int)(wishes.Integer("top_n", 1, int.MaxValue) ?? documents.Count), wishes.Flag("return_documents") ?? false);
+    }
+
+    /// <summary>Texts, or objects with a text.</summary>
+    private List<string> ReadDocuments(JsonFields input)
+    {
+        string param = input.PathOf("documents");
+        if (!input.TryGet("documents", out JsonElement value)) throw Refusal.Missing(param);
+        if (value.ValueKind != JsonValueKind.Array) throw Refusal.Type(param, "an array of texts", JsonFields.Kind(value));
+        if (value.GetArrayLength() == 0) throw Refusal.Value(param, "it must not be empty.");
+        if (value.GetArrayLength() > options.TextsMax) throw Refusal.Value(param, FormattableString.Invariant($"at most {options.TextsMax} documents are allowed."));
+        List<string> documents = new(value.GetArrayLength());
+        foreach (JsonElement item in value.EnumerateArray())
+        {
+            string itemParam = FormattableString.Invariant($"{param}[{documents.Count}]");
+            documents.Add(item.ValueKind == JsonValueKind.Object ? new JsonFields(item, itemParam).RequiredText("text") : JsonFields.TextOf(item, itemParam));
+        }
+        return documents;
+    }
+}
