@@ -32,6 +32,7 @@ public static class ConsoleSetup
         services.AddScoped<SignedIn>();
         services.AddSingleton<ConsoleData>();
         services.AddSingleton<JournalData>();
+        services.AddSingleton<FinanceData>();
         services.AddSingleton<TariffChanges>();
         services.AddSingleton<PlaygroundCalls>();
         services.AddSingleton<OutlookDesk>();
@@ -64,6 +65,7 @@ public static class ConsoleSetup
         app.MapStaticAssets().AllowAnonymous();
         app.MapSignIn();
         app.MapOutlookFiles();
+        app.MapDownloads();
         app.MapRazorComponents<App>()
             .AddInteractiveServerRenderMode()
             .RequireAuthorization()

@@ -8,7 +8,7 @@ namespace Qanat.Books.Tests;
 public class HledgerTests
 {
     [Fact]
-    public async Task Hledger_recomputes_every_balance_to_the_last_pico()
+    public async Task Hledger_recomputes_every_balance_the_income_statement_and_the_balance_sheet_to_the_last_pico()
     {
         string version = await RunAsync("--version");
         Assert.Contains("hledger", version, StringComparison.Ordinal);
@@ -31,6 +31,10 @@ public class HledgerTests
                 string[] theirs = [.. lines.Skip(1).Where(l => !l.EndsWith("\"0\"", StringComparison.Ordinal)).Order(StringComparer.Ordinal)];
                 Assert.Equal(ours, theirs);
                 Assert.Equal("0", (await RunAsync("-f", file, "balance", "--format", "%(total)", "--depth", "0")).Trim().Split('\n')[^1].Trim());
+                ProfitTotal profit = Assert.Single((await Statements.ProfitAndLossAsync(store, Period.All, GroupBy.None)).Totals);
+                Assert.Equal([profit.Revenue, profit.Revenue - profit.Result, profit.Result], await TotalsAsync(file, "incomestatement"));
+                BalanceSheet sheet = Assert.Single(await Statements.BalanceSheetAsync(store, Period.All.To));
+                Assert.Equal([sheet.TotalAssets, sheet.TotalLiabilities, sheet.TotalAssets - sheet.TotalLiabilities], await TotalsAsync(file, "balancesheet"));
             }
             finally
             {
@@ -38,6 +42,11 @@ public class HledgerTests
             }
         }, iter: 5, threads: 1);
     }
+
+    /// <summary>The totals of a statement's two halves as hledger makes it, and what is left: both in full decimals.</summary>
+    private static async Task<Money[]> TotalsAsync(string file, string statement) =>
+        [.. (await RunAsync("-f", file, statement, "--output-format", "csv")).Split('\n').Select(line => line.Trim('\r').Replace("\"", "", StringComparison.Ordinal).Split(','))
+            .Where(cells => cells[0] is "total" or "Total:" or "Net:").Select(cells => cells.Length < 2 || cells[1] is "" or "0" ? Money.Zero(Currency.Usd) : Money.Parse(cells[1].Replace(" USD", "", StringComparison.Ordinal), Currency.Usd))];
 
     [Fact]
     public async Task The_same_journal_always_gives_the_same_text()

@@ -10,14 +10,10 @@ public sealed record OutsideUsage(string Source, string Id, Instant PlacedAt, In
     /// <summary>The usage record: priced as of its placing, under its contract. Its cost is not known here unless its pool has a rate and no device time was used.</summary>
     public UsageRecord ToRecord(PriceBook prices, Declarations declared, long freeTokensLeft)
     {
+        RequestTerms terms = RequestTerms.Find(prices, declared, Party.Tenant, Model, PlacedAt);
         var usage = new RatedUsage(Tokens, Operation, Outcome, Cache);
-        PriceVersion? price = prices.Find(Model, Party.Tenant, PlacedAt);
-        Contract? contract = Contract.Find(declared.Contracts, Party.Tenant, Model, PlacedAt);
-        ChargeBasis? basis = price is null || contract?.Transfer is not null || contract is null && Cache == CacheMode.Implicit ? null
-            : ContractRating.Rate(price, contract, usage, ContractRating.FreeTokens(contract, usage, PlacedAt, freeTokensLeft));
-        if (price is not null && contract?.Transfer is { Basis: TransferBasis.Market }) basis = ContractRating.Transfer(price, contract, usage, null);
-        Money? charge = basis?.Charge ?? (price is null || contract?.Transfer is not null ? null : Rating.Charge(price, usage));
-        return new UsageRecord(RequestId, PlacedAt, PlacedAt, CompletedAt, Party, Model, Deployment, Pool, Operation, Outcome, Tokens, default, charge is null ? null : price?.Id, charge, null, null, basis);
+        RatedCharge? rated = terms.Rate(usage, ContractRating.FreeTokens(terms.Contract, usage, PlacedAt, freeTokensLeft), null);
+        return new UsageRecord(RequestId, PlacedAt, PlacedAt, CompletedAt, Party, Model, Deployment, Pool, Operation, Outcome, Tokens, default, rated is null ? null : terms.Price?.Id, rated?.Charge, null, null, rated?.Basis);
     }
 }
 

@@ -26,9 +26,10 @@ public sealed record Rerating(string Name, Period Period, TenantId? Tenant, Mode
     }
 
     /// <summary>By how much the charges of settled requests differ from what they were charged at first, by tenant and model. There and back again it is zero.</summary>
-    internal static async Task<ImmutableArray<Due>> DuesAsync(IBookStore store, Declarations declared, PriceBook prices, CancellationToken cancel)
+    internal static async Task<ImmutableArray<Due>> DuesAsync(IBookStore store, Declarations declared, PriceBook prices, Instant at, CancellationToken cancel)
     {
-        ImmutableArray<Rerating> reratings = declared.Reratings;
+        // A re-rating changes what is owed when it is declared, not in the period that it is about.
+        ImmutableArray<Rerating> reratings = [.. declared.Reratings.Where(r => declared.IsDeclaredBefore(r, at))];
         if (reratings.IsEmpty) return [];
         var period = new Period(reratings.Min(r => r.Period.From), reratings.Max(r => r.Period.To));
         var changes = new Dictionary<(TenantId Tenant, ModelName Model, Currency Currency), Int128>();

@@ -24,7 +24,9 @@ public static class ContractRating
     public static ChargeBasis? Transfer(PriceVersion price, Contract contract, RatedUsage usage, Money? cost)
     {
         TransferPolicy policy = contract.Transfer ?? throw new InvalidOperationException($"Contract '{contract.Name}' has no transfer policy.");
-        return policy.Charge(Rating.Charge(price, usage), cost) is { } charge
+        Money list = Rating.Charge(price, usage);
+        // What failed on our side costs the team nothing, whatever its policy.
+        return (usage.Outcome == Outcome.Failed ? Money.Zero(list.Currency) : policy.Charge(list, cost)) is { } charge
             ? new ChargeBasis(usage.Cache, charge, Money.Zero(charge.Currency), 0, Money.Zero(charge.Currency), contract.Name)
             : null;
     }
@@ -35,11 +37,11 @@ public static class ContractRating
             ? 0
             : Math.Clamp(left, 0, usage.Tokens.Input + usage.Tokens.Output);
 
-    /// <summary>How many output tokens a contract allows a request that is about to start; null: as many as it likes. Zero: refuse it, the free quota is used up and nothing may be charged.</summary>
-    public static long? AllowedOutput(Contract? contract, long inputTokens, Instant placedAt, long left)
+    /// <summary>How many output tokens a contract allows a request that is about to start; null: as many as it likes. Zero: refuse it, the free quota is used up (or does not cover batches) and nothing may be charged.</summary>
+    public static long? AllowedOutput(Contract? contract, long inputTokens, Instant placedAt, long left, Operation operation = Operation.Chat)
     {
         if (contract?.Free is not { Then: WhenExhausted.Stop } quota) return null;
-        return placedAt >= quota.Until ? 0 : Math.Max(0, left - inputTokens);
+        return placedAt >= quota.Until || operation == Operation.Batch ? 0 : Math.Max(0, left - inputTokens);
     }
 
     /// <summary>What is left of a quota after these requests of its contract.</summary>

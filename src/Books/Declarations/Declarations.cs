@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using System.Collections.Immutable;
 
 namespace Qanat.Books;
@@ -36,6 +37,8 @@ public sealed class Declarations
     };
 
     private readonly ImmutableArray<object> facts;
+    private readonly Dictionary<object, Instant> declaredAt = new(ReferenceEqualityComparer.Instance);
+    private readonly FrozenDictionary<TenantId, ImmutableArray<Contract>> contracts;
 
     /// <exception cref="FactFormatException">A text is not understood.</exception>
     /// <exception cref="ArgumentException">Two facts of one kind have the same name and differ.</exception>
@@ -51,8 +54,10 @@ public sealed class Declarations
             if (fact is not IUnnamed && !names.TryAdd($"{line.Verb} {line.Word(1, "The name")}", declaration.Text))
                 throw new ArgumentException($"There already is a {line.Verb} '{line.Word(1, "")}', and it differs: facts never change, give the new one another name.", nameof(declarations));
             read.Add(fact);
+            declaredAt[fact] = declaration.At;
         }
         facts = read.ToImmutable();
+        contracts = Contracts.GroupBy(c => c.Tenant).ToFrozenDictionary(g => g.Key, g => g.ToImmutableArray());
     }
 
     /// <summary>In the order in which they were declared.</summary>
@@ -81,6 +86,13 @@ public sealed class Declarations
     public ImmutableArray<PaymentMade> PaymentsMade => Of<PaymentMade>();
     public ImmutableArray<Capital> Capital => Of<Capital>();
     public ImmutableArray<SegmentMember> SegmentMembers => Of<SegmentMember>();
+
+    /// <summary>The contract that holds for a request; null: none. As <see cref="Contract.Find"/>.</summary>
+    public Contract? FindContract(TenantId tenant, ModelName model, Instant placedAt) =>
+        contracts.TryGetValue(tenant, out ImmutableArray<Contract> own) ? Contract.Find(own, tenant, model, placedAt) : null;
+
+    /// <summary>Whether one of these facts was declared before an instant. False: it is not one of them.</summary>
+    internal bool IsDeclaredBefore(object fact, Instant at) => declaredAt.TryGetValue(fact, out Instant declared) && declared < at;
 
     public bool IsVoid(string invoice) => InvoiceVoids.Any(v => v.Number == invoice);
 

@@ -43,6 +43,17 @@ public static class CsvExport
         await writer.FlushAsync(cancel).ConfigureAwait(false);
     }
 
+    /// <summary>One row for each line of an invoice, then its total.</summary>
+    public static string Invoice(Invoice invoice)
+    {
+        ArgumentNullException.ThrowIfNull(invoice);
+        string currency = invoice.Total.Currency.Code;
+        return Csv.Line("invoice", "item", "project", "model", "input tokens", "output tokens", "exact", "amount", "currency")
+            + string.Concat(invoice.Lines.Select(line => Csv.Line(invoice.Number, Csv.Text(line.Text), line.Project?.ToString(), Csv.Text(line.Model?.Value), Number(line.Tokens.Input), Number(line.Tokens.Output),
+                line.Exact.ToDecimalText(), line.Amount.ToDecimalText(), currency)))
+            + Csv.Line(invoice.Number, "total", null, null, null, null, invoice.Exact.ToDecimalText(), invoice.Total.ToDecimalText(), currency);
+    }
+
     internal static Task WriteAsync(TextWriter writer, string text, CancellationToken cancel) => writer.WriteAsync(text.AsMemory(), cancel);
 
     private static string Number(long count) => count.ToString(CultureInfo.InvariantCulture);

@@ -112,6 +112,14 @@ public sealed class FactLine
     public TenantId? FindTenant() => Find("tenant", text => new TenantId(FactValue.Id(text)));
     public ModelName? FindModel(string keyword = "model") => Find(keyword, text => new ModelName(text));
 
+    /// <summary>The same statement with the value after a keyword written another way; the same when the keyword is not there.</summary>
+    public FactLine With(string keyword, Func<string, string> value)
+    {
+        ArgumentNullException.ThrowIfNull(value);
+        int at = Enumerable.Range(1, Math.Max(0, words.Length - 1)).FirstOrDefault(i => words[i].Text == keyword && i + 1 < words.Length && i > 0);
+        return at == 0 ? this : new FactLine(words.SetItem(at + 1, words[at + 1] with { Text = value(words[at + 1].Text) }));
+    }
+
     /// <summary>Cuts the words at every occurrence of one: what stands before the first, then one part from each on.</summary>
     internal ImmutableArray<FactLine> Cut(string keyword)
     {

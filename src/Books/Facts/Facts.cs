@@ -74,6 +74,9 @@ public sealed record UsageRecord(RequestId Id, Instant PlacedAt, Instant FirstTo
     /// <summary>What the price is applied to.</summary>
     public RatedUsage Rated => new(Tokens, Operation, Outcome, Basis?.Cache ?? CacheMode.Implicit);
 
+    /// <summary>It was answered, and whoever answered never said what it used: a state of its own, never a charge of zero. Its charge is null.</summary>
+    public bool IsUsageMissing => RatedUsage.IsMissing(Operation, Outcome, Tokens);
+
     /// <summary>The charge before discount and free quota; null: unpriced.</summary>
     public Money? ListCharge => Basis?.List ?? Charge;
 }

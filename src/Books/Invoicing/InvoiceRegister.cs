@@ -19,7 +19,7 @@ public static class InvoiceRegister
 
     internal static IEnumerable<Due> Dues(Declarations declared, Instant at)
     {
-        foreach (InvoiceStatus status in At(declared, at))
+        foreach (InvoiceStatus status in At(declared, at).Where(s => declared.IsDeclaredBefore(s.Invoice, at)))
         {
             FinalInvoice invoice = status.Invoice;
             bool counts = status.State == InvoiceState.Final;

@@ -5,7 +5,8 @@ namespace Qanat.Books;
 /// <summary>Posts what is due at the end of a period from what was declared. Every posting brings an account to where it must be, so that this may be run again at any time.</summary>
 public static class PeriodEnd
 {
-    /// <summary>Posts everything due up to an instant, dated just before it: at the end of a month, in that month. Pool time that is posted only later is cut off there and taken back at the instant itself.</summary>
+    /// <summary>Posts everything due up to an instant, dated just before it: at the end of a month, in that month. What is dated later already does not count, so that months may be posted in any order.
+    /// Pool time that is posted only later is cut off there and taken back at the instant itself.</summary>
     /// <exception cref="InvalidOperationException">The period is closed.</exception>
     /// <exception cref="StoreException">A posting could not be written; those before it are.</exception>
     public static async Task<int> PostAsync(IBookStore store, Instant through, CancellationToken cancel = default)
@@ -15,7 +16,7 @@ public static class PeriodEnd
         var costs = new CostBook(await store.ReadPoolRatesAsync(cancel).ConfigureAwait(false));
         ImmutableArray<Due> cutOff = await CostDues.CutOffAsync(store, costs, through, cancel).ConfigureAwait(false);
         var last = new Instant(through.UnixNanoseconds - 1);
-        int count = await PostAsync(store, await DuesAsync(store, through, cancel).ConfigureAwait(false), Period.All, last, cancel).ConfigureAwait(false);
+        int count = await PostAsync(store, await DuesAsync(store, through, cancel).ConfigureAwait(false), new Period(Period.All.From, through), last, cancel).ConfigureAwait(false);
         count += await PostAsync(store, cutOff, new Period(Period.All.From, through), last, cancel).ConfigureAwait(false);
         return count + await PostAsync(store, cutOff.Select(d => d with { Memo = d.Memo + ", taken back", Balance = Money.Zero(d.Balance.Currency) }), Period.All, through, cancel).ConfigureAwait(false);
     }
@@ -29,7 +30,7 @@ public static class PeriodEnd
         return
         [
             .. await ContractDues.ReadAsync(store, declared, prices, at, cancel).ConfigureAwait(false),
-            .. await Rerating.DuesAsync(store, declared, prices, cancel).ConfigureAwait(false),
+            .. await Rerating.DuesAsync(store, declared, prices, at, cancel).ConfigureAwait(false),
             .. await CostDues.ReadAsync(store, declared, costs, at, cancel).ConfigureAwait(false),
             .. await TrainingCosts.DuesAsync(store, declared, at, cancel).ConfigureAwait(false),
             .. InvoiceRegister.Dues(declared, at),

@@ -4,7 +4,11 @@ namespace Qanat.Books;
 public enum CacheMode { Implicit, Explicit }
 
 /// <summary>What a price is applied to: everything about a finished request that its price can depend on.</summary>
-public sealed record RatedUsage(TokenCounts Tokens, Operation Operation = Operation.Chat, Outcome Outcome = Outcome.Completed, CacheMode Cache = CacheMode.Implicit);
+public sealed record RatedUsage(TokenCounts Tokens, Operation Operation = Operation.Chat, Outcome Outcome = Outcome.Completed, CacheMode Cache = CacheMode.Implicit)
+{
+    /// <summary>A request that was completed has read at least one token: without any, its usage was never reported.</summary>
+    internal static bool IsMissing(Operation operation, Outcome outcome, TokenCounts tokens) => outcome == Outcome.Completed && operation != Operation.Train && tokens == default;
+}
 
 /// <summary>Turns usage into money. Products are exact; only a batch's part of its price is rounded, to the nearest pico. Nothing else is rounded before an invoice.</summary>
 public static class Rating

@@ -6,7 +6,11 @@ namespace Qanat.Books;
 /// <param name="Rows">By the dimensions asked for, in the order of their keys; one row per group and currency.</param>
 /// <param name="Totals">One per currency: everything the period earned and cost, whatever it is about.</param>
 /// <param name="Unposted">Requests of the period that are settled but not in the journal yet: their money is in no row.</param>
-public sealed record ProfitAndLoss(Period Period, GroupBy By, ImmutableArray<ProfitRow> Rows, ImmutableArray<ProfitTotal> Totals, long Unposted);
+public sealed record ProfitAndLoss(Period Period, GroupBy By, ImmutableArray<ProfitRow> Rows, ImmutableArray<ProfitTotal> Totals, long Unposted)
+{
+    /// <summary>Requests of the period, among the unpriced, that were answered without anybody reporting what they used.</summary>
+    public long UsageMissing { get; init; }
+}
 
 /// <summary>One group's part. Requests, tokens and states count once per group: they stand in the row of the group's first currency.</summary>
 public sealed record ProfitRow(GroupKey Key, Money Revenue, Money ComputeCost, long Requests, long Unpriced, long Uncosted, TokenCounts Tokens, DeviceTime Device)
@@ -31,6 +35,9 @@ public sealed record ProfitRow(GroupKey Key, Money Revenue, Money ComputeCost, l
 /// <param name="Other">Net expense on every account that has no column of its own: positive is a cost.</param>
 public sealed record ProfitTotal(Money Revenue, Money ComputeCost, Money UnusedCapacity, Money Other, long Requests, long Unpriced, long Uncosted, TokenCounts Tokens, DeviceTime Device)
 {
+    /// <summary>Every account of revenue and expense that moved, in the order of the chart: revenue positive when earned, expense positive when spent. Revenue lines less expense lines are the result.</summary>
+    public ImmutableArray<AccountBalance> Lines { get; init; } = [];
+
     /// <summary>Before unused capacity.</summary>
     public Money GrossMargin => Revenue - ComputeCost;
     public Ratio GrossMarginOfRevenue => new(GrossMargin.Picos, Revenue.Picos);

@@ -14,7 +14,17 @@ public static class Statements
         long unposted = 0;
         await foreach (UsageRecord _ in store.StreamUsageAsync(new UsageQuery(period, Posted: false), cancel).ConfigureAwait(false))
             unposted++;
-        return ProfitAndLossOf(period, by, entries, usage, unposted);
+        return ProfitAndLossOf(period, by, entries, usage, unposted) with { UsageMissing = await CountMissingAsync(store, period, usage, cancel).ConfigureAwait(false) };
+    }
+
+    /// <summary>What has no usage has no charge: where nothing is unpriced, nothing need be read.</summary>
+    private static async Task<long> CountMissingAsync(IBookStore store, Period period, ImmutableArray<UsageSum> usage, CancellationToken cancel)
+    {
+        if (usage.All(u => u.Unpriced == 0)) return 0;
+        long missing = 0;
+        await foreach (UsageRecord record in store.StreamUsageAsync(new UsageQuery(period), cancel).ConfigureAwait(false))
+            if (record.IsUsageMissing) missing++;
+        return missing;
     }
 
     /// <summary>Balances of all accounts from the beginning up to an instant (exclusive).</summary>
@@ -73,11 +83,19 @@ public static class Statements
                 SumOf(entries, currency, a => a.IsUnder(Accounts.ComputeCost)),
                 SumOf(entries, currency, a => a.IsUnder(Accounts.UnusedCapacity)),
                 SumOf(entries, currency, a => IsProfitOrLoss(a) && !IsRevenue(a) && !a.IsUnder(Accounts.ComputeCost) && !a.IsUnder(Accounts.UnusedCapacity)),
-                rest.Requests, rest.Unpriced, rest.Uncosted, rest.Tokens, rest.Device));
+                rest.Requests, rest.Unpriced, rest.Uncosted, rest.Tokens, rest.Device)
+            {
+                Lines = LinesOf(entries, currency),
+            });
             rest = Counts.None;
         }
         return totals.ToImmutable();
     }
+
+    private static ImmutableArray<AccountBalance> LinesOf(ImmutableArray<EntrySum> entries, Currency currency) =>
+        [.. entries.Where(e => e.Amount.Currency == currency && IsProfitOrLoss(e.Account)).GroupBy(e => e.Account)
+            .OrderBy(g => IsRevenue(g.Key) ? 0 : g.Key.Path.StartsWith("cost of revenue", StringComparison.Ordinal) ? 1 : 2).ThenBy(g => g.Key.Path, StringComparer.Ordinal)
+            .Select(g => new AccountBalance(g.Key, Sum(currency, g.Select(e => IsRevenue(g.Key) ? -e.Amount : e.Amount)), g.Sum(e => e.Entries))).Where(line => !line.Amount.IsZero)];
 
     private static BalanceSheet BalanceSheetOf(Instant at, Currency currency, ImmutableArray<AccountBalance> accounts)
     {

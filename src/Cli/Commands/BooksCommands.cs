@@ -27,16 +27,20 @@ internal static class BooksCommands
     }
 
     public static Command Books(Shared shared) =>
-        new("books", "Statements, the journal, and the check that they are right.") { ProfitAndLoss(shared), Trial(shared), Balance(shared), Journal(shared), Check(shared), Export(shared), Audit(shared) };
+        new("books", "Statements, the journal, and the check that they are right.")
+        {
+            ProfitAndLoss(shared), Trial(shared), Balance(shared), Journal(shared), Check(shared), Export(shared), Audit(shared), PeriodCommands.Close(shared), PeriodCommands.Periods(shared), PeriodCommands.Reprice(shared),
+            PeriodCommands.CashFlow(shared), PeriodCommands.Segments(shared), PeriodCommands.Consolidation(shared), StatementCommands.DeclareText(shared), StatementCommands.List(shared, "facts", "Everything declared.", null),
+        };
 
     private static Command ProfitAndLoss(Shared shared)
     {
         Option<string> by = new("--by") { Description = "tenant, project, model, day or hour; several with commas.", DefaultValueFactory = _ => "tenant" };
-        (Option<string?> from, Option<string?> to) = PeriodOptions();
+        (Option<string?> from, Option<string?> to) = Shared.PeriodOptions();
         Command pnl = new("pnl", "Revenue, cost and margin. Unused capacity is a line of its own.") { by, from, to };
         pnl.SetAction((parsed, cancel) => shared.WithServerAsync(parsed, async (server, terminal) =>
         {
-            JsonNode statement = await server.GetAsync($"api/books/pnl?by={Uri.EscapeDataString(parsed.GetValue(by)!)}{Period(parsed, from, to)}", cancel);
+            JsonNode statement = await server.GetAsync($"api/books/pnl?by={Uri.EscapeDataString(parsed.GetValue(by)!)}{Shared.PeriodQuery(parsed, from, to)}", cancel);
             if (terminal.Format == OutputFormat.Json) Terminal.PrintJson(statement);
             else ProfitTable.Print(statement);
         }, cancel));
@@ -45,10 +49,11 @@ internal static class BooksCommands
 
     private static Command Trial(Shared shared)
     {
-        Command trial = new("trial", "Every account's balance; they sum to zero.");
+        Option<string?> at = AtOption();
+        Command trial = new("trial", "Every account's balance; they sum to zero.") { at };
         trial.SetAction((parsed, cancel) => shared.WithServerAsync(parsed, async (server, terminal) =>
         {
-            JsonNode balance = await server.GetAsync("api/books/trial", cancel);
+            JsonNode balance = await server.GetAsync("api/books/trial" + At(parsed, at), cancel);
             terminal.Table(balance, balance["accounts"], new Column("account", "account"), new Column("balance", "amount", Align.Right), new Column("", "currency"));
         }, cancel));
         return trial;
@@ -56,14 +61,18 @@ internal static class BooksCommands
 
     private static Command Balance(Shared shared)
     {
-        Command sheet = new("balance", "What is owned and owed.");
+        Option<string?> at = AtOption();
+        Command sheet = new("balance", "What is owned and owed.") { at };
         sheet.SetAction((parsed, cancel) => shared.WithServerAsync(parsed, async (server, terminal) =>
         {
-            JsonNode balance = await server.GetAsync("api/books/balance", cancel);
+            JsonNode balance = await server.GetAsync("api/books/balance" + At(parsed, at), cancel);
             terminal.Table(balance, balance["lines"], new Column("", "section"), new Column("account", "account"), new Column("amount", "amount", Align.Right), new Column("", "currency"));
         }, cancel));
         return sheet;
     }
+
+    private static Option<string?> AtOption() => new("--at") { Description = "As of this time. Default: now." };
+    private static string At(ParseResult parsed, Option<string?> at) => parsed.GetValue(at) is { } time ? "?at=" + Uri.EscapeDataString(time) : "";
 
     private static Command Journal(Shared shared)
     {
@@ -107,17 +116,19 @@ internal static class BooksCommands
 
     private static Command Export(Shared shared)
     {
-        Option<string> format = new("--format") { Description = "hledger", DefaultValueFactory = _ => "hledger" };
-        format.AcceptOnlyFromAmong("hledger");
+        string[] formats = ["hledger", "beancount", "csv", "trial-csv", "pnl-csv", "focus", "parquet", "usage-parquet", "xlsx", "html"];
+        Option<string> format = new("--format") { Description = string.Join(", ", formats) + ".", DefaultValueFactory = _ => "hledger" };
+        format.AcceptOnlyFromAmong(formats);
         Option<FileInfo> output = new("--output") { Description = "The file to write.", Required = true };
-        Command export = new("export", "Write the journal for an independent program.") { format, output };
+        Option<string> by = new("--by") { Description = "Groups of the P&L in pnl-csv, xlsx and html.", DefaultValueFactory = _ => "tenant,model" };
+        (Option<string?> from, Option<string?> to) = Shared.PeriodOptions();
+        Command export = new("export", "Write the journal, the statements or the usage for other programs.") { format, output, by, from, to };
         export.SetAction((parsed, cancel) => shared.WithServerAsync(parsed, async (server, terminal) =>
         {
-            string file = parsed.GetRequiredValue(output).FullName;
-            await using (FileStream target = new(file + ".part", FileMode.Create))
-                await server.DownloadAsync($"api/books/export?format={parsed.GetValue(format)}", target, cancel);
-            File.Move(file + ".part", file, overwrite: true);
-            terminal.Say(new JsonObject { ["file"] = file, ["bytes"] = new FileInfo(file).Length }, $"Written: {file}. Try: hledger -f {file} balance");
+            string chosen = parsed.GetRequiredValue(format), file = parsed.GetRequiredValue(output).FullName;
+            string hint = chosen switch { "hledger" => $". Try: hledger -f {file} balance", "beancount" => $". Try: bean-check {file}", _ => "" };
+            string path = $"api/books/export?format={chosen}&by={Uri.EscapeDataString(parsed.GetValue(by)!)}{Shared.PeriodQuery(parsed, from, to)}";
+            await Shared.DownloadAsync(server, terminal, path, parsed.GetRequiredValue(output), hint, cancel);
         }, cancel));
         return export;
     }
@@ -133,11 +144,4 @@ internal static class BooksCommands
         }, cancel));
         return audit;
     }
-
-    private static (Option<string?> From, Option<string?> To) PeriodOptions() => (
-        new Option<string?>("--from") { Description = "From this time on (ISO 8601, UTC unless it says otherwise). Default: the beginning." },
-        new Option<string?>("--to") { Description = "Before this time. Default: now." });
-
-    private static string Period(ParseResult parsed, Option<string?> from, Option<string?> to) =>
-        (parsed.GetValue(from) is { } start ? "&from=" + Uri.EscapeDataString(start) : "") + (parsed.GetValue(to) is { } end ? "&to=" + Uri.EscapeDataString(end) : "");
 }

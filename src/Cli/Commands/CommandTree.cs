@@ -17,6 +17,8 @@ internal static class CommandTree
             AccountCommands.Build(shared),
             TariffCommands.Price(shared),
             TariffCommands.Cost(shared), UpstreamCommands.Upstream(shared),
+            FinanceCommands.Contracts(shared),
+            InvoiceCommands.Build(shared),
             BooksCommands.Usage(shared),
             BooksCommands.Books(shared),
             ConfigCommands.Build(shared),

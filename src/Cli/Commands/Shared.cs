@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Text.Json.Nodes;
 
 namespace Qanat.Cli;
 
@@ -17,6 +18,34 @@ internal sealed class Shared
         await using ApiConnection server = await ApiConnection.OpenAsync(Data(parsed), cancel);
         await run(server, Terminal(parsed));
     });
+
+    public static (Option<string?> From, Option<string?> To) PeriodOptions() => (
+        new Option<string?>("--from") { Description = "From this time on (ISO 8601, UTC unless it says otherwise). Default: the beginning." },
+        new Option<string?>("--to") { Description = "Before this time. Default: now." });
+
+    /// <summary>The period as a part of a query that begins with <paramref name="first"/>; empty without one.</summary>
+    public static string PeriodQuery(ParseResult parsed, Option<string?> from, Option<string?> to, char first = '&')
+    {
+        string query = (parsed.GetValue(from) is { } start ? "&from=" + Uri.EscapeDataString(start) : "") + (parsed.GetValue(to) is { } end ? "&to=" + Uri.EscapeDataString(end) : "");
+        return query.Length == 0 ? "" : first + query[1..];
+    }
+
+    /// <summary>Writes a download to a file: whole, or not at all.</summary>
+    public static async Task DownloadAsync(ApiConnection server, Terminal terminal, string path, FileInfo output, string hint, CancellationToken cancel)
+    {
+        string file = output.FullName, part = file + ".part";
+        try
+        {
+            await using (FileStream target = new(part, FileMode.Create)) await server.DownloadAsync(path, target, cancel);
+            File.Move(part, file, overwrite: true);
+        }
+        catch
+        {
+            File.Delete(part);
+            throw;
+        }
+        terminal.Say(new JsonObject { ["file"] = file, ["bytes"] = new FileInfo(file).Length }, $"Written: {file}{hint}");
+    }
 
     /// <summary>0 when it worked, 1 with a sentence on standard error when it did not, 130 when it was stopped.</summary>
     public static async Task<int> RunAsync(Func<Task> run)

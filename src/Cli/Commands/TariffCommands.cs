@@ -7,9 +7,26 @@ namespace Qanat.Cli;
 /// <summary>qanat price | cost: what a token sells for, and what the machine costs.</summary>
 internal static class TariffCommands
 {
-    public static Command Price(Shared shared) => new("price", "What tokens sell for: effective-dated, never changed once added.") { SetPrice(shared), ListPrices(shared) };
+    public static Command Price(Shared shared)
+    {
+        Command price = new Command("price", "What tokens sell for: effective-dated, never changed once added.") { SetPrice(shared), ListPrices(shared) }.Also("prices");
+        PriceFileCommands.AddTo(shared, price);
+        return price;
+    }
 
-    public static Command Cost(Shared shared) => new("cost", "What the machine costs per hour of running.") { SetCost(shared), ConfirmCost(shared), ListCosts(shared) };
+    /// <summary>The same command by both its names: `price` and `prices`, `cost` and `costs`.</summary>
+    private static Command Also(this Command command, string alias)
+    {
+        command.Aliases.Add(alias);
+        return command;
+    }
+
+    public static Command Cost(Shared shared)
+    {
+        Command cost = new Command("cost", "What capacity costs: hourly rates, and the assets, bills, energy, people and training behind them.") { SetCost(shared), ConfirmCost(shared), ListCosts(shared) }.Also("costs");
+        FinanceCommands.AddCosts(shared, cost);
+        return cost;
+    }
 
     private static Command SetPrice(Shared shared)
     {

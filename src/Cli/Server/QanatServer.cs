@@ -135,7 +135,9 @@ public sealed class QanatServer : IAsyncDisposable
     private static async Task SettlePastAsync(IBookStore store, TariffState tariffs, BudgetLimits limits, TimeProvider clock, IProgress<string> progress, CancellationToken cancel)
     {
         await Defaults.EnsureAsync(tariffs, clock, cancel);
-        RecoveryResult recovered = await Recovery.SettleOpenHoldsAsync(store, tariffs, Defaults.Pool, Instant.Now(clock), cancel);
+        await limits.Contracts.RestoreAsync(store, tariffs.Declared, Instant.Now(clock), cancel);
+        tariffs.DeclaredChanged += limits.Contracts.Declare;
+        RecoveryResult recovered = await Recovery.SettleOpenHoldsAsync(store, tariffs, limits.Contracts, Defaults.Pool, Instant.Now(clock), cancel);
         if (recovered.Settled + recovered.Released > 0)
             progress.Report($"The last process ended with open requests: {recovered.Settled} settled at what was served, {recovered.Released} released unused.");
         await limits.RestoreAsync(store, cancel);

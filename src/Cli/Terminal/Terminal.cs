@@ -67,6 +67,9 @@ internal sealed record Column(string Title, string Path, Align Align = Align.Lef
     /// <summary>An ISO 8601 time to the second, for people: "2026-11-22 23:48:51".</summary>
     public static string Second(string time) => time.Length < 19 ? time : time[..19].Replace('T', ' ');
 
+    /// <summary>The day of an ISO 8601 time, and the time of day unless it is midnight.</summary>
+    public static string Day(string time) => time.Length < 19 ? time : time[10..19] == "T00:00:00" ? time[..10] : Second(time);
+
     /// <summary>true as a word, false as nothing.</summary>
     public static Func<string, string> Flag(string word) => text => text == "true" ? word : "";
 }

@@ -9,6 +9,7 @@ public sealed record Breakdown(string Text, string Label, GroupBy By)
     public static readonly ImmutableArray<Breakdown> All =
     [
         new("tenant", "Tenant", GroupBy.Tenant), new("project", "Project", GroupBy.Tenant | GroupBy.Project), new("model", "Model", GroupBy.Model), new("day", "Day", GroupBy.Day),
+        new("tenant-model", "Tenant and model", GroupBy.Tenant | GroupBy.Model), new("model-day", "Model and day", GroupBy.Model | GroupBy.Day),
     ];
 
     public static Breakdown Parse(string? text) => All.FirstOrDefault(each => each.Text == text) ?? All[0];
@@ -23,6 +24,8 @@ public sealed record Breakdown(string Text, string Label, GroupBy By)
             "tenant" => key.Tenant is { } tenant ? names.Of(tenant) : "No tenant",
             "project" => key.Project is { } project ? names.Full(project) : "No project",
             "model" => key.Model?.Value ?? "No model",
+            "tenant-model" => $"{(key.Tenant is { } tenant ? names.Of(tenant) : "No tenant")} · {key.Model?.Value ?? "no model"}",
+            "model-day" => $"{key.Model?.Value ?? "No model"} · {(key.Start is { } day ? Show.Date(day) : "no day")}",
             _ => key.Start is { } start ? Show.Date(start) : "No day",
         };
     }

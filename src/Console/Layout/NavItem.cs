@@ -13,11 +13,17 @@ internal sealed record NavItem(string Href, string Label, string ShortLabel, Ico
         new("/pnl", "Profit & loss", "P&L", IconName.Statement, NavGroup.Books, PhonePlace.Bar, Permission.SeeBooks),
         new("/requests", "Requests", "Requests", IconName.Requests, NavGroup.Books, PhonePlace.Bar, Permission.SeeUsage),
         new("/journal", "Journal", "Journal", IconName.Journal, NavGroup.Books, PhonePlace.Sheet, Permission.SeeBooks),
+        new("/capacity", "Unused capacity", "Capacity", IconName.Capacity, NavGroup.Books, PhonePlace.Sheet, Permission.SeeBooks),
+        new("/invoices", "Invoices", "Invoices", IconName.Invoices, NavGroup.Books, PhonePlace.Sheet, Permission.SeeInvoices),
+        new("/periods", "Periods & exports", "Periods", IconName.Periods, NavGroup.Books, PhonePlace.Sheet, Permission.SeeBooks),
         new("/checks", "Checks", "Checks", IconName.Checks, NavGroup.Books, PhonePlace.Sheet, Permission.SeeBooks),
         new("/outlook", "Outlook", "Outlook", IconName.Outlook, NavGroup.Ahead, PhonePlace.Sheet, Permission.SeeBooks),
         new("/investments", "Investments", "Invest", IconName.Investments, NavGroup.Ahead, PhonePlace.Sheet, Permission.SeeBooks),
         new("/tenants", "Tenants & keys", "Tenants", IconName.Tenants, NavGroup.Setup, PhonePlace.Sheet, Permission.SeeDirectory),
+        new("/contracts", "Contracts", "Contracts", IconName.Contracts, NavGroup.Setup, PhonePlace.Sheet, Permission.SeeBooks),
+        new("/costs", "Cost facts", "Costs", IconName.Costs, NavGroup.Setup, PhonePlace.Sheet, Permission.SeeCosts),
         new("/prices", "Prices & costs", "Prices", IconName.Prices, NavGroup.Setup, PhonePlace.Sheet, Permission.SeePrices),
+        new("/audit", "Audit log", "Audit", IconName.Audit, NavGroup.Setup, PhonePlace.Sheet, Permission.SeeAudit),
         new("/settings", "Settings", "Settings", IconName.Settings, NavGroup.Setup, PhonePlace.Sheet, Permission.SeeStatus),
     ];
 }

@@ -42,6 +42,14 @@ public static class Inputs
         return (int)permille;
     }
 
+    /// <summary>Words as a part of a statement that the books keep.</summary>
+    /// <exception cref="FormatException">They hold a quotation mark.</exception>
+    public static string Words(string text)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        return text.Any(letter => letter == '"' || char.IsControl(letter)) ? throw new FormatException("Leave out quotation marks.") : FactLine.Quote(text);
+    }
+
     /// <summary>What a browser's date and time field holds, read as UTC.</summary>
     /// <exception cref="FormatException">It is empty, or centuries away.</exception>
     public static Instant At(DateTime field) => field.Year is >= 1970 and < 2200

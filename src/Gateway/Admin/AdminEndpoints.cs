@@ -52,7 +52,6 @@ internal sealed class AdminEndpoints(Callers callers, GatewayOptions options, Di
         Get(routes, "/api/books/check", Permission.SeeBooks, books.CheckAsync);
         Get(routes, "/api/audit", Permission.SeeAudit, books.AuditAsync);
         Post(routes, "/api/demo/clear", Permission.Operate, books.ClearDemoAsync);
-        routes.Get("/api/books/export", Permission.SeeBooks, books.ExportAsync);
     }
 
     private void Get(ApiRoutes routes, string path, Permission needs, Func<AdminRequest, JsonObject> answer) => Get(routes, path, needs, request => Task.FromResult(answer(request)));

@@ -64,7 +64,7 @@ internal sealed class AdminJson(DirectoryState directory)
         ["cost"] = Text(record.Cost),
         ["currency"] = (record.Charge ?? record.Cost)?.Currency.Code,
         ["pool_rate"] = record.PoolRate?.ToString(),
-        ["states"] = new JsonArray([.. States(record).Select(state => JsonValue.Create(state))]),
+        ["states"] = new JsonArray([.. StatesOf(record).Select(state => JsonValue.Create(state))]),
     };
 
     public JsonObject Of(PriceVersion version) => new()
@@ -118,8 +118,9 @@ internal sealed class AdminJson(DirectoryState directory)
         ["pool"] = entry.Dimensions.Pool?.Value,
     };
 
-    private static IEnumerable<string> States(UsageRecord record)
+    public static IEnumerable<string> StatesOf(UsageRecord record)
     {
+        if (record.IsUsageMissing) yield return "usage_missing";
         if (record.Charge is null) yield return "unpriced";
         if (record.Cost is null) yield return "uncosted";
         if (record.Upstream is { State: UsageCheckState.Missing }) yield return "usage_missing";

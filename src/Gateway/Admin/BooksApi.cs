@@ -1,7 +1,5 @@
 using System.Collections.Immutable;
-using System.Text;
 using System.Text.Json.Nodes;
-using Microsoft.AspNetCore.Http;
 using Qanat.Books;
 
 namespace Qanat.Gateway;
@@ -22,6 +20,7 @@ internal sealed class BooksApi(BooksPoster poster, IBookStore store, DirectorySt
             ["rows"] = new JsonArray([.. statement.Rows.Select(Of)]),
             ["totals"] = new JsonArray([.. statement.Totals.Select(Of)]),
             ["unposted"] = statement.Unposted,
+            ["usage_missing"] = statement.UsageMissing,
         };
     }
 
@@ -114,25 +113,6 @@ internal sealed class BooksApi(BooksPoster poster, IBookStore store, DirectorySt
         ["after"] = entry.After,
     }));
 
-    /// <summary>The journal as text for hledger, written to memory first so that an error is an error and not half a file.</summary>
-    public async Task ExportAsync(HttpContext context)
-    {
-        string format = context.Request.Query["format"].ToString();
-        if (format is not ("" or "hledger")) throw Refusal.Value("format", "it must be 'hledger'.");
-        string file = Path.GetTempFileName();
-        await using FileStream spool = new(file, FileMode.Create, FileAccess.ReadWrite, FileShare.None, 1 << 16, FileOptions.DeleteOnClose | FileOptions.Asynchronous);
-        await poster.PostThenAsync(async books =>
-        {
-            await using StreamWriter writer = new(spool, new UTF8Encoding(false), leaveOpen: true);
-            await HledgerExport.WriteAsync(books, writer, cancel: context.RequestAborted);
-            return true;
-        }, context.RequestAborted);
-        spool.Position = 0;
-        context.Response.ContentType = "text/plain; charset=utf-8";
-        context.Response.ContentLength = spool.Length;
-        await spool.CopyToAsync(context.Response.Body, context.RequestAborted);
-    }
-
     public async Task<JsonObject> ClearDemoAsync(AdminRequest request, JsonFields fields)
     {
         int tenants = directory.Current.Tenants.Count(tenant => tenant.IsDemo);
@@ -153,7 +133,8 @@ internal sealed class BooksApi(BooksPoster poster, IBookStore store, DirectorySt
         }
     }
 
-    private static GroupBy Grouping(string text)
+    /// <summary>"tenant,model" as dimensions.</summary>
+    public static GroupBy Grouping(string text)
     {
         GroupBy by = GroupBy.None;
         foreach (string part in text.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
@@ -202,6 +183,7 @@ internal sealed class BooksApi(BooksPoster poster, IBookStore store, DirectorySt
         ["other"] = total.Other.ToDecimalText(),
         ["result"] = total.Result.ToDecimalText(),
         ["result_of_revenue"] = Percent(total.ResultOfRevenue),
+        ["lines"] = new JsonArray([.. total.Lines.Select(line => Of(line))]),
         ["requests"] = total.Requests,
         ["unpriced"] = total.Unpriced,
         ["uncosted"] = total.Uncosted,

@@ -15,8 +15,8 @@ internal sealed class TariffApi(TariffState tariffs, DirectoryState directory, A
     {
         Instant now = Instant.Now(clock);
         TenantId? tenant = fields.Text("tenant") is { } name ? (directory.Current.FindTenant(name) ?? throw DirectoryNames.Unknown("tenant", name)).Id : null;
-        ModelName? model = fields.Text("model") is { } model_ ? new ModelName(model_) : null;
-        PriceVersion version = new(PriceVersionId.New(clock), From(fields, now), model, tenant, Rates(fields), IsAssumption: false, fields.Text("source") ?? "set by the owner", now);
+        ModelName? model = Words(fields, "model") is { } named ? new ModelName(named) : null;
+        PriceVersion version = new(PriceVersionId.New(clock), From(fields, now), model, tenant, Rates(fields), IsAssumption: false, Words(fields, "source") ?? "set by the owner", now);
         string subject = $"{model?.Value ?? "any model"}, {(tenant is null ? "any tenant" : directory.Current.FindTenant(tenant.Value)!.Name)}";
         await tariffs.AddPriceAsync(version, new AuditEntry(now, request.Who, "price.add", subject, null, $"{version.Rates} {version.Rates.Currency} per million tokens from {version.EffectiveFrom}"), request.Cancel);
         return json.Of(version);
@@ -49,6 +49,13 @@ internal sealed class TariffApi(TariffState tariffs, DirectoryState directory, A
         PoolRate rate = new(PoolRateId.New(clock), name, from, hourly, practical, IsAssumption: false, source, now);
         await tariffs.AddPoolRateAsync(rate, new AuditEntry(now, request.Who, "pool.rate", pool, $"{before.HourlyCost} an hour", $"{hourly} an hour from {from}"), request.Cancel);
         return AdminJson.Of(rate);
+    }
+
+    /// <summary>Text that can stand in a price file.</summary>
+    private static string? Words(JsonFields fields, string name)
+    {
+        string? text = fields.Text(name);
+        return text is null || text.Length > 0 && !text.Any(letter => letter == '"' || char.IsControl(letter)) ? text : throw Refusal.Value(name, "it must not be empty, and hold no quotation mark and no control character.");
     }
 
     private static TokenRates Rates(JsonFields fields)

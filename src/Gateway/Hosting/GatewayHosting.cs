@@ -32,6 +32,8 @@ public static class GatewayHosting
             .AddSingleton<FileStore>().AddSingleton<FileEndpoints>().AddSingleton<BatchStore>().AddSingleton<BatchRowServing>().AddSingleton<BatchPlaces>().AddSingleton<BatchTools>().AddSingleton<BatchRunner>()
             .AddSingleton<BatchEndpoints>().AddHostedService(provider => provider.GetRequiredService<BatchRunner>()).AddHostedService(provider => provider.GetRequiredService<NativeTasks>()).AddHostedService<ExpiredDocuments>()
             .AddSingleton<AdminJson>().AddSingleton<DirectoryApi>().AddSingleton<LimitsApi>().AddSingleton<MetricsText>().AddSingleton<OperationsEndpoints>().AddSingleton<TariffApi>().AddSingleton<UsageApi>().AddSingleton<BooksApi>().AddSingleton<StatusApi>().AddSingleton<UpstreamApi>().AddSingleton<AdminEndpoints>();
+        services.AddSingleton<FinanceChanges>().AddSingleton<ContractStanding>().AddSingleton<DeclarationApi>().AddSingleton<ContractApi>().AddSingleton<CostApi>().AddSingleton<InvoiceApi>()
+            .AddSingleton<PeriodApi>().AddSingleton<PriceFileApi>().AddSingleton<StatementApi>().AddSingleton<UsageEvents>().AddSingleton<UsageIngest>().AddSingleton<IngestApi>().AddSingleton<BooksExport>().AddSingleton<ExportApi>().AddSingleton<FinanceEndpoints>();
         services.Configure<KestrelServerOptions>(kestrel => SetLimits(kestrel, options));
         services.AddRouting();
         return builder;
@@ -79,6 +81,7 @@ public static class GatewayHosting
         app.Services.GetRequiredService<OperationsEndpoints>().Map(routes);
         OpenApiEndpoints.Map(app, routes.Mapped);
         app.MapScalarApiReference("/docs", reference => reference.WithTitle("Qanat").WithOpenApiRoutePattern(OpenApiEndpoints.Path).DisableTelemetry());
+        app.Services.GetRequiredService<FinanceEndpoints>().Map(routes);
         routes.MapRest();
         return app;
     }

@@ -14,11 +14,16 @@ public sealed record BudgetOptions
 
 /// <summary>Budgets: per month for tenant, project and key, per day and prepaid for the tenant. What is spent plus what is held never exceeds any of them. A request whose worst case does not fit beside the
 /// open holds waits for them to settle; it is refused only when it does not fit what is left without them.</summary>
-public sealed class BudgetLimits(BudgetOptions options, TimeProvider clock)
+public sealed class BudgetLimits(BudgetOptions options, TimeProvider clock, ContractLimits? contracts = null)
 {
+    private const string CreditLevel = "prepaid credit";
+
     private readonly Lock gate = new();
     private readonly Dictionary<BudgetScope, BudgetState> states = [];
     private readonly LinkedList<WaitingHold> waiting = [];
+
+    /// <summary>Free quotas and prepaid credit, which limit requests besides their budgets.</summary>
+    public ContractLimits Contracts { get; } = contracts ?? new ContractLimits();
 
     /// <summary>Takes over what was spent earlier, at start, by the rule of a running process: a request counts where it was placed, whenever it ended.</summary>
     public async Task RestoreAsync(IBookStore store, CancellationToken cancel)
@@ -97,9 +102,31 @@ public sealed class BudgetLimits(BudgetOptions options, TimeProvider clock)
         }
     }
 
+    /// <summary>Turns the reservation into spending of what a request was charged: drawn from credit first, so that nothing is ever free twice in between.</summary>
+    public void Settle(Reservation reservation, UsageRecord record)
+    {
+        ArgumentNullException.ThrowIfNull(reservation);
+        ArgumentNullException.ThrowIfNull(record);
+        Contracts.Charged(record);
+        Settle(reservation, record.Charge ?? Money.Zero(reservation.Amount.Currency));
+    }
+
+    /// <summary>Counts a request that was served elsewhere: nothing was held for it, so it may exceed what was left.</summary>
+    public void Spend(Caller caller, UsageRecord record)
+    {
+        ArgumentNullException.ThrowIfNull(caller);
+        ArgumentNullException.ThrowIfNull(record);
+        Contracts.Charged(record);
+        if (record.Charge is not { } charge) return;
+        DateTimeOffset placed = record.PlacedAt.ToDateTimeOffset();
+        foreach (BudgetSpan span in (BudgetSpan[])[BudgetSpan.MonthOf(placed), BudgetSpan.DayOf(placed), BudgetSpan.Ever]) Add(span, caller.Tenant.Id, caller.Project.Id, caller.Key.Id, charge);
+    }
+
+    /// <summary>Frees all that was held for a call under which nothing was used: money and free tokens.</summary>
     public void Release(Reservation reservation)
     {
         ArgumentNullException.ThrowIfNull(reservation);
+        Contracts.Quotas.Release(reservation.Quota);
         Settle(reservation, Money.Zero(reservation.Amount.Currency));
     }
 
@@ -207,6 +234,9 @@ public sealed class BudgetLimits(BudgetOptions options, TimeProvider clock)
         {
             if (budget.Limit is not { } limit) continue;
             Money spent = new(StateOf(budget.Scope).Spent, limit.Currency);
+            if (budget.Level == CreditLevel && spent + reservation.Amount > limit)
+                return new ApiException(402, "insufficient_quota", "credit_exhausted",
+                    $"{limit - spent} of the credit paid in advance is left, and this request may cost up to {reservation.Amount}. Top up the credit, or ask for fewer tokens (max_tokens).");
             if (spent + reservation.Amount > limit)
                 return new ApiException(402, "insufficient_quota", budget.Scope.Span.Kind == SpanKind.Ever ? "credit_exhausted" : "budget_exceeded",
                     $"The {budget.Name} of this {budget.Level} is {limit}; {spent} is spent, and this request may cost up to {reservation.Amount}. Raise it, or ask for fewer tokens (max_tokens).");
@@ -236,7 +266,7 @@ public sealed class BudgetLimits(BudgetOptions options, TimeProvider clock)
         return state;
     }
 
-    /// <summary>The budgets a caller's request counts against, in the price's currency: by month for tenant, project and key, by day and altogether (prepaid credit) for the tenant.</summary>
+    /// <summary>The budgets a caller's request counts against, in the price's currency: by month for tenant, project and key, by day and altogether (prepaid credit) for the tenant, and the credits of its contracts.</summary>
     public IReadOnlyList<Budget> BudgetsOf(Caller caller, Currency currency)
     {
         ArgumentNullException.ThrowIfNull(caller);
@@ -249,12 +279,23 @@ public sealed class BudgetLimits(BudgetOptions options, TimeProvider clock)
             Budget("key", caller.Key.Id.Value, month, caller.Key.MonthlyBudget),
             Budget("tenant", caller.Tenant.Id.Value, CurrentDay(), terms.DailyLimit),
             Budget("tenant", caller.Tenant.Id.Value, BudgetSpan.Ever, terms.Prepaid),
+            .. CreditOf(caller.Tenant.Id, currency) is { } credit ? [credit] : Array.Empty<Budget>(),
         ];
 
         Budget Budget(string level, Guid id, BudgetSpan span, Money? limit) => limit is { } money && money.Currency != currency
             ? throw new ApiException(402, "insufficient_quota", "budget_currency",
                 $"The {level}'s budget is in {money.Currency} but the model's price is in {currency}: set the budget in {currency}.")
             : new Budget(level, new BudgetScope(id, span, currency), limit);
+    }
+
+    /// <summary>Prepaid credit as a budget that lasts as long as the credit does: its limit is what is left beyond what this process has settled already.</summary>
+    private Budget? CreditOf(TenantId tenant, Currency currency)
+    {
+        BudgetScope scope = new(tenant.Value, BudgetSpan.Credit, currency);
+        lock (gate)
+        {
+            return Contracts.Credits.Left(tenant, currency, Instant.Now(clock)) is { } left ? new Budget(CreditLevel, scope, left + new Money(StateOf(scope).Spent, currency)) : null;
+        }
     }
 
     private BudgetSpan CurrentMonth() => BudgetSpan.MonthOf(clock.GetUtcNow());
@@ -273,12 +314,15 @@ public sealed class BudgetLimits(BudgetOptions options, TimeProvider clock)
     }
 }
 
-public enum SpanKind { Month, Day, Ever }
+public enum SpanKind { Month, Day, Ever, Credit }
 
 /// <summary>What a budget is for: a UTC calendar month or day (by its first day), or all of time.</summary>
 public readonly record struct BudgetSpan(SpanKind Kind, DateOnly Start)
 {
     public static readonly BudgetSpan Ever = new(SpanKind.Ever, DateOnly.MinValue);
+
+    /// <summary>As long as the credits of a tenant's contracts last, which come and expire.</summary>
+    public static readonly BudgetSpan Credit = new(SpanKind.Credit, DateOnly.MinValue);
 
     public static BudgetSpan MonthOf(DateTimeOffset time) => new(SpanKind.Month, new DateOnly(time.UtcDateTime.Year, time.UtcDateTime.Month, 1));
     public static BudgetSpan DayOf(DateTimeOffset time) => new(SpanKind.Day, DateOnly.FromDateTime(time.UtcDateTime));
@@ -298,4 +342,10 @@ public sealed class Reservation(IReadOnlyList<Budget> budgets, Money amount)
 {
     public IReadOnlyList<Budget> Budgets { get; } = budgets;
     public Money Amount { get; internal set; } = amount;
+
+    /// <summary>What the request is charged by.</summary>
+    public RequestTerms Terms { get; internal set; } = RequestTerms.None;
+
+    /// <summary>Free tokens kept for it.</summary>
+    public QuotaHold Quota { get; internal set; } = QuotaHold.None;
 }

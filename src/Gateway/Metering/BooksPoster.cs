@@ -94,10 +94,13 @@ public sealed class CommitGate : IDisposable
 /// <summary>Posts settled usage and capacity to the journal, every few seconds and whenever statements are asked for.</summary>
 public sealed class BooksPoster(IBookStore store, CommitGate gate, TimeProvider clock, ILogger<BooksPoster> log) : IDisposable
 {
+    /// <summary>What began to count earlier is posted in the first of these months.</summary>
+    private const int MonthsBackMax = 60;
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
     private readonly Bookkeeper bookkeeper = new(store);
     private readonly CancellationTokenSource stopping = new();
     private Task running = Task.CompletedTask;
+    private Instant duesThrough;
 
     public void Start() => running = Task.Run(RunAsync);
 
@@ -126,6 +129,29 @@ public sealed class BooksPoster(IBookStore store, CommitGate gate, TimeProvider 
         }, cancel);
     }
 
+    /// <summary>Posts what is settled, then what was declared and is due before an instant. Nothing new: nothing posted.</summary>
+    public Task<int> PostDuesAsync(Instant through, CancellationToken cancel) => gate.RunAsync(async () =>
+    {
+        await bookkeeper.PostAsync(cancel);
+        return (await Declarations.ReadAsync(store, cancel)).ClosedThrough >= through ? 0 : await PeriodEnd.PostAsync(store, through, cancel);
+    }, cancel);
+
+    /// <summary>The same for each month that has ended since a fact began to count, and is open: a bill of January that arrives in March belongs to January as long as that is not closed.</summary>
+    public Task<int> PostDuesSinceAsync(Instant since, Instant now, CancellationToken cancel) => gate.RunAsync(async () =>
+    {
+        await bookkeeper.PostAsync(cancel);
+        Instant closed = (await Declarations.ReadAsync(store, cancel)).ClosedThrough;
+        int count = 0;
+        Instant first = Instant.From(now.ToDateTimeOffset().AddMonths(-MonthsBackMax));
+        for (Instant end = MonthEnd(since > first ? since : first); end < now; end = MonthEnd(end))
+            if (end > closed) count += await PeriodEnd.PostAsync(store, end, cancel);
+        return now > closed ? count + await PeriodEnd.PostAsync(store, now, cancel) : count;
+    }, cancel);
+
+    /// <summary>Closes everything before an instant: no meter commits meanwhile.</summary>
+    public Task<ClosingResult> CloseAsync(string name, Instant through, Instant declaredAt, string who, CancellationToken cancel) =>
+        gate.RunAloneAsync(() => PeriodClosing.CloseAsync(store, bookkeeper, name, through, declaredAt, who, cancel), cancel);
+
     /// <summary>Posts once more and ends. Call after the meters have ended.</summary>
     public async Task StopAsync()
     {
@@ -148,12 +174,36 @@ public sealed class BooksPoster(IBookStore store, CommitGate gate, TimeProvider 
         }
     }
 
+    /// <summary>Depreciation, bills, energy and the like accrue by the day: once after each midnight. Whatever is wrong with a declared fact must not keep usage from being posted.</summary>
+    private async Task PostDayAsync()
+    {
+        Instant today = Instant.Now(clock).DayStart;
+        if (today <= duesThrough) return;
+        try
+        {
+            await PostDuesAsync(today, CancellationToken.None);
+            duesThrough = today;
+        }
+        catch (Exception error) when (error is InvalidOperationException or ArgumentException or FormatException or OverflowException)
+        {
+            log.LogError(error, "What is due by what was declared could not be posted; it will be tried again");
+        }
+    }
+
+    /// <summary>The end of the calendar month (UTC) that holds an instant.</summary>
+    private static Instant MonthEnd(Instant at)
+    {
+        DateTimeOffset time = at.ToDateTimeOffset();
+        return Instant.From(new DateTimeOffset(time.Year, time.Month, 1, 0, 0, 0, TimeSpan.Zero).AddMonths(1));
+    }
+
     /// <summary>A failure leaves records unposted; the next round posts them.</summary>
     private async Task PostOnceAsync()
     {
         try
         {
             await PostNowAsync(CancellationToken.None);
+            await PostDayAsync();
         }
         catch (StoreException error)
         {

@@ -121,21 +121,28 @@ public sealed class DeploymentMeter : IStepSink, IAsyncDisposable
     {
         if (call.BudgetExhausted || call.AllowedNewTokens >= call.MaxNewTokens || call.AllowedNewTokens - call.MostGenerated > options.ExtendWithTokensLeft) return;
         int wanted = Math.Min(options.HoldOutputTokens, call.MaxNewTokens - call.AllowedNewTokens);
-        if (call.Price is { } price)
+        long free = limits.Contracts.Quotas.Extend(call.Quota, (long)wanted * call.Choices);
+        if (call.Quota.Contract is { Free.Then: WhenExhausted.Stop }) wanted = (int)(free / call.Choices);
+        if (wanted <= 0 || call.Terms.Price is not null && !TryExtendHold(plan, call, ref wanted))
         {
-            Money held = call.Reservation.Amount;
-            if (limits.Available(call.Reservation) is { } left)
-                wanted = (int)Math.Min(wanted, Rating.AffordableOutput(price, call.Call.Prompt.Length, held + left, call.Call.Operation) / call.Choices - call.AllowedNewTokens);
-            Money extra = Rating.WorstCase(price, call.Call.Prompt.Length, ((long)call.AllowedNewTokens + Math.Max(0, wanted)) * call.Choices, call.Call.Operation) - held;
-            if (wanted <= 0 || !limits.TryExtend(call.Reservation, extra))
-            {
-                call.BudgetExhausted = true;
-                return;
-            }
-            plan.Facts.Add(new HoldExtended(call.Hold.Id, call.Reservation.Amount));
+            call.BudgetExhausted = true;
+            return;
         }
         call.AllowedNewTokens += wanted;
         plan.Extended.Add(call);
+    }
+
+    /// <summary>Holds the money for more output tokens per choice: as many as wanted, or what the budgets can still pay.</summary>
+    private bool TryExtendHold(MeterPlan plan, RunningCall call, ref int wanted)
+    {
+        Operation operation = call.Call.Operation;
+        Money held = call.Reservation.Amount;
+        if (limits.Available(call.Reservation) is { } left)
+            wanted = (int)Math.Min(wanted, call.Terms.AffordableOutput(call.Call.Prompt.Length, held + left, call.Quota.Tokens, operation) / call.Choices - call.AllowedNewTokens);
+        Money extra = call.Terms.WorstCase(call.Call.Prompt.Length, ((long)call.AllowedNewTokens + Math.Max(0, wanted)) * call.Choices, call.Quota.Tokens, operation) - held;
+        if (wanted <= 0 || !limits.TryExtend(call.Reservation, extra)) return false;
+        plan.Facts.Add(new HoldExtended(call.Hold.Id, call.Reservation.Amount));
+        return true;
     }
 
     private void PlanEnd(MeterPlan plan, RunningCall call, Instant at)
@@ -146,7 +153,8 @@ public sealed class DeploymentMeter : IStepSink, IAsyncDisposable
             plan.Released.Add(call);
             return;
         }
-        UsageRecord record = Settlement.Record(call.Hold, call.Progress, call.Outcome, call.FirstTokenAt ?? at, at, Pool, call.Price, tariffs.Costs);
+        long free = limits.Contracts.Quotas.Settle(call.Quota, new RatedUsage(call.Tokens, call.Hold.Operation, call.Outcome, call.Call.Cache), call.Hold.PlacedAt);
+        UsageRecord record = Settlement.Record(call.Hold, call.Progress, call.Outcome, call.FirstTokenAt ?? at, at, Pool, call.Terms, call.Call.Cache, free, tariffs.Costs);
         plan.Facts.Add(new HoldSettled(record));
         plan.Settled.Add((call, record));
     }
@@ -200,7 +208,7 @@ public sealed class DeploymentMeter : IStepSink, IAsyncDisposable
         }
         foreach ((RunningCall call, UsageRecord record) in plan.Settled)
         {
-            limits.Settle(call.Reservation, record.Charge ?? Money.Zero(call.Reservation.Amount.Currency));
+            limits.Settle(call.Reservation, record);
             call.Hand(new Settled(record));
             Close(call);
         }

@@ -7,22 +7,34 @@ namespace Qanat.Gateway;
 public static class Recovery
 {
     /// <summary>Settles every open hold at its last durable progress, exactly once; a hold under which nothing was used is released. Returns how many were settled and released.</summary>
-    public static async Task<RecoveryResult> SettleOpenHoldsAsync(IBookStore store, TariffState tariffs, PoolName pool, Instant now, CancellationToken cancel)
+    public static async Task<RecoveryResult> SettleOpenHoldsAsync(IBookStore store, TariffState tariffs, ContractLimits contracts, PoolName pool, Instant now, CancellationToken cancel)
     {
         ArgumentNullException.ThrowIfNull(store);
         ArgumentNullException.ThrowIfNull(tariffs);
+        ArgumentNullException.ThrowIfNull(contracts);
         int settled = 0, released = 0;
         foreach (OpenHold open in await store.ReadOpenHoldsAsync(cancel))
         {
             bool nothingUsed = open.Progress.Tokens == default && open.Progress.Device == default;
-            Fact end = nothingUsed
-                ? new HoldReleased(open.Hold.Id, now, "nothing was used before the process ended")
-                : new HoldSettled(Settlement.Record(open.Hold, open.Progress, open.Hold.Operation == Operation.Batch ? Outcome.Failed : Outcome.Recovered, now, now, open.Hold.Pool ?? pool, open.Hold.Price is { } price ? tariffs.Prices.Get(price) : null, tariffs.Costs));
+            Fact end = nothingUsed ? new HoldReleased(open.Hold.Id, now, "nothing was used before the process ended") : new HoldSettled(Settle(open, tariffs, contracts, pool, now));
             await store.AppendAsync(end, cancel);
             if (nothingUsed) released++;
             else settled++;
         }
         return new RecoveryResult(settled, released);
+    }
+
+    private static UsageRecord Settle(OpenHold open, TariffState tariffs, ContractLimits contracts, PoolName pool, Instant now)
+    {
+        Hold hold = open.Hold;
+        RequestTerms terms = new(hold.Price is { } price ? tariffs.Prices.Get(price) : null, tariffs.Declared.FindContract(hold.Party.Tenant, hold.Model, hold.PlacedAt));
+        // Whether the request asked for a cache is not in the hold: what it found there is charged as found by chance, never more than it would have been.
+        Outcome outcome = hold.Operation == Operation.Batch ? Outcome.Failed : Outcome.Recovered;
+        RatedUsage usage = new(open.Progress.Tokens, hold.Operation, outcome);
+        long free = contracts.Quotas.Settle(contracts.Quotas.Hold(terms, 0, hold.Operation, hold.PlacedAt), usage, hold.PlacedAt);
+        UsageRecord record = Settlement.Record(hold, open.Progress, outcome, now, now, hold.Pool ?? pool, terms, usage.Cache, free, tariffs.Costs);
+        contracts.Charged(record);
+        return record;
     }
 
     /// <summary>Records the time from the pool's last record to the start of this process as Down, and from there to now as Loading. Returns the instant up to which the

@@ -31,6 +31,12 @@ public sealed record Call(Caller Caller, Operation Operation, ModelName Model, I
 
     /// <summary>Nobody sees the answer before it is whole: it may be fetched as a whole.</summary>
     public bool Whole { get; init; }
+
+    /// <summary>How many tokens of the prompt, from its beginning, the request asked to be kept in a cache. 0: it asked for none, and what is found in the cache is found by chance.</summary>
+    public int CacheTokens { get; init; }
+
+    /// <summary>How cached prompt tokens of this request are priced.</summary>
+    public CacheMode Cache => CacheTokens > 0 ? CacheMode.Explicit : CacheMode.Implicit;
 }
 
 /// <summary>Who calls: the key that was shown, and whose it is.</summary>

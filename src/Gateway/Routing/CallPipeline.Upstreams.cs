@@ -25,15 +25,11 @@ public sealed partial class CallPipeline
 
         int contextLeft = Math.Max(1, set.ContextLength - own.Input);
         int maxNew = Math.Min(call.MaxTokens ?? contextLeft, contextLeft);
-        PriceVersion? price = tariffs.Prices.Find(call.Model, call.Caller.Tenant.Id, Instant.Now(clock));
-        int allowed = FirstAllowance(call, price, own.Input, maxNew);
-        Money amount = price is null ? Money.Zero(Currency.Usd) : Rating.WorstCase(price, own.Input, (long)allowed * call.Choices, call.Operation);
-        Reservation reservation = await limits.PlaceAsync(call.Caller, amount, cancel);
+        Admission admission = await AdmitAsync(call, own.Input, maxNew, cancel);
         string first = set.Targets[0].Spec.Name;
-        Hold hold = new(call.Id ?? RequestId.New(clock), Instant.Now(clock), new Party(call.Caller.Tenant.Id, call.Caller.Project.Id, call.Caller.Key.Id, call.UserTag),
-            call.Model, UpstreamSpec.DeploymentOf(first), call.Operation, price?.Id, amount, UpstreamSpec.PoolOf(first));
-        await PlaceAsync(hold, reservation, cancel);
-        return new UpstreamCall(hold, call, price, reservation, call.MaxTokens is null ? null : maxNew, allowed, own);
+        Hold hold = HoldOf(call, admission, UpstreamSpec.DeploymentOf(first), UpstreamSpec.PoolOf(first));
+        await PlaceAsync(hold, admission.Reservation, cancel);
+        return new UpstreamCall(hold, call, admission.Reservation, call.MaxTokens is null ? null : maxNew, admission.Allowed, own);
     }
 
     /// <summary>A model of the built-in engine that counts as the upstream's does.</summary>

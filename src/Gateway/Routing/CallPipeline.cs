@@ -24,7 +24,7 @@ public sealed partial class CallPipeline(RoutingState routing, TariffState tarif
         bool settled = false;
         try
         {
-            yield return new Admitted(running.Hold.Id, running.Hold.PlacedAt, running.Hold.Amount, running.Price is { } price ? Rating.RatesFor(price, call.Prompt.Length) : null);
+            yield return new Admitted(running.Hold.Id, running.Hold.PlacedAt, running.Hold.Amount, running.Terms.Price is { } price ? Rating.RatesFor(price, call.Prompt.Length) : null);
             await foreach (CallEvent happened in running.Events.ReadAllAsync(cancel))
             {
                 settled |= happened is Settled;
@@ -48,21 +48,18 @@ public sealed partial class CallPipeline(RoutingState routing, TariffState tarif
             throw new ApiException(503, "server_error", "books_unavailable", "Usage cannot be written at the moment, so nothing is served. Try again soon.", retryAfter: TimeSpan.FromSeconds(5));
 
         int maxNew = Math.Min(call.MaxTokens ?? contextLeft, contextLeft);
-        PriceVersion? price = tariffs.Prices.Find(call.Model, call.Caller.Tenant.Id, Instant.Now(clock));
-        int allowed = FirstAllowance(call, price, call.Prompt.Length, maxNew);
-        Money amount = price is null ? Money.Zero(Currency.Usd) : Rating.WorstCase(price, call.Prompt.Length, (long)allowed * call.Choices, call.Operation);
-        Reservation reservation = await limits.PlaceAsync(call.Caller, amount, cancel);
-        Hold hold = new(call.Id ?? RequestId.New(clock), Instant.Now(clock), new Party(call.Caller.Tenant.Id, call.Caller.Project.Id, call.Caller.Key.Id, call.UserTag),
-            call.Model, deployment.Meter.Deployment, call.Operation, price?.Id, amount, deployment.Meter.Pool);
-        RunningCall running = new(hold, call, price, reservation, maxNew, allowed, choice => Reader(hold.Id, call, choice, deployment.Model.Chat));
-        await PlaceAsync(hold, reservation, cancel);
+        Admission admission = await AdmitAsync(call, call.Prompt.Length, maxNew, cancel);
+        Hold hold = HoldOf(call, admission, deployment.Meter.Deployment, deployment.Meter.Pool);
+        RunningCall running = new(hold, call, admission.Reservation, maxNew, admission.Allowed, choice => Reader(hold.Id, call, choice, deployment.Model.Chat));
+        await PlaceAsync(hold, admission.Reservation, cancel);
         await SubmitAsync(running, deployment);
         return running;
     }
 
     /// <summary>Output tokens per choice that the first hold pays for. A limit the caller named is held whole up to the option; without one, the hold shrinks to what the budget can pay.</summary>
-    private int FirstAllowance(Call call, PriceVersion? price, int inputTokens, int maxNew)
+    private int FirstAllowance(Call call, RequestTerms terms, int inputTokens, int maxNew)
     {
+        PriceVersion? price = terms.Price;
         int allowed = Math.Min(maxNew, options.HoldOutputTokens);
         IReadOnlyList<Budget> budgets = limits.BudgetsOf(call.Caller, price?.Rates.OutputPerToken.Currency ?? Currency.Usd);
         if (price is null)
@@ -73,9 +70,55 @@ public sealed partial class CallPipeline(RoutingState routing, TariffState tarif
             return allowed;
         }
         if (call.MaxTokens is not null || limits.Available(call.Caller, price.Rates.OutputPerToken.Currency) is not { } left) return allowed;
-        long affordable = Rating.AffordableOutput(price, inputTokens, left, call.Operation) / call.Choices;
+        long free = terms.Quota is { } contract ? limits.Contracts.Quotas.Left(contract) : 0;
+        long affordable = terms.AffordableOutput(inputTokens, left, free, call.Operation) / call.Choices;
         return (int)Math.Clamp(affordable, 1, allowed);
     }
+
+    /// <summary>Free tokens for the first allowance. Where nothing may be charged beyond them, the allowance shrinks to what is left.</summary>
+    /// <exception cref="ApiException">402: the quota is used up. 429: other requests hold the rest of it.</exception>
+    private QuotaHold HoldQuota(Call call, RequestTerms terms, int inputTokens, ref int allowed, Instant placed)
+    {
+        FreeQuotas quotas = limits.Contracts.Quotas;
+        QuotaHold hold = quotas.Hold(terms, inputTokens + (long)allowed * call.Choices, call.Operation, placed);
+        if (terms.Quota is not { } contract || ContractRating.AllowedOutput(contract, inputTokens, placed, hold.Tokens, call.Operation) is not { } output) return hold;
+        allowed = (int)Math.Min(allowed, output / call.Choices);
+        if (allowed > 0) return hold;
+        quotas.Release(hold);
+        bool usedUp = placed >= contract.Free!.Until || call.Operation == Operation.Batch || quotas.Used(contract) + inputTokens + call.Choices > contract.Free.Tokens;
+        throw usedUp
+            ? new ApiException(402, "insufficient_quota", "free_quota_exhausted", $"The free quota of contract '{contract.Name}' has no tokens left for this request, and the contract allows nothing beyond it.")
+            : new ApiException(429, "insufficient_quota", "free_quota_held", $"Requests that are still running hold the rest of the free quota of contract '{contract.Name}'. Try again in a moment.", retryAfter: TimeSpan.FromSeconds(1));
+    }
+
+    /// <summary>Holds what a call may use, in free tokens and in money, under the terms of this instant.</summary>
+    /// <exception cref="ApiException">Refused: a budget, a quota or a credit does not suffice, or is held by other requests.</exception>
+    private async Task<Admission> AdmitAsync(Call call, int inputTokens, int maxNew, CancellationToken cancel)
+    {
+        Instant placed = Instant.Now(clock);
+        RequestTerms terms = RequestTerms.Find(tariffs.Prices, tariffs.Declared, call.Caller.Tenant.Id, call.Model, placed);
+        int allowed = FirstAllowance(call, terms, inputTokens, maxNew);
+        QuotaHold quota = HoldQuota(call, terms, inputTokens, ref allowed, placed);
+        Money amount = terms.Price is null ? Money.Zero(Currency.Usd) : terms.WorstCase(inputTokens, (long)allowed * call.Choices, quota.Tokens, call.Operation);
+        try
+        {
+            Reservation reservation = await limits.PlaceAsync(call.Caller, amount, cancel);
+            (reservation.Terms, reservation.Quota) = (terms, quota);
+            return new Admission(placed, allowed, amount, reservation);
+        }
+        catch
+        {
+            limits.Contracts.Quotas.Release(quota);
+            throw;
+        }
+    }
+
+    private Hold HoldOf(Call call, Admission admission, DeploymentName deployment, PoolName pool) => new(call.Id ?? RequestId.New(clock), admission.Placed,
+        new Party(call.Caller.Tenant.Id, call.Caller.Project.Id, call.Caller.Key.Id, call.UserTag), call.Model, deployment, call.Operation, admission.Reservation.Terms.Price?.Id, admission.Amount, pool);
+
+    /// <summary>What is held for a call, and by what terms.</summary>
+    /// <param name="Allowed">Output tokens per choice that it pays for.</param>
+    private sealed record Admission(Instant Placed, int Allowed, Money Amount, Reservation Reservation);
 
     private async Task PlaceAsync(Hold hold, Reservation reservation, CancellationToken cancel)
     {

@@ -13,12 +13,11 @@ public sealed class RunningCall
     private readonly ChoiceState[] choices;
 
     /// <param name="reader">Reads the text of a choice; null: whoever answers tells pieces itself.</param>
-    public RunningCall(Hold hold, Call call, PriceVersion? price, Reservation reservation, int maxNewTokens, int allowedNewTokens, Func<int, AnswerReader>? reader)
+    public RunningCall(Hold hold, Call call, Reservation reservation, int maxNewTokens, int allowedNewTokens, Func<int, AnswerReader>? reader)
     {
         ArgumentNullException.ThrowIfNull(call);
         Hold = hold;
         Call = call;
-        Price = price;
         Reservation = reservation;
         MaxNewTokens = maxNewTokens;
         AllowedNewTokens = allowedNewTokens;
@@ -27,8 +26,13 @@ public sealed class RunningCall
 
     public Hold Hold { get; }
     public Call Call { get; }
-    public PriceVersion? Price { get; }
+
+    /// <summary>What it is charged by.</summary>
+    public RequestTerms Terms => Reservation.Terms;
     public Reservation Reservation { get; }
+
+    /// <summary>Free tokens kept for it.</summary>
+    public QuotaHold Quota => Reservation.Quota;
 
     /// <summary>Per choice.</summary>
     public int MaxNewTokens { get; }
@@ -62,7 +66,8 @@ public sealed class RunningCall
         int cached = step.Id.Choice == 0 && Tokens.CacheRead == 0 ? Math.Min(step.CachedPromptTokens, Call.Prompt.Length) : (int)Tokens.CacheRead;
         if (step.Tokens.Length > 0) FirstTokenAt ??= at;
         Device += new DeviceTime(step.PrefillNanoseconds, step.DecodeNanoseconds);
-        Tokens = new TokenCounts(choices.Max(each => each.Prompt), cached, 0, choices.Sum(each => (long)each.Generated), 0);
+        int read = choices.Max(each => each.Prompt);
+        Tokens = new TokenCounts(read, cached, Math.Max(0, Math.Min(read, Call.CacheTokens) - cached), choices.Sum(each => (long)each.Generated), 0);
     }
 
     /// <summary>What a step has to tell the client: the pieces of its text, and the end of the choice.</summary>

@@ -15,9 +15,9 @@ internal sealed class UpstreamCall
     private AttemptEnd end = AttemptEnd.Closed;
     private UsageCheckState state = UsageCheckState.Missing;
 
-    public UpstreamCall(Hold hold, Call call, PriceVersion? price, Reservation reservation, int? maxNewTokens, int allowedNewTokens, OwnCount own)
+    public UpstreamCall(Hold hold, Call call, Reservation reservation, int? maxNewTokens, int allowedNewTokens, OwnCount own)
     {
-        (Hold, Call, Price, Reservation, MaxNewTokens, AllowedNewTokens, this.own) = (hold, call, price, reservation, maxNewTokens, allowedNewTokens, own);
+        (Hold, Call, Reservation, MaxNewTokens, AllowedNewTokens, this.own) = (hold, call, reservation, maxNewTokens, allowedNewTokens, own);
         AmountWritten = hold.Amount;
         generated = new int[call.Choices];
         finished = new bool[call.Choices];
@@ -25,7 +25,7 @@ internal sealed class UpstreamCall
 
     public Hold Hold { get; }
     public Call Call { get; }
-    public PriceVersion? Price { get; }
+    public RequestTerms Terms => Reservation.Terms;
     public Reservation Reservation { get; }
 
     /// <summary>Per choice; null: as many as the upstream likes.</summary>

@@ -46,7 +46,7 @@ public sealed class UpstreamServing(UpstreamDirectory directory, TariffState tar
                 if (!begun)
                 {
                     begun = true;
-                    yield return new Admitted(call.Hold.Id, call.Hold.PlacedAt, call.Hold.Amount, call.Price is { } price ? Rating.RatesFor(price, call.InputTokens) : null)
+                    yield return new Admitted(call.Hold.Id, call.Hold.PlacedAt, call.Hold.Amount, call.Terms.Price is { } price ? Rating.RatesFor(price, call.InputTokens) : null)
                     {
                         ServedModel = call.Serving!.Model.Name == call.Call.Model ? null : call.Serving.Model.Name,
                         Attempts = call.Attempts,
@@ -183,12 +183,16 @@ public sealed class UpstreamServing(UpstreamDirectory directory, TariffState tar
         if (call.MaxNewTokens is { } most && call.AllowedNewTokens >= most) return true;
         if (call.AllowedNewTokens - call.MostGenerated > meter.ExtendWithTokensLeft) return true;
         int wanted = Math.Min(meter.HoldOutputTokens, (call.MaxNewTokens ?? int.MaxValue) - call.AllowedNewTokens);
-        if (call.Price is { } price)
+        QuotaHold quota = call.Reservation.Quota;
+        long free = limits.Contracts.Quotas.Extend(quota, (long)wanted * call.Call.Choices);
+        if (quota.Contract is { Free.Then: WhenExhausted.Stop }) wanted = (int)(free / call.Call.Choices);
+        if (wanted <= 0) return call.MostGenerated < call.AllowedNewTokens;
+        if (call.Terms.Price is not null)
         {
             Money held = call.Reservation.Amount;
             if (limits.Available(call.Reservation) is { } left)
-                wanted = (int)Math.Min(wanted, Rating.AffordableOutput(price, call.InputTokens, held + left, call.Call.Operation) / call.Call.Choices - call.AllowedNewTokens);
-            Money extra = Rating.WorstCase(price, call.InputTokens, ((long)call.AllowedNewTokens + Math.Max(0, wanted)) * call.Call.Choices, call.Call.Operation) - held;
+                wanted = (int)Math.Min(wanted, call.Terms.AffordableOutput(call.InputTokens, held + left, quota.Tokens, call.Call.Operation) / call.Call.Choices - call.AllowedNewTokens);
+            Money extra = call.Terms.WorstCase(call.InputTokens, ((long)call.AllowedNewTokens + Math.Max(0, wanted)) * call.Call.Choices, quota.Tokens, call.Call.Operation) - held;
             if (wanted <= 0 || !limits.TryExtend(call.Reservation, extra)) return call.MostGenerated < call.AllowedNewTokens;
         }
         call.AllowedNewTokens += wanted;
@@ -209,10 +213,11 @@ public sealed class UpstreamServing(UpstreamDirectory directory, TariffState tar
         Instant now = Instant.Now(clock);
         // An answer that was charged before and lost is costed only, as one that failed here.
         if (call.Call.IsWaived) outcome = Outcome.Failed;
-        UsageProgress used = call.Progress with { Tokens = Billed.Within(call, outcome, limits) };
-        UsageRecord record = Settlement.Record(call.Hold, used, outcome, call.FirstTokenAt ?? now, now, call.Hold.Pool ?? UpstreamSpec.PoolOf("none"), call.Price, tariffs.Costs);
+        BilledUsage billed = BilledUsage.Within(call, outcome, limits);
+        UsageProgress used = call.Progress with { Tokens = billed.Tokens };
+        UsageRecord record = Settlement.Record(call.Hold, used, outcome, call.FirstTokenAt ?? now, now, call.Hold.Pool ?? UpstreamSpec.PoolOf("none"), call.Terms, call.Call.Cache, billed.FreeTokens, tariffs.Costs);
         await AppendAsync(new HoldSettled(record));
-        limits.Settle(call.Reservation, record.Charge ?? Money.Zero(call.Reservation.Amount.Currency));
+        limits.Settle(call.Reservation, record);
         live.Worked(record.Tokens.Input, record.Tokens.Output, 0);
         return record;
     }
@@ -269,21 +274,37 @@ public sealed class UpstreamServing(UpstreamDirectory directory, TariffState tar
         new(503, "server_error", "upstream_unavailable", $"{call.Call.Model} cannot be served at the moment. Try again soon.", retryAfter: wait);
 }
 
-/// <summary>What of a call's usage is billed.</summary>
-internal static class Billed
+/// <summary>What of a call's usage is billed, and how many of its tokens are free.</summary>
+internal sealed record BilledUsage(TokenCounts Tokens, long FreeTokens)
 {
     /// <summary>All of it, if the budgets pay for it; else as many tokens as they do, so that no budget is ever exceeded by what an upstream claims. The cost stays whole.</summary>
-    public static TokenCounts Within(UpstreamCall call, Outcome outcome, BudgetLimits limits)
+    public static BilledUsage Within(UpstreamCall call, Outcome outcome, BudgetLimits limits)
     {
+        RequestTerms terms = call.Terms;
+        Operation operation = call.Call.Operation;
         TokenCounts used = call.Tokens;
-        if (call.Price is not { } price) return used;
+        RatedUsage usage = new(used, operation, outcome, call.Call.Cache);
+        QuotaHold quota = call.Reservation.Quota;
+        bool stops = quota.Contract is { Free.Then: WhenExhausted.Stop };
+        long free = limits.Contracts.Quotas.Settle(quota, usage, call.Hold.PlacedAt);
+        // What a transfer price at cost makes of it is not limited by tokens.
+        if (terms.Price is null || terms.Contract is { Transfer: not null } || outcome == Outcome.Failed) return new BilledUsage(used, free);
+        if (stops) return new BilledUsage(Cut(used, Math.Min(used.Input, free), Math.Max(0, free - used.Input)), free);
         Money held = call.Reservation.Amount;
-        Money charge = Rating.Charge(price, new RatedUsage(used, call.Call.Operation, outcome));
-        if (charge <= held || limits.TryExtend(call.Reservation, charge - held)) return used;
+        Money charge = terms.Rate(usage, free, null)?.Charge ?? held;
+        if (charge <= held || limits.TryExtend(call.Reservation, charge - held)) return new BilledUsage(used, free);
         if (limits.Available(call.Reservation) is { } left && limits.TryExtend(call.Reservation, left)) held = call.Reservation.Amount;
-        long input = Most(used.Input, count => Rating.WorstCase(price, count, 0, call.Call.Operation) <= held);
-        long output = input < used.Input ? 0 : Math.Min(used.Output, Rating.AffordableOutput(price, input, held, call.Call.Operation));
-        long cacheRead = Math.Min(used.CacheRead, input);
+        long input = Most(used.Input, count => terms.WorstCase(count, 0, free, operation) <= held);
+        long output = input < used.Input ? 0 : terms.AffordableOutput(input, held, free, operation);
+        TokenCounts cut = Cut(used, input, output);
+        long kept = Math.Min(free, cut.Input + cut.Output);
+        limits.Contracts.Quotas.GiveBack(terms, free - kept);
+        return new BilledUsage(cut, kept);
+    }
+
+    private static TokenCounts Cut(TokenCounts used, long inputMost, long outputMost)
+    {
+        long input = Math.Min(used.Input, inputMost), output = Math.Min(used.Output, outputMost), cacheRead = Math.Min(used.CacheRead, input);
         return new TokenCounts(input, cacheRead, Math.Min(used.CacheWrite, input - cacheRead), output, Math.Min(used.Reasoning, output));
     }
 
