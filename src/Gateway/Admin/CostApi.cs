@@ -12,7 +12,7 @@ internal sealed class CostApi(IBookStore store, TariffState tariffs, AdminJson j
     public async Task<JsonObject> TrainingAsync(AdminRequest request) =>
         AdminJson.List((await TrainingCosts.ReadAsync(store, tariffs.Declared, request.Time("at") ?? Instant.Now(clock), request.Cancel)).Select(Of));
 
-    public JsonObject Assumptions(AdminRequest request) => AdminJson.List(Assumption.InForce(tariffs.Prices, tariffs.Costs, Instant.Now(clock)).Select(assumption => new JsonObject
+    public JsonObject Assumptions(AdminRequest request) => AdminJson.List(AssumedFigure.InForce(tariffs.Prices, tariffs.Costs, Instant.Now(clock)).Select(assumption => new JsonObject
     {
         ["what"] = assumption.What,
         ["subject"] = assumption.Subject,

@@ -227,7 +227,7 @@ public sealed class UpstreamServingTests
         TokenCounts tokens = new(10, 0, 0, 5, 0);
         UpstreamUse use = new([new UpstreamAttempt("first", AttemptEnd.Refused, default, UpstreamFixture.Asked), new UpstreamAttempt("second", AttemptEnd.Closed, tokens, UpstreamFixture.Asked)], UsageCheckState.Missing, tokens);
         await fixture.Store.AppendAsync(new Together([new HoldPlaced(hold), new StepsMetered([new UsageProgress(hold.Id, tokens, default, use)], [])]), Cancel);
-        await Recovery.SettleOpenHoldsAsync(fixture.Store, fixture.Tariffs, new PoolName("this-machine"), Instant.Now(TimeProvider.System), Cancel);
+        await Recovery.SettleOpenHoldsAsync(fixture.Store, fixture.Tariffs, new ContractLimits(), new PoolName("this-machine"), Instant.Now(TimeProvider.System), Cancel);
         UsageRecord record = await fixture.OnlyRecordAsync();
         Assert.Equal((Outcome.Recovered, new PoolName("upstream/second"), use, use.Cost), (record.Outcome, record.Pool, record.Upstream, record.Cost));
         await fixture.AssertSoundAsync();
