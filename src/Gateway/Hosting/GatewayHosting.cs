@@ -79,9 +79,9 @@ public static class GatewayHosting
         app.Services.GetRequiredService<OllamaEndpoints>().Map(routes);
         app.Services.GetRequiredService<AdminEndpoints>().Map(routes);
         app.Services.GetRequiredService<OperationsEndpoints>().Map(routes);
+        app.Services.GetRequiredService<FinanceEndpoints>().Map(routes);
         OpenApiEndpoints.Map(app, routes.Mapped);
         app.MapScalarApiReference("/docs", reference => reference.WithTitle("Qanat").WithOpenApiRoutePattern(OpenApiEndpoints.Path).DisableTelemetry());
-        app.Services.GetRequiredService<FinanceEndpoints>().Map(routes);
         routes.MapRest();
         return app;
     }
