@@ -41,7 +41,7 @@ internal sealed class BatchEndpoints(Callers callers, BatchStore batches, BatchR
         if (!BatchRowServing.Endpoints.Contains(endpoint)) throw Refusal.Value("endpoint", $"it must be {string.Join(" or ", BatchRowServing.Endpoints.Select(each => $"'{each}'"))}.");
         string window = fields.Text("completion_window") ?? "24h";
         TimeSpan time = ReadWindow(window);
-        JsonObject? metadata = fields.Object("metadata") is { } given ? JsonNode.Parse(given.Raw)!.AsObject() : null;
+        JsonObject? metadata = fields.Object("metadata") is { } given ? RepeatableJson.Of(given.Raw, "metadata")!.AsObject() : null;
         DateTimeOffset now = clock.GetUtcNow();
         return BatchState.New("batch_" + RequestId.New(clock).Value.ToString("N"), endpoint, fields.RequiredText("input_file_id"), caller, metadata,
             new BatchTimes(window, now.ToUnixTimeSeconds(), (now + time).ToUnixTimeSeconds()));

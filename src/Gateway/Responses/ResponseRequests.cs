@@ -63,7 +63,7 @@ internal sealed class ResponseRequests(ServedModels models, GatewayOptions optio
                 continue;
             }
             items.Add(item);
-            input.Add(JsonNode.Parse(item.Raw));
+            input.Add(RepeatableJson.Of(item.Raw, "input"));
         }
         if (input.Count == 0) throw Refusal.Value("input", "it must not be empty.");
         return input;
@@ -173,7 +173,7 @@ internal sealed class ResponseRequests(ServedModels models, GatewayOptions optio
         ["user"] = Copy(fields, "user"),
     };
 
-    private static JsonNode? Copy(JsonFields fields, string name) => fields.TryGet(name, out JsonElement value) ? JsonNode.Parse(value.GetRawText()) : null;
+    private static JsonNode? Copy(JsonFields fields, string name) => fields.TryGet(name, out JsonElement value) ? RepeatableJson.Of(value.GetRawText(), name) : null;
 
     private static JsonFields FieldsOf(JsonObject item) => new(JsonSerializer.SerializeToElement(item, GatewayJson.Default.JsonObject), "previous_response_id");
 }

@@ -34,6 +34,23 @@ internal static class NodePackages
         return folder;
     }
 
+    /// <summary>Runs a program to its end in a folder and gives all that it printed; null: it failed, and what it printed is in the problem.</summary>
+    public static string? Run(ProcessStartInfo start, out string problem)
+    {
+        ArgumentNullException.ThrowIfNull(start);
+        start.RedirectStandardError = start.RedirectStandardOutput = start.RedirectStandardInput = true;
+        start.UseShellExecute = false;
+        using Process process = Process.Start(start)!;
+        process.StandardInput.Close();
+        var errors = new StringBuilder();
+        process.ErrorDataReceived += (_, line) => errors.AppendLine(line.Data);
+        process.BeginErrorReadLine();
+        string output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        problem = output + errors;
+        return process.ExitCode == 0 ? output : null;
+    }
+
     /// <summary>Runs a script in the installed folder to its end.</summary>
     public static void Run(string folder, params string[] arguments) =>
         Assert.True(TryRun("node", arguments, folder, out string problem), problem);
