@@ -1,17 +1,67 @@
-using System.Runtime.Intrinsics.X86;
-
 namespace Qanat.Kernels.Tests;
 
-public sealed class EmittedKernelsTests
+public sealed unsafe class EmittedKernelsTests
 {
+    public static TheoryData<WeightFormat> Formats => [.. EmittedKernels.Formats];
+
+    [Theory]
+    [MemberData(nameof(Formats))]
+    public void Emitted_instructions_say_what_the_scalar_kernels_compute(WeightFormat format)
+    {
+        using var team = new WorkerTeam(1);
+        int inputs = 2 * Math.Max(32, WeightFormats.BlockElements(format));
+        using var weights = new RandomMatrix(format, PackedMatrix.PanelOutputs, inputs, seed: 12);
+        using NativeBuffer source = Native.Random(PanelArgs.RowsMax * inputs, 12);
+        float[] expected = weights.Multiply(source, PanelArgs.RowsMax, CpuTier.Scalar, team);
+        ActivationFormat form = WeightFormats.Activations(format);
+        using var prepared = new NativeBuffer(PanelArgs.RowsMax * ActivationRows.Stride(form, inputs));
+        PreparedRows rows = new MatMul(KernelSet.For(CpuTier.Scalar), team).Prepare(form, source.AsFloats(), inputs, inputs, PanelArgs.RowsMax, prepared.Pointer);
+        for (int count = 1; count <= PanelArgs.RowsMax; count++)
+        {
+            using NativeBuffer output = Native.Floats(count * 40, _ => 7);
+            var args = new PanelArgs
+            {
+                Weights = weights.Packed.Panel(0),
+                Activations = rows.Row(0),
+                ActivationStride = rows.Stride,
+                Output = output.AsFloats(),
+                OutputStride = 40 * sizeof(float),
+                Blocks = weights.Packed.Blocks,
+                Rows = count,
+            };
+            new MachineInterpreter(EmittedKernels.Assembler(format, count).Assemble(0)).Call(&args);
+            for (int row = 0; row < count; row++)
+            {
+                Native.AssertSameBits(expected.AsSpan(row * 32, 32), output.Span().Slice(row * 40, 32));
+                Assert.All(output.Span().Slice(row * 40 + 32, 8).ToArray(), beyond => Assert.Equal(7, beyond));
+            }
+        }
+    }
+
     [Fact]
     public void Refused_executable_memory_falls_back_and_says_why()
     {
-        if (!Avx512BW.IsSupported)
-            Assert.Skip("this processor has no AVX-512");
-        (EmittedKernels? kernels, string? refusal) = EmittedKernels.Load(_ => throw new PlatformNotSupportedException("the system refuses executable memory (errno 13)"));
+        (EmittedKernels? kernels, string? refusal) = EmittedKernels.Load(missing: null, _ => throw new PlatformNotSupportedException("the system refuses executable memory (errno 13)"));
         Assert.Null(kernels);
         Assert.Equal("the system refuses executable memory (errno 13)", refusal);
+    }
+
+    [Fact]
+    public void Missing_instructions_are_named_and_nothing_is_mapped()
+    {
+        (EmittedKernels? kernels, string? refusal) = EmittedKernels.Load("AVX-512 VNNI is missing", _ => throw new InvalidOperationException("mapped"));
+        Assert.Null(kernels);
+        Assert.Equal("AVX-512 VNNI is missing", refusal);
+    }
+
+    [Fact]
+    public void The_system_maps_code_that_runs_or_says_why_not()
+    {
+        if (System.Runtime.InteropServices.RuntimeInformation.ProcessArchitecture != System.Runtime.InteropServices.Architecture.X64 || !OperatingSystem.IsLinux())
+            return;
+        // lea eax, [rdi + 2]; ret
+        var add = (delegate* unmanaged<int, int>)ExecutableMemory.Map([0x8d, 0x47, 0x02, 0xc3]);
+        Assert.Equal(42, add(40));
     }
 
     [Fact]

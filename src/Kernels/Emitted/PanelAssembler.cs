@@ -67,7 +67,8 @@ internal abstract class PanelAssembler(int rows)
     /// <summary>A place in a prepared row, some bytes from the row's next block.</summary>
     protected static AssemblerMemoryOperand Activation(int row, int offset) => RowAddress(Activations, row) + offset;
 
-    private void Store()
+    /// <summary>Writes the float sums, after the last block.</summary>
+    protected virtual void Store()
     {
         Code.mov(rax, Argument(nameof(PanelArgs.Output)));
         Code.mov(rcx, Argument(nameof(PanelArgs.OutputStride)));
@@ -78,7 +79,7 @@ internal abstract class PanelAssembler(int rows)
                 Code.vmovups(__zmmword_ptr[RowAddress(rax, row) + half * 64], Sum(row, half));
     }
 
-    private static AssemblerMemoryOperand Argument(string field) => __qword_ptr[rdi + (int)Marshal.OffsetOf<PanelArgs>(field)];
+    protected static AssemblerMemoryOperand Argument(string field) => __qword_ptr[rdi + (int)Marshal.OffsetOf<PanelArgs>(field)];
 
     /// <summary>first + row * rcx, with r8 = 3 rcx and r9 = 5 rcx.</summary>
     private static AssemblerMemoryOperand RowAddress(AssemblerRegister64 first, int row) => row switch

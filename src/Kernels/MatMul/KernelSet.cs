@@ -83,6 +83,13 @@ public sealed unsafe class KernelSet
         WeightFormat.F32 => &EmittedKernels.F32,
         WeightFormat.F16 => &EmittedKernels.F16,
         WeightFormat.Q8_0 => &EmittedKernels.Q8_0,
+        WeightFormat.Q4_0 => &EmittedKernels.Q4_0,
+        WeightFormat.Q4_1 => &EmittedKernels.Q4_1,
+        WeightFormat.Q5_0 => &EmittedKernels.Q5_0,
+        WeightFormat.Q5_1 => &EmittedKernels.Q5_1,
+        WeightFormat.Q4_K => &EmittedKernels.Q4_K,
+        WeightFormat.Q5_K => &EmittedKernels.Q5_K,
+        WeightFormat.Q6_K => &EmittedKernels.Q6_K,
         _ => Vectorised(format),
     };
 }
