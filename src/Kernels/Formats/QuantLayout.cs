@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Qanat.Kernels;
 
 /// <summary>The one packed form of all formats of four to six bits. A packed block (32 outputs) is
@@ -59,6 +61,46 @@ internal interface IQuantFormat
     static abstract int SubInputs { get; }
     static abstract bool HasMin { get; }
     static abstract int Zero { get; }
+}
+
+/// <summary>What <see cref="QuantLayout"/> says, as constants of compiled kernels.</summary>
+internal static class Quants<TFormat> where TFormat : IQuantFormat
+{
+    public static bool HasSubBlocks
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => TFormat.SubInputs < TFormat.Inputs;
+    }
+
+    public static int SubBlocks
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => HasSubBlocks ? TFormat.Inputs / TFormat.SubInputs : 0;
+    }
+
+    public static int ScalesOffset
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => TFormat.HasMin ? 128 : 64;
+    }
+
+    public static int MinsOffset
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => ScalesOffset + SubBlocks * 32;
+    }
+
+    public static int QuantsOffset
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => ScalesOffset + SubBlocks * (TFormat.HasMin ? 64 : 32);
+    }
+
+    public static int PackedBytes
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => QuantsOffset + TFormat.Inputs / 32 * TFormat.Bits * 128;
+    }
 }
 
 internal readonly struct Q4_0 : IQuantFormat

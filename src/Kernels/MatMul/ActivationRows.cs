@@ -9,7 +9,8 @@ namespace Qanat.Kernels;
 /// Q8: per 32 inputs 48 bytes: 32 signed bytes q, a single d (rounded to a half), -128 times the sum of the q as an int, and a single s (d times that sum, rounded to a half);
 /// x is about d * q. The integer sum corrects for weights stored as q + 128: the sum of (q + 128) * a less 128 times the sum of a is the sum of q * a; s meets the weights' offsets.
 /// The roundings are those of ggml's quantize_row_q8_0 and _q8_1 on x86: d = max|x| / 127, q = round(x * 127 / max|x|), ties to even, s from d before it is rounded.
-/// Q8K: per 256 inputs 320 bytes: 256 signed bytes q, the sums of each 16 of them as 16 shorts, the sums of each 32 as 8 shorts, and a single d. The roundings are those of ggml's
+/// Q8K: per 256 inputs 384 bytes: 256 signed bytes q, the sums of each 16 of them as 16 shorts, the sums of each 32 as 8 shorts, a single d, and for each 16 a pair of shorts: -32 times the
+/// sum of those that stand first or second among four, and of the others. The roundings are those of ggml's
 /// quantize_row_q8_K: with m the first x of largest magnitude, q = round(-127 / m * x), ties to even, d = 1 / (-127 / m).</summary>
 public static unsafe class ActivationRows
 {
@@ -23,7 +24,7 @@ public static unsafe class ActivationRows
     public const int SuperBlockInputs = 256;
 
     /// <summary>Bytes of a Q8K block.</summary>
-    public const int SuperBlockBytes = 320;
+    public const int SuperBlockBytes = 384;
 
     internal const int DeltaOffset = 32;
     internal const int CorrectionOffset = 36;
@@ -31,6 +32,7 @@ public static unsafe class ActivationRows
     internal const int SuperSums16Offset = 256;
     internal const int SuperSums32Offset = 288;
     internal const int SuperDeltaOffset = 304;
+    internal const int SuperCorrectionsOffset = 320;
 
     /// <summary>Bytes from one row to the next.</summary>
     public static int Stride(ActivationFormat format, int inputs) => 63 + format switch
@@ -161,7 +163,7 @@ public static unsafe class ActivationRows
             Vector512<int> a = Vector512.ConvertToInt32(Vector512.Round(Vector512.Load(source + i) * factor));
             Vector512<int> b = Vector512.ConvertToInt32(Vector512.Round(Vector512.Load(source + i + 16) * factor));
             Vector512.Narrow(Vector512.Narrow(a, b), default).GetLower().AsByte().Store(target + i);
-            StoreSums(target, i / 32, Vector512.Sum(a), Vector512.Sum(b));
+            StoreSums(target, i / 32);
         }
         *(float*)(target + SuperDeltaOffset) = 1 / inverse;
     }
@@ -177,14 +179,9 @@ public static unsafe class ActivationRows
         float inverse = -127 / First(source, magnitude);
         for (int part = 0; part < SuperBlockInputs / 32; part++)
         {
-            int low = 0, high = 0;
             for (int i = part * 32; i < part * 32 + 32; i++)
-            {
-                int q = (int)MathF.Round(source[i] * inverse, MidpointRounding.ToEven);
-                target[i] = (byte)(sbyte)q;
-                (low, high) = i % 32 < 16 ? (low + q, high) : (low, high + q);
-            }
-            StoreSums(target, part, low, high);
+                target[i] = (byte)(sbyte)(int)MathF.Round(source[i] * inverse, MidpointRounding.ToEven);
+            StoreSums(target, part);
         }
         *(float*)(target + SuperDeltaOffset) = 1 / inverse;
     }
@@ -198,11 +195,23 @@ public static unsafe class ActivationRows
         return magnitude; // not reached unless a number is NaN
     }
 
-    private static void StoreSums(byte* target, int part, int low, int high)
+    private static void StoreSums(byte* target, int part)
     {
-        ((short*)(target + SuperSums16Offset))[2 * part] = (short)low;
-        ((short*)(target + SuperSums16Offset))[2 * part + 1] = (short)high;
-        ((short*)(target + SuperSums32Offset))[part] = (short)(low + high);
+        int both = 0;
+        for (int run = 2 * part; run < 2 * part + 2; run++)
+        {
+            int first = 0, last = 0;
+            for (var q = (sbyte*)target + run * 16; q < target + run * 16 + 16; q += 4)
+            {
+                first += q[0] + q[1];
+                last += q[2] + q[3];
+            }
+            ((short*)(target + SuperSums16Offset))[run] = (short)(first + last);
+            ((short*)(target + SuperCorrectionsOffset))[2 * run] = (short)(-32 * first);
+            ((short*)(target + SuperCorrectionsOffset))[2 * run + 1] = (short)(-32 * last);
+            both += first + last;
+        }
+        ((short*)(target + SuperSums32Offset))[part] = (short)both;
     }
 
     private static float RoundToHalf(float value) => Float16.HalfToSingle(Float16.SingleToHalf(value));

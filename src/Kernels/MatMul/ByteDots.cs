@@ -8,8 +8,8 @@ namespace Qanat.Kernels;
 /// all give the same integers.</summary>
 internal interface IByteDot
 {
-    /// <summary>Groups of four inputs that a running sum can take before it must be widened.</summary>
-    static abstract int GroupsMax(int bits);
+    /// <summary>Whether running sums of weights with sub-blocks and a zero other than 0 begin at <see cref="ActivationRows"/>' corrections, so that nothing is left to correct.</summary>
+    static abstract bool BeginsAtCorrections { get; }
 
     /// <summary>Adds to each lane the products of its four weights with four activations.</summary>
     static abstract Vector256<short> Add(Vector256<short> running, Vector256<byte> weights, Vector256<sbyte> activations);
@@ -24,11 +24,12 @@ internal interface IByteDot
     static abstract Vector256<short> Scales(Vector256<short> pairs, int which);
 }
 
-/// <summary><c>vpmaddubsw</c> into running sums of 16 bits: two products are at most 2 * (2^bits - 1) * 127, so 8, 4 or 2 of them fit for weights of 4, 5 or 6 bits.
-/// <c>vpmaddwd</c> widens, and scales for nothing.</summary>
+/// <summary><c>vpmaddubsw</c> into running sums of 16 bits: two products are at most 2 * (2^bits - 1) * 127, so that 8 groups of inputs fit for weights of 4 bits and 4 for those of 5.
+/// Weights of 6 bits run over and come back: begun at -32 times the activations' sums, what 4 groups sum to is at most 8 * 32 * 127, which 16 bits hold, and additions that wrap are exact
+/// modulo 2^16. <c>vpmaddwd</c> widens, and scales for nothing.</summary>
 internal readonly struct MaddDot : IByteDot
 {
-    public static int GroupsMax(int bits) => bits == 4 ? 8 : bits == 5 ? 4 : 2;
+    public static bool BeginsAtCorrections => true;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<short> Add(Vector256<short> running, Vector256<byte> weights, Vector256<sbyte> activations) => running + Avx2.MultiplyAddAdjacent(weights, activations);
@@ -42,15 +43,16 @@ internal readonly struct MaddDot : IByteDot
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<short> Scales(Vector256<short> pairs, int which)
     {
-        Vector256<int> lane = pairs.AsInt32();
-        return which == 0 ? Avx2.Blend(pairs, (lane << 16).AsInt16(), 0xaa) : Avx2.Blend((lane >>> 16).AsInt16(), pairs, 0xaa);
+        // Both bytes of the wanted scale, twice; those of the second stand two bytes further.
+        Vector256<byte> first = Vector256.Create(0x05040504_01000100UL, 0x0d0c0d0c_09080908UL, 0x05040504_01000100UL, 0x0d0c0d0c_09080908UL).AsByte();
+        return Avx2.Shuffle(pairs.AsByte(), first + Vector256.Create((byte)(2 * which))).AsInt16();
     }
 }
 
 /// <summary>The VEX form of <c>vpdpbusd</c>: running sums have 32 bits from the start.</summary>
 internal readonly struct VnniDot : IByteDot
 {
-    public static int GroupsMax(int bits) => 8;
+    public static bool BeginsAtCorrections => false;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<short> Add(Vector256<short> running, Vector256<byte> weights, Vector256<sbyte> activations) =>

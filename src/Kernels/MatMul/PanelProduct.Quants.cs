@@ -32,14 +32,13 @@ internal static unsafe partial class PanelProduct
 
     private static void Quants<TFormat, TDot, TRows>(PanelArgs* args, nint firstRow) where TFormat : IQuantFormat where TDot : IByteDot where TRows : IRowCount
     {
-        QuantLayout layout = QuantLayout.Of<TFormat>();
         byte* a = args->Activations + firstRow * args->ActivationStride;
         nint stride = args->ActivationStride;
         byte* w = args->Weights;
-        byte* end = w + args->Blocks * layout.PackedBytes;
+        byte* end = w + args->Blocks * Quants<TFormat>.PackedBytes;
         float* sums = stackalloc float[RowsTogether * Width];
         int* integers = stackalloc int[RowsTogether * HalfOutputs];
-        for (; w < end; w += layout.PackedBytes, a += TFormat.Inputs == 32 ? ActivationRows.BlockBytes : ActivationRows.SuperBlockBytes)
+        for (; w < end; w += Quants<TFormat>.PackedBytes, a += TFormat.Inputs == 32 ? ActivationRows.BlockBytes : ActivationRows.SuperBlockBytes)
         {
             for (int half = 0; half < 2; half++)
             {
@@ -48,7 +47,7 @@ internal static unsafe partial class PanelProduct
                 if (TFormat.Inputs == 32)
                     FinishBlock<TFormat, TRows>(w, half, a, stride, integers, sums);
                 else
-                    FinishSuperBlock<TFormat, TRows>(w, half, a, stride, integers, sums);
+                    FinishSuperBlock<TFormat, TDot, TRows>(w, half, a, stride, integers, sums);
             }
         }
         Store<TRows>(args, firstRow, sums);
@@ -59,56 +58,84 @@ internal static unsafe partial class PanelProduct
     private static void Part<TFormat, TDot, TRows>(byte* block, int half, int part, byte* a, nint stride, int* integers)
         where TFormat : IQuantFormat where TDot : IByteDot where TRows : IRowCount
     {
-        QuantLayout layout = QuantLayout.Of<TFormat>();
-        int sectionPairs = Math.Min(TDot.GroupsMax(TFormat.Bits), TFormat.SubInputs / 4) / 2;
-        byte* high = block + layout.QuantsOffset + part * layout.QuantBytes + half * 64;
-        byte* low = high + layout.HighBytes;
+        // Sums of 16 bits hold eight groups of weights of 4 bits, four of others.
+        int sectionPairs = TFormat.Bits == 4 ? 4 : 2;
+        byte* high = block + Quants<TFormat>.QuantsOffset + part * TFormat.Bits * 128 + half * 64;
+        byte* low = high + (TFormat.Bits - 4) * 128;
+        byte* corrections = a + ActivationRows.SuperCorrectionsOffset + part * 8;
         a += part * 32;
-        Vector256<byte> h0 = default, h1 = default;
         for (int first = 0; first < 4; first += sectionPairs)
         {
-            Vector256<short> a0 = Vector256<short>.Zero, a1 = a0, b0 = a0, b1 = a0, c0 = a0, c1 = a0, d0 = a0, d1 = a0;
+            byte* correction = corrections + first * 2;
+            Vector256<short> a0 = Begin<TFormat, TDot>(correction), a1 = a0;
+            Vector256<short> b0 = TRows.Count > 1 ? Begin<TFormat, TDot>(correction + stride) : default, b1 = b0;
+            Vector256<short> c0 = TRows.Count > 2 ? Begin<TFormat, TDot>(correction + 2 * stride) : default, c1 = c0;
+            Vector256<short> d0 = TRows.Count > 3 ? Begin<TFormat, TDot>(correction + 3 * stride) : default, d1 = d0;
+            Vector256<byte> h0 = default, h1 = default;
+            if (TFormat.Bits > 4)
+            {
+                h0 = High<TFormat>(high, first);
+                h1 = High<TFormat>(high + 32, first);
+            }
             for (int pair = first; pair < first + sectionPairs; pair++)
             {
-                if (TFormat.Bits > 4)
-                {
-                    h0 = High<TFormat>(h0, high, pair);
-                    h1 = High<TFormat>(h1, high + 32, pair);
-                }
                 Vector256<byte> both0 = Vector256.Load(low + pair * 128), both1 = Vector256.Load(low + pair * 128 + 32);
-                for (int group = 0; group < 2; group++)
+                byte* x = a + pair * 8;
+                Vector256<byte> w0 = First<TFormat>(both0, h0), w1 = First<TFormat>(both1, h1);
+                Vector256<sbyte> y = Broadcast(x);
+                a0 = TDot.Add(a0, w0, y);
+                a1 = TDot.Add(a1, w1, y);
+                if (TRows.Count > 1)
                 {
-                    Vector256<byte> w0 = Weights<TFormat>(both0, h0, group);
-                    Vector256<byte> w1 = Weights<TFormat>(both1, h1, group);
-                    byte* x = a + pair * 8 + group * 4;
-                    Vector256<sbyte> y = Broadcast(x);
-                    a0 = TDot.Add(a0, w0, y);
-                    a1 = TDot.Add(a1, w1, y);
-                    if (TRows.Count > 1)
-                    {
-                        y = Broadcast(x + stride);
-                        b0 = TDot.Add(b0, w0, y);
-                        b1 = TDot.Add(b1, w1, y);
-                    }
-                    if (TRows.Count > 2)
-                    {
-                        y = Broadcast(x + 2 * stride);
-                        c0 = TDot.Add(c0, w0, y);
-                        c1 = TDot.Add(c1, w1, y);
-                    }
-                    if (TRows.Count > 3)
-                    {
-                        y = Broadcast(x + 3 * stride);
-                        d0 = TDot.Add(d0, w0, y);
-                        d1 = TDot.Add(d1, w1, y);
-                    }
+                    y = Broadcast(x + stride);
+                    b0 = TDot.Add(b0, w0, y);
+                    b1 = TDot.Add(b1, w1, y);
                 }
+                if (TRows.Count > 2)
+                {
+                    y = Broadcast(x + 2 * stride);
+                    c0 = TDot.Add(c0, w0, y);
+                    c1 = TDot.Add(c1, w1, y);
+                }
+                if (TRows.Count > 3)
+                {
+                    y = Broadcast(x + 3 * stride);
+                    d0 = TDot.Add(d0, w0, y);
+                    d1 = TDot.Add(d1, w1, y);
+                }
+                w0 = Second<TFormat>(both0, h0);
+                w1 = Second<TFormat>(both1, h1);
+                y = Broadcast(x + 4);
+                a0 = TDot.Add(a0, w0, y);
+                a1 = TDot.Add(a1, w1, y);
+                if (TRows.Count > 1)
+                {
+                    y = Broadcast(x + stride + 4);
+                    b0 = TDot.Add(b0, w0, y);
+                    b1 = TDot.Add(b1, w1, y);
+                }
+                if (TRows.Count > 2)
+                {
+                    y = Broadcast(x + 2 * stride + 4);
+                    c0 = TDot.Add(c0, w0, y);
+                    c1 = TDot.Add(c1, w1, y);
+                }
+                if (TRows.Count > 3)
+                {
+                    y = Broadcast(x + 3 * stride + 4);
+                    d0 = TDot.Add(d0, w0, y);
+                    d1 = TDot.Add(d1, w1, y);
+                }
+                if (TFormat.Bits == 5)
+                    (h0, h1) = ((h0.AsUInt16() >> 2).AsByte(), (h1.AsUInt16() >> 2).AsByte());
+                else if (TFormat.Bits == 6)
+                    (h0, h1) = ((h0.AsUInt16() << 4).AsByte(), (h1.AsUInt16() << 4).AsByte());
             }
             Vector256<short> s0 = default, s1 = default;
-            if (layout.HasSubBlocks)
+            if (Quants<TFormat>.HasSubBlocks)
             {
                 int sub = (part * 32 + first * 8) / TFormat.SubInputs;
-                sbyte* scales = (sbyte*)block + layout.ScalesOffset + sub / 2 * 64 + half * 32;
+                sbyte* scales = (sbyte*)block + Quants<TFormat>.ScalesOffset + sub / 2 * 64 + half * 32;
                 s0 = TDot.Scales(Avx2.ConvertToVector256Int16(scales), sub % 2);
                 s1 = TDot.Scales(Avx2.ConvertToVector256Int16(scales + 16), sub % 2);
             }
@@ -126,30 +153,36 @@ internal static unsafe partial class PanelProduct
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<sbyte> Broadcast(byte* fourActivations) => Vector256.Create(*(int*)fourActivations).AsSByte();
 
-    /// <summary>The bits above the fourth, so that those of the pair's first group stand at bit 4.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<byte> High<TFormat>(Vector256<byte> last, byte* high, int pair) where TFormat : IQuantFormat
+    private static Vector256<short> Begin<TFormat, TDot>(byte* correction) where TFormat : IQuantFormat where TDot : IByteDot =>
+        TFormat.Bits == 6 && TDot.BeginsAtCorrections ? Vector256.Create(*(int*)correction).AsInt16() : default;
+
+    /// <summary>The bits above the fourth of two pairs of groups, those of the first group at bit 4.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<byte> High<TFormat>(byte* high, int firstPair) where TFormat : IQuantFormat
     {
         if (TFormat.Bits == 6)
-            return pair % 2 == 0 ? Vector256.Load(high + pair / 2 * 128) : (last.AsUInt16() << 4).AsByte();
-        return pair switch
-        {
-            0 => Vector256.Load(high),
-            2 => (Vector256.Load(high).AsUInt16() << 4).AsByte(),
-            _ => (last.AsUInt16() >> 2).AsByte(),
-        };
+            return Vector256.Load(high + firstPair * 64);
+        return firstPair == 0 ? Vector256.Load(high) : (Vector256.Load(high).AsUInt16() << 4).AsByte();
     }
 
+    /// <summary>The first group of a pair.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<byte> Weights<TFormat>(Vector256<byte> nibbles, Vector256<byte> high, int group) where TFormat : IQuantFormat
+    private static Vector256<byte> First<TFormat>(Vector256<byte> nibbles, Vector256<byte> high) where TFormat : IQuantFormat =>
+        WithHigh<TFormat>(nibbles & Vector256.Create((byte)0x0f), high);
+
+    /// <summary>The second group of a pair.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<byte> Second<TFormat>(Vector256<byte> nibbles, Vector256<byte> high) where TFormat : IQuantFormat =>
+        WithHigh<TFormat>((nibbles.AsUInt16() >> 4).AsByte() & Vector256.Create((byte)0x0f), (high.AsUInt16() >> (TFormat.Bits == 6 ? 2 : 1)).AsByte());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<byte> WithHigh<TFormat>(Vector256<byte> weights, Vector256<byte> high) where TFormat : IQuantFormat => TFormat.Bits switch
     {
-        Vector256<byte> weights = (group == 0 ? nibbles : (nibbles.AsUInt16() >> 4).AsByte()) & Vector256.Create((byte)0x0f);
-        if (TFormat.Bits == 5)
-            weights |= (group == 0 ? high : (high.AsUInt16() >> 1).AsByte()) & Vector256.Create((byte)0x10);
-        else if (TFormat.Bits == 6)
-            weights |= (group == 0 ? high : (high.AsUInt16() >> 2).AsByte()) & Vector256.Create((byte)0x30);
-        return weights;
-    }
+        5 => weights | high & Vector256.Create((byte)0x10),
+        6 => weights | high & Vector256.Create((byte)0x30),
+        _ => weights,
+    };
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Flush<TFormat, TDot>(int* integers, bool set, Vector256<short> low, Vector256<short> high, Vector256<short> scaleLow, Vector256<short> scaleHigh)
@@ -191,19 +224,19 @@ internal static unsafe partial class PanelProduct
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void FinishSuperBlock<TFormat, TRows>(byte* block, int half, byte* a, nint stride, int* integers, float* sums) where TFormat : IQuantFormat where TRows : IRowCount
+    private static void FinishSuperBlock<TFormat, TDot, TRows>(byte* block, int half, byte* a, nint stride, int* integers, float* sums)
+        where TFormat : IQuantFormat where TDot : IByteDot where TRows : IRowCount
     {
-        QuantLayout layout = QuantLayout.Of<TFormat>();
         Vector512<float> delta = Float16.LoadHalf((ushort*)(block + QuantLayout.DeltaOffset) + half * HalfOutputs);
         Vector512<float> min = TFormat.HasMin ? Float16.LoadHalf((ushort*)(block + QuantLayout.MinOffset) + half * HalfOutputs) : default;
         // What meets the activations' sums: minima of 32 inputs, or the scales of 16 for weights that are stored with a zero other than 0.
-        sbyte* values = (sbyte*)block + (TFormat.HasMin ? layout.MinsOffset : layout.ScalesOffset) + half * 32;
+        sbyte* values = (sbyte*)block + (TFormat.HasMin ? Quants<TFormat>.MinsOffset : Quants<TFormat>.ScalesOffset) + half * 32;
         int sumsOffset = TFormat.HasMin ? ActivationRows.SuperSums32Offset : ActivationRows.SuperSums16Offset;
         sums += half * HalfOutputs;
         for (int row = 0; row < TRows.Count; row++, a += stride, integers += HalfOutputs, sums += Width)
         {
             Vector256<int> low = Vector256<int>.Zero, high = low;
-            for (int pair = 0; pair < layout.SubBlocks / 2; pair++)
+            for (int pair = 0; pair < (TFormat.HasMin || !TDot.BeginsAtCorrections ? Quants<TFormat>.SubBlocks / 2 : 0); pair++)
             {
                 Vector256<short> two = Vector256.Create(*(int*)(a + sumsOffset + 4 * pair)).AsInt16();
                 low += Avx2.MultiplyAddAdjacent(Avx2.ConvertToVector256Int16(values + 64 * pair), two);
@@ -211,7 +244,7 @@ internal static unsafe partial class PanelProduct
             }
             Vector256<int> productsLow = Vector256.Load(integers), productsHigh = Vector256.Load(integers + 8);
             Vector256<float> d = Vector256.Create(*(float*)(a + ActivationRows.SuperDeltaOffset));
-            if (!TFormat.HasMin)
+            if (!TFormat.HasMin && !TDot.BeginsAtCorrections)
             {
                 productsLow -= low * TFormat.Zero;
                 productsHigh -= high * TFormat.Zero;
