@@ -1,4 +1,5 @@
 using System.Text;
+using Qanat.Kernels;
 
 namespace Qanat.Models;
 
@@ -7,6 +8,12 @@ public sealed record LoadOptions
 {
     /// <summary>Threads that compute; null: one per physical core.</summary>
     public int? Threads { get; init; }
+
+    /// <summary>How keys and values are kept.</summary>
+    public KvFormat Kv { get; init; }
+
+    /// <summary>Memory that keys and values will take: with the weights, it must fit.</summary>
+    public long KvBytesMax { get; init; }
 }
 
 /// <summary>A model ready to serve: network, tokenizer, chat format and what the file says of itself.</summary>
@@ -38,8 +45,10 @@ public sealed class LoadedModel(string name, string? notice, Network network, Bp
         }
 
         cancel.ThrowIfCancellationRequested();
-        progress?.Report("Laying out the weights");
-        var network = Network.Load(file, new NetworkOptions { Threads = options.Threads });
+        var need = MemoryNeed.Of(file.Tensors, options.KvBytesMax);
+        need.ThrowIfMoreThan(MemoryNeed.AvailableBytes(), file.Path);
+        progress?.Report($"Laying out the weights: {need}");
+        var network = Network.Load(file, new NetworkOptions { Threads = options.Threads, Kv = options.Kv });
         try
         {
             if (network.Shape.Vocabulary < tokenizer.Count)

@@ -10,4 +10,7 @@ public sealed record NetworkOptions
 
     /// <summary>The instruction set; null: the fastest of this machine.</summary>
     public CpuTier? Tier { get; init; }
+
+    /// <summary>How keys and values are kept: bytes take about half the memory of halves and cost a little precision.</summary>
+    public KvFormat Kv { get; init; }
 }

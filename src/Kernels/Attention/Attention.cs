@@ -10,7 +10,7 @@ namespace Qanat.Kernels;
 /// <param name="FirstBlock">Index in the block tables of the sequence's first block.</param>
 public readonly record struct AttentionTile(int FirstRow, int Rows, int FirstPosition, int FirstBlock);
 
-/// <summary>Causal attention with grouped queries over keys and values in blocks: out = softmax(q K^T * scale) V per head.
+/// <summary>Causal attention with grouped queries over keys and values in blocks, halves or bytes: out = softmax(q K^T * scale) V per head.
 /// The weights of the softmax are rounded to halves before they meet the values, as ggml does. A row's bits depend on nothing but its position and its
 /// sequence: every sum runs over dimensions or positions in order, and keys that a row does not see add exact zeros.</summary>
 public sealed unsafe class Attention(WorkerTeam team) : IDisposable
@@ -145,7 +145,7 @@ public sealed unsafe class Attention(WorkerTeam team) : IDisposable
         KvLayout layout = work->Layer->Layout;
         int groupSize = KvLayout.GroupTokens * layout.HeadDim;
         for (int i = 0; i < groups; i++)
-            Widen(layout.Keys(Block(work, firstGroup + i), work->KvHead, (firstGroup + i) % layout.Groups), work->Keys + i * groupSize, groupSize);
+            layout.LoadKeys(Block(work, firstGroup + i), work->KvHead, (firstGroup + i) % layout.Groups, work->Keys + i * groupSize);
         for (int q = 0; q < work->Queries; q += QueriesTogether)
         {
             float* scores = work->Scores + (long)q * work->KeysMax + firstGroup * KvLayout.GroupTokens;
@@ -269,8 +269,7 @@ public sealed unsafe class Attention(WorkerTeam team) : IDisposable
         {
             // Values beyond the last position may be another sequence's leavings: they are not even multiplied by zero.
             tokens[i] = Visible(layout, firstGroup + i, work->LastPosition);
-            ushort* values = layout.Values(Block(work, firstGroup + i), work->KvHead) + (firstGroup + i) % layout.Groups * KvLayout.GroupTokens * layout.HeadDim;
-            Widen(values, work->Values + i * KvLayout.GroupTokens * layout.HeadDim, tokens[i] * layout.HeadDim);
+            layout.LoadValues(Block(work, firstGroup + i), work->KvHead, (firstGroup + i) % layout.Groups * KvLayout.GroupTokens, tokens[i], work->Values + i * KvLayout.GroupTokens * layout.HeadDim);
         }
         for (int q = 0; q < work->Queries; q += QueriesTogether)
         {
@@ -371,12 +370,6 @@ public sealed unsafe class Attention(WorkerTeam team) : IDisposable
     /// <summary>The layer's part of the block that holds a group.</summary>
     private static byte* Block(Work* work, int group) =>
         work->Layer->Cache + work->Layer->BlockTables[work->Tile.FirstBlock + group / work->Layer->Layout.Groups] * work->Layer->Layout.BlockBytes;
-
-    private static void Widen(ushort* source, float* target, int count)
-    {
-        for (int i = 0; i < count; i += Lanes.Count)
-            Float16.LoadHalf(source + i).Store(target + i);
-    }
 
     private struct Job
     {

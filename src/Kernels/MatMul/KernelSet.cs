@@ -20,6 +20,9 @@ public sealed unsafe class KernelSet
 
     public CpuTier Tier { get; }
 
+    /// <summary>Rows that a kernel's registers hold sums for: more in one call would be cut by the kernel itself.</summary>
+    internal int RowsTogether => Tier == CpuTier.Avx512Vnni ? PanelArgs.RowsMax : 4;
+
     /// <summary>The function that multiplies 1 to <see cref="PanelArgs.RowsMax"/> rows with one panel.</summary>
     internal delegate*<PanelArgs*, void> Panel(WeightFormat format) => Tier switch
     {

@@ -82,6 +82,7 @@ public sealed unsafe class MatMul(KernelSet kernels, WorkerTeam team)
         int rowChunks = Math.Clamp(chunksWanted / panelChunks, 1, Math.Max(1, rows / RowsPerChunkMin));
         job->RowsPerChunk = (rows + rowChunks - 1) / rowChunks;
         job->PanelChunks = panelChunks;
+        job->RowsPerTile = Kernels.RowsTogether;
         team.Run(body, job, panelChunks * ((rows + job->RowsPerChunk - 1) / job->RowsPerChunk));
     }
 
@@ -102,7 +103,7 @@ public sealed unsafe class MatMul(KernelSet kernels, WorkerTeam team)
             ref readonly Product product = ref job->Products[index];
             int width = Math.Min(Width, product.Outputs - panel * Width);
             bool direct = width == Width && product.Target == ProductTarget.Write;
-            for (Tiles tiles = new(firstRow, rows); tiles.Next();)
+            for (Tiles tiles = new(firstRow, rows, job->RowsPerTile); tiles.Next();)
             {
                 float* output = product.Output + (long)tiles.Row * product.OutputStride + panel * Width;
                 Panel((delegate*<PanelArgs*, void>)job->Kernels[index], product, panel, tiles, direct ? output : sums, direct ? product.OutputStride : Width);
@@ -126,7 +127,7 @@ public sealed unsafe class MatMul(KernelSet kernels, WorkerTeam team)
         for (int panel = first; panel < end; panel++)
         {
             int width = Math.Min(Width, gate.Outputs - panel * Width);
-            for (Tiles tiles = new(firstRow, rows); tiles.Next();)
+            for (Tiles tiles = new(firstRow, rows, job->RowsPerTile); tiles.Next();)
             {
                 Panel((delegate*<PanelArgs*, void>)job->Kernels[0], gate, panel, tiles, gates, Width);
                 Panel((delegate*<PanelArgs*, void>)job->Kernels[1], up, panel, tiles, ups, Width);
@@ -174,11 +175,11 @@ public sealed unsafe class MatMul(KernelSet kernels, WorkerTeam team)
             ActivationRows.Prepare(job->Format, job->Source + (long)row * job->SourceStride, job->Inputs, job->Target + (long)row * stride);
     }
 
-    /// <summary>Cuts rows into the fewest tiles of at most <see cref="PanelArgs.RowsMax"/>, of nearly equal size: 8 rows are 4 + 4, not 6 + 2.</summary>
-    private struct Tiles(int firstRow, int rows)
+    /// <summary>Cuts rows into the fewest tiles of at most so many, of nearly equal size: 8 rows are 4 + 4, not 6 + 2.</summary>
+    private struct Tiles(int firstRow, int rows, int rowsMax)
     {
         private int _left = rows;
-        private int _tilesLeft = (rows + PanelArgs.RowsMax - 1) / PanelArgs.RowsMax;
+        private int _tilesLeft = (rows + rowsMax - 1) / rowsMax;
 
         public int Row { get; private set; } = firstRow;
         public int Count { get; private set; }
@@ -216,6 +217,7 @@ public sealed unsafe class MatMul(KernelSet kernels, WorkerTeam team)
         public int PanelsPerChunk;
         public int PanelChunks;
         public int RowsPerChunk;
+        public int RowsPerTile;
     }
 
     private struct PrepareJob

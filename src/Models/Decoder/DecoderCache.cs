@@ -2,7 +2,7 @@ using Qanat.Kernels;
 
 namespace Qanat.Models;
 
-/// <summary>Keys and values in halves, [attention layer][block], what lies in a block is <see cref="KvLayout"/>'s matter; and states in singles, [state][recurrent layer].
+/// <summary>Keys and values, [attention layer][block], what lies in a block is <see cref="KvLayout"/>'s matter; and states in singles, [state][recurrent layer].
 /// Memory is taken as it is first written.</summary>
 internal sealed unsafe class DecoderCache(int layers, KvLayout layout, int blockCount, long stateSingles, int stateCount) : KvCache(blockCount, layout.BlockTokens, stateCount)
 {

@@ -10,6 +10,7 @@ public sealed unsafe class DecoderNetwork : Network
     private readonly MatMul _matMul;
     private readonly DecoderWeights _weights;
     private readonly DecoderStep _step;
+    private readonly KvFormat _kv;
     private readonly AttentionMixer _attention;
     private readonly DeltaNetMixer? _deltaNet;
     private readonly ExpertFeedForward? _experts;
@@ -22,6 +23,7 @@ public sealed unsafe class DecoderNetwork : Network
     public DecoderNetwork(ModelSource file, NetworkOptions options)
     {
         Shape = DecoderShape.Read(file);
+        _kv = options.Kv;
         _team = options.Threads is int threads ? new WorkerTeam(threads) : new WorkerTeam();
         try
         {
@@ -54,13 +56,13 @@ public sealed unsafe class DecoderNetwork : Network
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(blockCount, 1);
         ArgumentOutOfRangeException.ThrowIfNegative(stateCount);
-        return new DecoderCache(Shape.AttentionLayers, new KvLayout(Shape.KvHeads, Shape.HeadDim, blockTokens), blockCount, StateSingles, Shape.DeltaNet is null ? 0 : stateCount);
+        return new DecoderCache(Shape.AttentionLayers, new KvLayout(Shape.KvHeads, Shape.HeadDim, blockTokens, _kv), blockCount, StateSingles, Shape.DeltaNet is null ? 0 : stateCount);
     }
 
     /// <exception cref="ArgumentException">The step contradicts itself, the network or the cache.</exception>
     public override void Forward(in StepBatch step, KvCache cache, Span<float> logits, Span<float> hidden)
     {
-        if (cache is not DecoderCache own || own.Layout != new KvLayout(Shape.KvHeads, Shape.HeadDim, own.BlockTokens))
+        if (cache is not DecoderCache own || own.Layout != new KvLayout(Shape.KvHeads, Shape.HeadDim, own.BlockTokens, _kv))
             throw new ArgumentException("the cache is not one of this network", nameof(cache));
         StepCheck.Throw(step, Shape, own, logits.Length, hidden.Length);
         if (step.Tokens.IsEmpty)

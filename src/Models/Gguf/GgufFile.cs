@@ -68,7 +68,7 @@ public sealed unsafe class GgufFile : ModelSource
 
     public override bool TryTensor(string name, [MaybeNullWhen(false)] out GgufTensor tensor) => _tensorByName.TryGetValue(name, out tensor);
 
-    public override TensorData Read(GgufTensor tensor) => new(Pointer(tensor));
+    public override TensorData Read(GgufTensor tensor) => new(Pointer(tensor), tensor.Bytes);
 
     /// <summary>The first byte of a tensor's data: tensor.Bytes bytes are readable from there until Dispose.</summary>
     /// <param name="tensor">One of <see cref="Tensors"/> of this file.</param>

@@ -38,6 +38,7 @@ public static unsafe class GgufQuantizer
                     Copy(source.Pointer(tensor), tensor.Bytes, stream);
                 else
                     Convert(source, tensor, type, team, stream);
+                MappedPages.Release(source.Pointer(tensor), tensor.Bytes);
             });
         }
     }

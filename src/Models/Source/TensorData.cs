@@ -2,13 +2,20 @@ using Qanat.Kernels;
 
 namespace Qanat.Models;
 
-/// <summary>A tensor's numbers in memory: mapped from the file, or made from it and freed with this value.</summary>
+/// <summary>A tensor's numbers in memory: mapped from the file, whose pages go back to the system with this value, or made from it and freed.</summary>
 public readonly unsafe struct TensorData : IDisposable
 {
     private readonly NativeBuffer? _owned;
 
+    private readonly long _mappedBytes;
+
     /// <param name="mapped">Stays the source's.</param>
-    public TensorData(byte* mapped) => Pointer = mapped;
+    /// <param name="bytes">Of the tensor.</param>
+    public TensorData(byte* mapped, long bytes)
+    {
+        Pointer = mapped;
+        _mappedBytes = bytes;
+    }
 
     /// <param name="owned">Freed with this value.</param>
     public TensorData(NativeBuffer owned)
@@ -19,5 +26,10 @@ public readonly unsafe struct TensorData : IDisposable
 
     public byte* Pointer { get; }
 
-    public void Dispose() => _owned?.Dispose();
+    public void Dispose()
+    {
+        _owned?.Dispose();
+        if (_mappedBytes > 0)
+            MappedPages.Release(Pointer, _mappedBytes);
+    }
 }

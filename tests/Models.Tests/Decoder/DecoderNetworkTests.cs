@@ -71,6 +71,23 @@ public sealed class DecoderNetworkTests
         Assert.Equal(factor == 1, unchanged.Zip(actual, (a, b) => a.AsSpan().SequenceEqual(b)).All(same => same));
     }
 
+    [Fact]
+    public void Keys_and_values_in_bytes_hardly_change_the_logits()
+    {
+        using var model = new RandomDecoder(RandomDecoder.Grouped, GgmlType.F32, seed: 1);
+        int[] tokens = RandomTokens(200, 1);
+        float[][] Logits(KvFormat kv)
+        {
+            using Network network = Network.Load(model.File, new NetworkOptions { Threads = 2, Kv = kv });
+            using var sequences = new Sequences(network, blockCount: 16, blockTokens: 16, seed: 1);
+            return sequences.Step((new Sequence(tokens), tokens.Length));
+        }
+
+        float[][] halves = Logits(KvFormat.F16), bytes = Logits(KvFormat.Q8);
+        double[] distances = [.. halves.Zip(bytes, RelativeDistance)];
+        Assert.InRange(distances.Max(), 1e-6, 0.03);
+    }
+
     [Theory]
     [InlineData(GgmlType.F16)]
     [InlineData(GgmlType.Q8_0)]
