@@ -81,7 +81,7 @@ internal sealed unsafe class EmittedKernels
     private static void Call(int format, PanelArgs* args) => _table[format * PanelArgs.RowsMax + (int)args->Rows - 1](args);
 
     /// <summary>The formats that have assembled kernels.</summary>
-    internal static IReadOnlyList<WeightFormat> Formats => _formats;
+    internal static ReadOnlySpan<WeightFormat> Formats => _formats;
 
     /// <summary>What writes the kernel of a format for a number of rows.</summary>
     internal static PanelAssembler Assembler(WeightFormat format, int rows) => format switch
