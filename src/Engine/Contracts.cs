@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Qanat.Models;
 
 namespace Qanat.Engine;
 
@@ -32,6 +33,15 @@ public sealed record SequenceRequest(SequenceId Id, ImmutableArray<int> Prompt, 
     /// <summary>Numbers to read after the prompt instead of generating; null: generate.</summary>
     public PromptReading? Reading { get; init; }
 
+    /// <summary>What the answer must be; null: anything.</summary>
+    public AnswerConstraint? Constraint { get; init; }
+
+    /// <summary>Null: the model does not think, or nobody counts it.</summary>
+    public ThinkingOptions? Thinking { get; init; }
+
+    /// <summary>The sequence ends with Loop when it has repeated itself for this many tokens; null: it may.</summary>
+    public int? LoopTokensMax { get; init; }
+
     /// <summary>A request that generates nothing: its last fact carries what was read.</summary>
     public static SequenceRequest ToRead(PromptReading reading, SequenceId id, ImmutableArray<int> prompt, string fairnessGroup) =>
         new(id, prompt, 1, 1, new SamplingOptions { Temperature = 0 }, [], -1, true, fairnessGroup) { Reading = reading };
@@ -47,7 +57,8 @@ public sealed record PromptReading(ImmutableArray<int> Tokens)
     internal bool IsHiddenVector => Tokens.IsEmpty;
 }
 
-public enum FinishReason { Stop, Length, Cancelled, Budget, Failed }
+/// <summary>Why a sequence ended. Loop: it repeated itself for longer than it may.</summary>
+public enum FinishReason { Stop, Length, Cancelled, Budget, Failed, Loop }
 
 public sealed record TokenLogprob(int Token, float Logprob);
 
@@ -68,6 +79,9 @@ public sealed record SequenceStep(SequenceId Id, int PromptTokensComputed, Immut
 
     /// <summary>What the request asked to read, in its last fact; else empty.</summary>
     public ImmutableArray<float> Reading { get; init; } = [];
+
+    /// <summary>Of the tokens of this step, those of the model's thought.</summary>
+    public int ReasoningTokens { get; init; }
 
     /// <summary>Why the sequence failed, in words for the operator; null unless Finish is Failed.</summary>
     public string? Failure { get; init; }

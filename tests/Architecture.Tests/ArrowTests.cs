@@ -8,6 +8,7 @@ public sealed class ArrowTests
         ["Kernels"] = [],
         ["Models"] = ["Kernels"],
         ["Engine"] = ["Models"],
+        ["Local"] = ["Engine", "Models"],
         ["Training"] = ["Models", "Kernels"],
         ["Books"] = [],
         ["Outlook"] = ["Books"],
@@ -15,7 +16,7 @@ public sealed class ArrowTests
         ["Gateway"] = ["Engine", "Books", "Store"],
         ["Cluster"] = ["Engine", "Gateway", "Books", "Store"],
         ["Console"] = ["Books", "Outlook", "Gateway"],
-        ["Cli"] = ["Kernels", "Models", "Engine", "Training", "Books", "Outlook", "Store", "Gateway", "Cluster", "Console", "TinyModel"],
+        ["Cli"] = ["Kernels", "Models", "Engine", "Local", "Training", "Books", "Outlook", "Store", "Gateway", "Cluster", "Console", "TinyModel"],
     };
 
     [Fact]

@@ -25,6 +25,7 @@ internal static class CommandTree
             DoctorCommand.Build(shared),
             DemoCommands.Build(shared),
             OutlookTree.Build(shared),
+            RunCommand.Build(),
             BenchCommand.Build(shared),
             ModelCommands.Pull(shared),
             ModelCommands.Models(shared),

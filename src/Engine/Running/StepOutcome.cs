@@ -14,6 +14,7 @@ internal sealed class StepOutcome
         public int PromptTokensComputed;
         public int CachedPromptTokens;
         public bool HasToken;
+        public int ReasoningTokens;
         public string Text;
         public FinishReason? Finish;
         public string? Failure;
@@ -63,6 +64,8 @@ internal sealed class StepOutcome
 
     public void Read(PlannedSlice slice, ImmutableArray<float> reading) => EntryOf(slice).Reading = reading;
 
+    public void Think(PlannedSlice slice, int tokens) => EntryOf(slice).ReasoningTokens = tokens;
+
     public void Say(PlannedSlice slice, string text) => EntryOf(slice).Text = text;
 
     public void Finish(PlannedSlice slice, FinishReason reason) => EntryOf(slice).Finish = reason;
@@ -84,6 +87,7 @@ internal sealed class StepOutcome
             steps[i] = new SequenceStep(slices[i].Sequence.Id, entry.PromptTokensComputed, tokens, entry.Text, entry.Finish, _phaseNs[2 * i], _phaseNs[2 * i + 1])
             {
                 CachedPromptTokens = entry.CachedPromptTokens,
+                ReasoningTokens = entry.ReasoningTokens,
                 Failure = entry.Failure,
                 Reading = entry.Failure is null ? entry.Reading : [],
             };

@@ -10,7 +10,7 @@ namespace Qanat.Engine;
 internal sealed class InvalidLogitsException(string message) : Exception(message);
 
 /// <summary>
-/// Chooses the next token: logit bias, repetition, presence and frequency penalties, temperature, top-k, top-p, min-p, in this order. The random number depends on the seed, the choice and
+/// Chooses the next token: logit bias, repetition, presence and frequency penalties, what the answer must be, temperature, top-k, top-p, min-p, in this order. The random number depends on the seed, the choice and
 /// the position alone, so the same request gives the same tokens whatever else is in the batch. One instance serves one engine thread.
 /// </summary>
 internal sealed class Sampler(int vocabulary)
@@ -20,6 +20,7 @@ internal sealed class Sampler(int vocabulary)
 
     private readonly Distribution _distribution = new(vocabulary);
     private readonly TopList _short = new(ShortListMax);
+    private float[]? _masked;
     private readonly int[] _occurrences = new int[vocabulary];
     private readonly List<(int Token, float Logit)> _changed = new(4096);
 
@@ -32,6 +33,7 @@ internal sealed class Sampler(int vocabulary)
         Adjust(logits, sequence, options);
         try
         {
+            if (sequence.Constraint is { } constraint) logits = Masked(logits, constraint.Allowed);
             float max = Max(logits);
             if (!float.IsFinite(max)) throw new InvalidLogitsException(string.Create(CultureInfo.InvariantCulture, $"The model's largest logit is {max}: its weights or its input are broken."));
             if (options.Temperature == 0) return IndexOf(logits, max);
@@ -108,6 +110,29 @@ internal sealed class Sampler(int vocabulary)
     {
         _changed.Add((token, logits[token]));
         logits[token] = logit;
+    }
+
+    /// <summary>The logits with those of tokens that may not come at minus infinity, in a buffer of its own: restoring most of a vocabulary would take longer.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private Span<float> Masked(ReadOnlySpan<float> logits, ReadOnlySpan<ulong> allowed)
+    {
+        _masked ??= new float[_occurrences.Length];
+        Array.Fill(_masked, float.NegativeInfinity);
+        for (int word = 0; word < allowed.Length; word++)
+        {
+            int from = word * 64;
+            if (allowed[word] == ulong.MaxValue)
+            {
+                logits.Slice(from, 64).CopyTo(_masked.AsSpan(from));
+                continue;
+            }
+            for (ulong bits = allowed[word]; bits != 0; bits &= bits - 1)
+            {
+                int token = from + BitOperations.TrailingZeroCount(bits);
+                _masked[token] = logits[token];
+            }
+        }
+        return _masked.AsSpan(0, logits.Length);
     }
 
     // ---- drawing -------------------------------------------------------------------------------------------------

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Qanat.Models;
 
 namespace Qanat.Engine;
 
@@ -23,6 +24,8 @@ internal sealed class Sequence
         AllowedNewTokens = request.AllowedNewTokens;
         Text = new TextStream(request.StopStrings);
         LogitBias = [.. request.Sampling.LogitBias];
+        Constraint = request.Constraint?.Begin();
+        Thought = new Thought(request.Thinking);
         _blockTokens = blockTokens;
         // Room for a good part of the answer, so that most sequences never grow their arrays between steps.
         int expected = PromptLength + Math.Min(request.MaxNewTokens, 1024);
@@ -47,6 +50,11 @@ internal sealed class Sequence
 
     /// <summary>Its answer as text.</summary>
     public TextStream Text { get; }
+
+    /// <summary>Where its answer stands in what it must be; null: it may be anything.</summary>
+    public ConstraintCursor? Constraint { get; }
+
+    public Thought Thought { get; }
 
     public int PromptLength { get; }
 

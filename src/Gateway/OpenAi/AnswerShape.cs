@@ -42,7 +42,7 @@ internal abstract class AnswerShape
         AnswerEnd.Stop => "stop",
         AnswerEnd.ToolCalls => "tool_calls",
         AnswerEnd.ContentFilter => "content_filter",
-        AnswerEnd.Length or AnswerEnd.Budget => "length",
+        AnswerEnd.Length or AnswerEnd.Budget or AnswerEnd.Loop => "length",
         _ => throw new ArgumentOutOfRangeException(nameof(reason), reason, "An answer that was cancelled or failed has no finish_reason: it ends with an error."),
     };
 }

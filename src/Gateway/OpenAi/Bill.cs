@@ -37,6 +37,9 @@ internal sealed class Bill(GenerationRequest request, TariffState tariffs)
     /// <summary>A budget ended a choice.</summary>
     public bool EndedByBudget { get; private set; }
 
+    /// <summary>A choice repeated itself for longer than it was allowed to.</summary>
+    public bool EndedByLoop { get; private set; }
+
     /// <summary>What must be known of these figures: nothing is silently zero, no assumption is shown as a fact.</summary>
     public ImmutableArray<string> States
     {
@@ -57,6 +60,7 @@ internal sealed class Bill(GenerationRequest request, TariffState tariffs)
     {
         if (happened is Admitted admission) admitted.Add(admission);
         if (happened is ChoiceFinished { Reason: AnswerEnd.Budget }) EndedByBudget = true;
+        if (happened is ChoiceFinished { Reason: AnswerEnd.Loop }) EndedByLoop = true;
         if (happened is Settled settled) records.Add(settled.Record);
     }
 

@@ -49,6 +49,7 @@ internal static class BillJson
             json.WriteStringValue(state);
         json.WriteEndArray();
         if (bill.EndedByBudget) json.WriteString("stop_reason", "budget");
+        else if (bill.EndedByLoop) json.WriteString("stop_reason", "loop");
         if (bill.Notice is { } notice) json.WriteString("notice", notice);
         json.WriteEndObject();
     }

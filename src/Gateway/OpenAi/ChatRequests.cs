@@ -8,13 +8,15 @@ namespace Qanat.Gateway;
 /// <summary>Reads the body of POST /v1/chat/completions. Fields that nobody here knows are ignored, as OpenAI-compatible servers do.</summary>
 internal sealed class ChatRequests(ServedModels models, GatewayOptions options, SamplingFields sampling)
 {
+    /// <summary>A shorter repetition is no loop.</summary>
+    private const int LoopTokensMin = 16;
+
     private const string ToolCallEnd = "</tool_call>";
 
     public GenerationRequest Read(JsonFields fields, Caller caller)
     {
         ServedModel model = models.Find(fields.RequiredText("model"));
         Conversation conversation = ReadConversation(fields);
-        RefuseWhatCannotBeKept(fields, conversation);
         ImmutableArray<int> prompt = Prompts.Checked(model, "messages", conversation.Messages.Sum(message => (long)message.Content.Length), () => Render(model, conversation));
         int choices = (int)(fields.Integer("n", 1, options.ChoicesMax) ?? 1);
         int? maxTokens = fields.IntegerAtLeast("max_completion_tokens", 1) ?? fields.IntegerAtLeast("max_tokens", 1);
@@ -22,6 +24,7 @@ internal sealed class ChatRequests(ServedModels models, GatewayOptions options, 
             ReadTopLogprobs(fields), fields.Flag("ignore_eos") ?? false, Prompts.UserTag(fields, options))
         {
             Conversation = conversation,
+            LoopTokensMax = fields.IntegerAtLeast("loop_tokens_max", LoopTokensMin),
         };
         return new GenerationRequest(model, [call], fields.Flag("stream") ?? false, Prompts.IncludeUsage(fields), []);
     }
@@ -34,7 +37,11 @@ internal sealed class ChatRequests(ServedModels models, GatewayOptions options, 
             Tools = tools,
             ToolChoice = ToolFields.ReadChoice(fields, tools),
             ParallelToolCalls = fields.Flag("parallel_tool_calls") ?? true,
+            Format = FormatFields.Read(fields),
             Thinking = ReadThinking(fields),
+            ThinkingTokensMax = fields.IntegerAtLeast("thinking_budget", 0) ?? fields.Object("chat_template_kwargs")?.IntegerAtLeast("thinking_budget", 0),
+            Effort = ReadEffort(fields),
+            PreserveThinking = fields.Flag("preserve_thinking") ?? fields.Object("chat_template_kwargs")?.Flag("preserve_thinking"),
         };
     }
 
@@ -72,19 +79,18 @@ internal sealed class ChatRequests(ServedModels models, GatewayOptions options, 
         {
             true => Thinking.On,
             false => Thinking.Off,
-            null => Thinking.ModelDefault,
+            null => fields.Text("reasoning_effort") == "none" ? Thinking.Off : Thinking.ModelDefault,
         };
     }
 
-    /// <summary>Promises that an answer must keep cannot be ignored like an unknown field: a caller who relies on them is told.</summary>
-    private static void RefuseWhatCannotBeKept(JsonFields fields, Conversation conversation)
+    private static ReasoningEffort? ReadEffort(JsonFields fields) => fields.Text("reasoning_effort") switch
     {
-        if (fields.TryGet("response_format", out JsonElement format))
-        {
-            if (format.ValueKind != JsonValueKind.Object) throw Refusal.Type("response_format", "an object", JsonFields.Kind(format));
-            if (new JsonFields(format, "response_format").Text("type") is { } type && type != "text")
-                throw Refusal.Unsupported("response_format", $"answers of type '{type.AsSpan(0, Math.Min(40, type.Length))}' cannot be guaranteed; only 'text' is allowed.");
-        }
-        if (conversation.ToolChoice.IsForced) throw Refusal.Unsupported("tool_choice", "a tool call cannot be forced; only 'auto' and 'none' are allowed.");
-    }
+        null or "none" => null,
+        "minimal" => ReasoningEffort.Minimal,
+        "low" => ReasoningEffort.Low,
+        "medium" => ReasoningEffort.Medium,
+        "high" => ReasoningEffort.High,
+        "xhigh" => ReasoningEffort.XHigh,
+        _ => throw Refusal.Value("reasoning_effort", "it must be 'none', 'minimal', 'low', 'medium', 'high' or 'xhigh'."),
+    };
 }

@@ -37,6 +37,9 @@ public sealed record Call(Caller Caller, Operation Operation, ModelName Model, I
 
     /// <summary>How cached prompt tokens of this request are priced.</summary>
     public CacheMode Cache => CacheTokens > 0 ? CacheMode.Explicit : CacheMode.Implicit;
+
+    /// <summary>A choice ends when it has repeated itself for this many tokens; null: it may.</summary>
+    public int? LoopTokensMax { get; init; }
 }
 
 /// <summary>Who calls: the key that was shown, and whose it is.</summary>
@@ -81,6 +84,10 @@ public enum AnswerEnd
     ContentFilter,
 
     Budget,
+
+    /// <summary>It repeated itself for longer than it was allowed to.</summary>
+    Loop,
+
     Cancelled,
     Failed,
 }

@@ -47,10 +47,11 @@ public sealed partial class CallPipeline(RoutingState routing, TariffState tarif
         if (deployment.Meter.Stalled)
             throw new ApiException(503, "server_error", "books_unavailable", "Usage cannot be written at the moment, so nothing is served. Try again soon.", retryAfter: TimeSpan.FromSeconds(5));
 
+        AnswerConstraint? constraint = Constrain(call, deployment.Model.Chat);
         int maxNew = Math.Min(call.MaxTokens ?? contextLeft, contextLeft);
         Admission admission = await AdmitAsync(call, call.Prompt.Length, maxNew, cancel);
         Hold hold = HoldOf(call, admission, deployment.Meter.Deployment, deployment.Meter.Pool);
-        RunningCall running = new(hold, call, admission.Reservation, maxNew, admission.Allowed, choice => Reader(hold.Id, call, choice, deployment.Model.Chat));
+        RunningCall running = new(hold, call, admission.Reservation, maxNew, admission.Allowed, choice => Reader(hold.Id, call, choice, deployment.Model.Chat)) { Constraint = constraint };
         await PlaceAsync(hold, admission.Reservation, cancel);
         await SubmitAsync(running, deployment);
         return running;
@@ -143,7 +144,7 @@ public sealed partial class CallPipeline(RoutingState routing, TariffState tarif
         try
         {
             for (; submitted < running.Choices; submitted++)
-                deployment.Engine.Submit(Request(running, submitted));
+                deployment.Engine.Submit(Request(running, submitted, deployment.Model.Chat));
         }
         catch (Exception error) when (error is QueueFullException or ArgumentException or InvalidOperationException)
         {
@@ -168,16 +169,37 @@ public sealed partial class CallPipeline(RoutingState routing, TariffState tarif
         _ => new ApiException(503, "server_error", "engine_stopped", $"{running.Hold.Model} cannot answer: {error.Message}", retryAfter: TimeSpan.FromSeconds(5)),
     };
 
+    /// <summary>What an answer must be is promised only when it can be kept: a caller who relies on it is told otherwise at once.</summary>
+    private static AnswerConstraint? Constrain(Call call, ChatFormat format)
+    {
+        if (call.Conversation is not { } conversation) return null;
+        try
+        {
+            return format.Constraint(conversation);
+        }
+        catch (GrammarException error)
+        {
+            throw new ApiException(400, "invalid_request_error", "invalid_schema", error.Message, conversation.Format is TextFormat ? "tools" : "response_format");
+        }
+    }
+
     private static AnswerReader Reader(RequestId request, Call call, int choice, ChatFormat format) => call.Conversation is { } conversation
         ? format.Reader(conversation, index => ToolCallIds.Of(request, choice, index))
         : AnswerReader.Plain();
 
-    private static SequenceRequest Request(RunningCall running, int choice)
+    private static SequenceRequest Request(RunningCall running, int choice, ChatFormat format)
     {
         Call call = running.Call;
         if (call.Reading is { } reading) return SequenceRequest.ToRead(reading, running.Sequence(choice), call.Prompt, call.Caller.Tenant.Id.ToString());
         return new SequenceRequest(running.Sequence(choice), call.Prompt, running.MaxNewTokens, running.AllowedNewTokens, call.Sampling,
-            call.Stop, call.TopLogprobs, call.IgnoreStopTokens, call.Caller.Tenant.Id.ToString());
+            call.Stop, call.TopLogprobs, call.IgnoreStopTokens, call.Caller.Tenant.Id.ToString())
+        {
+            Constraint = running.Constraint,
+            Thinking = call.Conversation is { } conversation && format.ThoughtOf(conversation) is { } thought
+                ? new ThinkingOptions(thought.OpenToken, thought.CloseToken, thought.IsOpen) { TokensMax = conversation.ThinkingTokensMax, Ending = thought.Ending }
+                : null,
+            LoopTokensMax = call.LoopTokensMax,
+        };
     }
 
     private async Task ReleaseAsync(Hold hold, Reservation reservation, string reason)

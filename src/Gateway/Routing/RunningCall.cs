@@ -34,6 +34,9 @@ public sealed class RunningCall
     /// <summary>Free tokens kept for it.</summary>
     public QuotaHold Quota => Reservation.Quota;
 
+    /// <summary>What each choice must be; null: anything.</summary>
+    public AnswerConstraint? Constraint { get; init; }
+
     /// <summary>Per choice.</summary>
     public int MaxNewTokens { get; }
 
@@ -61,13 +64,14 @@ public sealed class RunningCall
         ChoiceState choice = choices[step.Id.Choice];
         choice.Prompt = Math.Min(choice.Prompt + step.PromptTokensComputed + step.CachedPromptTokens, Call.Prompt.Length);
         choice.Generated += step.Tokens.Length;
+        choice.Reasoning += step.ReasoningTokens;
         choice.Finish ??= step.Finish;
         // Other choices find the first one's prompt in the cache; only what the first found there was there before the request.
         int cached = step.Id.Choice == 0 && Tokens.CacheRead == 0 ? Math.Min(step.CachedPromptTokens, Call.Prompt.Length) : (int)Tokens.CacheRead;
         if (step.Tokens.Length > 0) FirstTokenAt ??= at;
         Device += new DeviceTime(step.PrefillNanoseconds, step.DecodeNanoseconds);
         int read = choices.Max(each => each.Prompt);
-        Tokens = new TokenCounts(read, cached, Math.Max(0, Math.Min(read, Call.CacheTokens) - cached), choices.Sum(each => (long)each.Generated), 0);
+        Tokens = new TokenCounts(read, cached, Math.Max(0, Math.Min(read, Call.CacheTokens) - cached), choices.Sum(each => (long)each.Generated), choices.Sum(each => (long)each.Reasoning));
     }
 
     /// <summary>What a step has to tell the client: the pieces of its text, and the end of the choice.</summary>
@@ -92,6 +96,7 @@ public sealed class RunningCall
         FinishReason.Stop => reader.HasCalls ? AnswerEnd.ToolCalls : AnswerEnd.Stop,
         FinishReason.Length => AnswerEnd.Length,
         FinishReason.Budget => AnswerEnd.Budget,
+        FinishReason.Loop => AnswerEnd.Loop,
         FinishReason.Cancelled => AnswerEnd.Cancelled,
         _ => AnswerEnd.Failed,
     };
@@ -124,6 +129,7 @@ public sealed class RunningCall
         public AnswerReader? Reader;
         public int Prompt;
         public int Generated;
+        public int Reasoning;
         public FinishReason? Finish;
     }
 }

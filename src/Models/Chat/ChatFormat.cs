@@ -3,21 +3,28 @@ using static Qanat.Models.ChatMarks;
 
 namespace Qanat.Models;
 
-/// <summary>Renders messages to the token ids of a prompt: ChatML as Qwen3 was trained on it. Text of users never becomes special tokens.
+/// <summary>Renders messages to the token ids of a prompt: ChatML as Qwen's families were trained on it. Text of users never becomes special tokens.
 /// Same ids as Qwen3's own template gives, as long as no message contains the text of a mark.</summary>
 public sealed class ChatFormat
 {
-    private readonly BpeTokenizer _tokenizer;
+    /// <summary>With this sentence Qwen's own examples end a thought that is over its budget: models go on from it to the answer.</summary>
+    private const string ThoughtEnding = "\n\nConsidering the limited time by the user, I have to give the solution based on the thinking directly now.\n";
 
-    private ChatFormat(BpeTokenizer tokenizer, ThinkingAbility ability)
+    private readonly BpeTokenizer _tokenizer;
+    private readonly AnswerConstraints _constraints;
+    private readonly ChatFamily _family;
+
+    private ChatFormat(BpeTokenizer tokenizer, ThinkingAbility ability, ChatFamily family)
     {
         _tokenizer = tokenizer;
+        _constraints = new AnswerConstraints(tokenizer);
+        _family = family;
         Ability = ability;
     }
 
     public ThinkingAbility Ability { get; }
 
-    /// <summary>The format of the Qwen3 family; which of its three ways of thinking the model has is read from its own template.</summary>
+    /// <summary>The format of the Qwen families; which of them it is, and which of three ways of thinking the model has is read from its own template.</summary>
     /// <param name="template">The Jinja template that came with the model; null: judged by the vocabulary.</param>
     /// <exception cref="ArgumentException">The vocabulary lacks &lt;|im_start|&gt; or &lt;|im_end|&gt;.</exception>
     public static ChatFormat ForQwen3(BpeTokenizer tokenizer, string? template)
@@ -27,7 +34,7 @@ public sealed class ChatFormat
             if (!tokenizer.TryTokenOf(mark, out _))
                 throw new ArgumentException($"the vocabulary has no {mark}: this is not a chat model of the Qwen family", nameof(tokenizer));
         }
-        return new ChatFormat(tokenizer, AbilityOf(tokenizer, template));
+        return new ChatFormat(tokenizer, AbilityOf(tokenizer, template), template is null ? ChatFamily.Qwen3 : ChatFamily.Of(template));
     }
 
     /// <summary>Prompt ids, ending with the start of the assistant's turn.</summary>
@@ -44,7 +51,9 @@ public sealed class ChatFormat
             throw new ArgumentException("this model always thinks", nameof(conversation));
 
         var prompt = new PromptWriter(_tokenizer);
-        int first = WriteHead(prompt, messages, conversation.OfferedTools);
+        if (_family.CallsInTags)
+            messages = [.. messages.Select(message => message with { Content = message.Content.Trim() })];
+        int first = WriteHead(prompt, messages, conversation);
         int lastQuery = LastQuery(messages);
         for (int i = first; i < messages.Length; i++)
         {
@@ -52,7 +61,7 @@ public sealed class ChatFormat
             switch (message.Role)
             {
                 case ChatRole.Assistant:
-                    WriteAssistant(prompt, message, afterLastQuery: i > lastQuery, isLast: i == messages.Length - 1);
+                    WriteAssistant(prompt, message, showsThought: i > lastQuery || _family.Keeps(conversation), isLast: i == messages.Length - 1);
                     break;
                 case ChatRole.Tool:
                     WriteToolResult(prompt, message, opens: i == 0 || messages[i - 1].Role != ChatRole.Tool, closes: i + 1 == messages.Length || messages[i + 1].Role != ChatRole.Tool);
@@ -65,14 +74,33 @@ public sealed class ChatFormat
         prompt.Mark(TurnStart).Text("assistant\n");
         if (thinking == Thinking.Off && Ability == ThinkingAbility.Switchable)
             prompt.Mark(ThinkStart).Text("\n\n").Mark(ThinkEnd).Text("\n\n");
-        if (Ability == ThinkingAbility.Always)
+        if (OpensThought(conversation))
             prompt.Mark(ThinkStart).Text("\n");
         return prompt.Finish();
     }
 
     /// <summary>Reads the answer to a prompt of this conversation.</summary>
     /// <param name="callId">The id of the tool call with this index.</param>
-    public AnswerReader Reader(Conversation conversation, Func<int, string> callId) => new(Ability == ThinkingAbility.Always, conversation.OfferedTools, callId);
+    public AnswerReader Reader(Conversation conversation, Func<int, string> callId) => new(OpensThought(conversation), conversation.OfferedTools, callId);
+
+    /// <summary>What the answer to a conversation must be; null: anything.</summary>
+    /// <exception cref="GrammarException">What is asked for cannot be kept; the message says why.</exception>
+    public AnswerConstraint? Constraint(Conversation conversation) =>
+        _constraints.Of(conversation, new AnswerFrame(OpensThought(conversation), Ability == ThinkingAbility.Switchable && conversation.Thinking != Thinking.Off, _family.CallsInTags));
+
+    /// <summary>How the model thinks in answer to a conversation; null: it does not, or the vocabulary has no marks for it.</summary>
+    public ThoughtMarks? ThoughtOf(Conversation conversation)
+    {
+        bool thinks = Ability == ThinkingAbility.Always || (Ability == ThinkingAbility.Switchable && conversation.Thinking != Thinking.Off);
+        if (!thinks || !_tokenizer.TryTokenOf(ThinkStart, out int open) || !_tokenizer.TryTokenOf(ThinkEnd, out int close)) return null;
+        return new ThoughtMarks(open, close, OpensThought(conversation))
+        {
+            Ending = [.. _tokenizer.Encode(ThoughtEnding, SpecialText.AsPlainText), close, .. _tokenizer.Encode("\n\n", SpecialText.AsPlainText)],
+        };
+    }
+
+    /// <summary>The prompt of a conversation ends within the thought.</summary>
+    private bool OpensThought(Conversation conversation) => Ability == ThinkingAbility.Always || (Ability == ThinkingAbility.Switchable && _family.OpensThought && conversation.Thinking != Thinking.Off);
 
     private static ThinkingAbility AbilityOf(BpeTokenizer tokenizer, string? template)
     {
@@ -85,19 +113,33 @@ public sealed class ChatFormat
     }
 
     /// <summary>The system turn if there are tools or a leading system message. Returns the index of the first message that is still to be written.</summary>
-    private static int WriteHead(PromptWriter prompt, ImmutableArray<ChatMessage> messages, ImmutableArray<ToolDefinition> tools)
+    private int WriteHead(PromptWriter prompt, ImmutableArray<ChatMessage> messages, Conversation conversation)
     {
+        ImmutableArray<ToolDefinition> tools = conversation.OfferedTools;
         bool hasSystem = messages[0].Role == ChatRole.System;
+        string system = hasSystem ? messages[0].Content : _family.DefaultSystem ?? "";
+        if (_family.EffortText(conversation) is { } effort)
+            system = system.Length > 0 ? $"{system}\n\n{effort}" : effort;
         if (tools.IsEmpty)
-            return 0;
-        prompt.Mark(TurnStart).Text("system\n");
-        if (hasSystem)
-            prompt.Text(messages[0].Content).Text("\n\n");
-        prompt.Text("# Tools\n\nYou may call one or more functions to assist with the user query.\n\nYou are provided with function signatures within <tools></tools> XML tags:\n<tools>");
-        foreach (ToolDefinition tool in tools)
-            prompt.Text("\n").Text(ToolJson.Of(tool));
-        prompt.Text("\n</tools>\n\nFor each function call, return a json object with function name and arguments within ").Mark(CallStart).Mark(CallEnd).Text(" XML tags:\n")
-            .Mark(CallStart).Text("\n{\"name\": <function-name>, \"arguments\": <args-json-object>}\n").Mark(CallEnd).Mark(TurnEnd).Text("\n");
+        {
+            if (hasSystem || system.Length > 0)
+                prompt.Mark(TurnStart).Text("system\n").Text(system).Mark(TurnEnd).Text("\n");
+        }
+        else if (_family.CallsInTags)
+        {
+            TaggedTurns.WriteTools(prompt, tools, system);
+        }
+        else
+        {
+            prompt.Mark(TurnStart).Text("system\n");
+            if (hasSystem || system.Length > 0)
+                prompt.Text(system).Text("\n\n");
+            prompt.Text("# Tools\n\nYou may call one or more functions to assist with the user query.\n\nYou are provided with function signatures within <tools></tools> XML tags:\n<tools>");
+            foreach (ToolDefinition tool in tools)
+                prompt.Text("\n").Text(ToolJson.Of(tool));
+            prompt.Text("\n</tools>\n\nFor each function call, return a json object with function name and arguments within ").Mark(CallStart).Mark(CallEnd).Text(" XML tags:\n")
+                .Mark(CallStart).Text("\n{\"name\": <function-name>, \"arguments\": <args-json-object>}\n").Mark(CallEnd).Mark(TurnEnd).Text("\n");
+        }
         return hasSystem ? 1 : 0;
     }
 
@@ -112,22 +154,31 @@ public sealed class ChatFormat
         return messages.Length - 1;
     }
 
-    private static void WriteAssistant(PromptWriter prompt, ChatMessage message, bool afterLastQuery, bool isLast)
+    private void WriteAssistant(PromptWriter prompt, ChatMessage message, bool showsThought, bool isLast)
     {
         (string reasoning, string content) = Separate(message);
+        if (_family.CallsInTags)
+            reasoning = reasoning.Trim();
         prompt.Mark(TurnStart).Text("assistant\n");
-        if (afterLastQuery && (isLast || reasoning.Length > 0))
+        if (showsThought && _family.WritesThoughts && (isLast || reasoning.Length > 0 || _family.CallsInTags))
             prompt.Mark(ThinkStart).Text("\n").Text(reasoning.Trim('\n')).Text("\n").Mark(ThinkEnd).Text("\n\n").Text(content.TrimStart('\n'));
         else
             prompt.Text(content);
-        for (int i = 0; i < message.ToolCalls.Length; i++)
-        {
-            if (i > 0 || content.Length > 0)
-                prompt.Text("\n");
-            ToolCall call = message.ToolCalls[i];
-            prompt.Mark(CallStart).Text("\n{\"name\": \"").Text(call.Name).Text("\", \"arguments\": ").Text(call.ArgumentsJson).Text("}\n").Mark(CallEnd);
-        }
+        if (_family.CallsInTags)
+            TaggedTurns.WriteCalls(prompt, message.ToolCalls, content.Length > 0);
+        else
+            WriteCalls(prompt, message.ToolCalls, content.Length > 0);
         prompt.Mark(TurnEnd).Text("\n");
+    }
+
+    private static void WriteCalls(PromptWriter prompt, ImmutableArray<ToolCall> calls, bool afterText)
+    {
+        for (int i = 0; i < calls.Length; i++)
+        {
+            if (i > 0 || afterText)
+                prompt.Text("\n");
+            prompt.Mark(CallStart).Text("\n{\"name\": \"").Text(calls[i].Name).Text("\", \"arguments\": ").Text(calls[i].ArgumentsJson).Text("}\n").Mark(CallEnd);
+        }
     }
 
     /// <summary>Reasoning and answer of an assistant's turn; clients may send both in the content, as the model wrote them.</summary>

@@ -13,7 +13,7 @@ public sealed class FuzzTests(GatewayFixture fixture) : IClassFixture<GatewayFix
         {"role":"assistant","content":"","reasoning_content":"r","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"c","content":"1"}],
         "stream":true,"stream_options":{"include_usage":true},"n":2,"max_tokens":5,"max_completion_tokens":6,"temperature":0.5,"top_p":0.9,"top_k":4,"min_p":0.1,"presence_penalty":0.1,
         "frequency_penalty":0.1,"repetition_penalty":1.1,"seed":7,"stop":["a","b"],"logit_bias":{"65":1},"logprobs":true,"top_logprobs":2,"user":"u","ignore_eos":false,"enable_thinking":true,
-        "chat_template_kwargs":{"enable_thinking":false},"response_format":{"type":"text"},"tool_choice":"auto","tools":[{"type":"function","function":{"name":"f"}}],"extra_body":{"top_k":3}}
+        "chat_template_kwargs":{"enable_thinking":false},"response_format":{"type":"json_schema","json_schema":{"name":"n","schema":{"type":"object"}}},"reasoning_effort":"low","thinking_budget":5,"tool_choice":"auto","tools":[{"type":"function","function":{"name":"f"}}],"extra_body":{"top_k":3}}
         """;
 
     private const string Completion = """

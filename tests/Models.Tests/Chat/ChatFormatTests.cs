@@ -121,4 +121,52 @@ public sealed class ChatFormatTests
         Assert.Throws<ArgumentException>(() => never.Render(Ask(Thinking.On)));
         Assert.Throws<ArgumentException>(() => never.Render(Conversation.Of()));
     }
+
+    private static readonly ChatFormat s_tagged = ChatFormat.ForQwen3(s_tokenizer, "{% if enable_thinking %} <function=example_function_name>");
+
+    [Fact]
+    public void Qwen35_opens_the_thought_lists_tools_before_the_system_text_and_writes_calls_in_tags()
+    {
+        ChatMessage calling = Assistant("Let me see.\n", "two\n") with { ToolCalls = [new("weather", """{"city": "Yazd", "days": 3, "now": true, "tags": ["a",1]}""")] };
+        string shown = Show(s_tagged.Render(Conversation.Of(System(" Be brief. "), User("Warm?"), calling, Tool("31"), Tool("33")) with { Tools = [new ToolDefinition("weather", "Of a city", null)] }));
+        Assert.StartsWith("‹im_start›system\n# Tools\n\nYou have access to the following functions:\n\n<tools>\n{\"type\": \"function\", \"function\": {\"name\": \"weather\", \"description\": \"Of a city\", ", shown, StringComparison.Ordinal);
+        Assert.EndsWith("</IMPORTANT>\n\nBe brief.‹im_end›\n‹im_start›user\nWarm?‹im_end›\n‹im_start›assistant\n‹think›\ntwo\n‹/think›\n\nLet me see.\n\n‹tool_call›\n<function=weather>\n"
+            + "<parameter=city>\nYazd\n</parameter>\n<parameter=days>\n3\n</parameter>\n<parameter=now>\nTrue\n</parameter>\n<parameter=tags>\n[\"a\", 1]\n</parameter>\n</function>\n‹/tool_call›‹im_end›\n"
+            + "‹im_start›user\n‹tool_response›\n31\n‹/tool_response›\n‹tool_response›\n33\n‹/tool_response›‹im_end›\n‹im_start›assistant\n‹think›\n", shown, StringComparison.Ordinal);
+        Assert.EndsWith("‹im_start›assistant\n‹think›\n\n‹/think›\n\n", Show(s_tagged.Render(Ask(Thinking.Off))), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("{% if enable_thinking %} <function=x>", null, false)]
+    [InlineData("{% if enable_thinking %} <function=x> preserve_thinking", null, false)]
+    [InlineData("{% if enable_thinking %} <function=x> preserve_thinking", true, true)]
+    [InlineData("{% if enable_thinking %} <function=x> preserve_thinking reasoning_effort", null, true)]
+    [InlineData("{% if enable_thinking %} <function=x> preserve_thinking reasoning_effort", false, false)]
+    public void Past_thoughts_are_shown_as_the_family_was_trained(string template, bool? preserve, bool shown)
+    {
+        string prompt = Show(ChatFormat.ForQwen3(s_tokenizer, template).Render(Conversation.Of(User("a"), Assistant("b", "because"), User("c")) with { PreserveThinking = preserve }));
+        Assert.Equal(shown, prompt.Contains("because", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData(null, "set to xhigh")]
+    [InlineData(ReasoningEffort.High, "set to xhigh")]
+    [InlineData(ReasoningEffort.Medium, null)]
+    [InlineData(ReasoningEffort.Minimal, "set to low")]
+    public void Qwen38_is_told_how_hard_to_think(ReasoningEffort? effort, string? said)
+    {
+        ChatFormat format = ChatFormat.ForQwen3(s_tokenizer, "{% if enable_thinking %} <function=x> preserve_thinking reasoning_effort");
+        string prompt = Show(format.Render(Ask(Thinking.ModelDefault) with { Effort = effort }));
+        Assert.Equal(said is not null, prompt.Contains("Reasoning effort", StringComparison.Ordinal));
+        if (said is not null) Assert.Contains(said, prompt, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Qwen25_has_a_system_text_of_its_own()
+    {
+        ChatFormat format = ChatFormat.ForQwen3(s_tokenizer, "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.");
+        Assert.Equal("‹im_start›system\nYou are Qwen, created by Alibaba Cloud. You are a helpful assistant.‹im_end›\n‹im_start›user\nHi‹im_end›\n‹im_start›assistant\n", Show(format.Render(Ask(Thinking.ModelDefault))));
+        Assert.Equal("‹im_start›system\nx‹im_end›\n‹im_start›user\nHi‹im_end›\n‹im_start›assistant\n", Show(format.Render(Conversation.Of(System("x"), User("Hi")))));
+        Assert.DoesNotContain("‹think›", Show(format.Render(Conversation.Of(User("a"), Assistant("b", "c")))), StringComparison.Ordinal);
+    }
 }

@@ -1,0 +1,57 @@
+using System.CommandLine;
+using Qanat.Local;
+using Qanat.Models;
+
+namespace Qanat.Cli;
+
+/// <summary>qanat run: a chat in the terminal with a model file, without a server.</summary>
+internal static class RunCommand
+{
+    public static Command Build()
+    {
+        Argument<FileInfo> file = new("model") { Description = "Model file (GGUF)." };
+        Argument<string?> prompt = new("prompt") { Description = "A question to answer before leaving; without it, a chat.", Arity = ArgumentArity.ZeroOrOne };
+        Option<string?> system = new("--system") { Description = "What the model is told before the chat." };
+        Option<int?> threads = new("--threads") { Description = "Threads that compute with. Default: one per core." };
+        Option<float?> temperature = new("--temperature") { Description = "0 always takes the likeliest token. Default: 0.7." };
+        Option<long?> seed = new("--seed") { Description = "The same seed gives the same answers." };
+        Option<bool> noThinking = new("--no-thinking") { Description = "Answer at once, where the model can." };
+        Command command = new("run", "Chat with a model file in the terminal, without a server.") { file, prompt, system, threads, temperature, seed, noThinking };
+        command.SetAction((parsed, cancel) => Shared.RunAsync(async () =>
+        {
+            await using LocalModel model = await LoadAsync(parsed.GetRequiredValue(file).FullName, parsed.GetValue(threads), cancel);
+            TerminalChat chat = new(model, System.Console.In, System.Console.Out, colours: !System.Console.IsOutputRedirected, TimeProvider.System)
+            {
+                System = parsed.GetValue(system),
+                Temperature = parsed.GetValue(temperature) ?? 0.7f,
+                Seed = parsed.GetValue(seed),
+                Thinks = parsed.GetValue(noThinking) ? false : null,
+            };
+            // The first Ctrl-C ends an answer that runs; with none, the program.
+            ConsoleCancelEventHandler stop = (_, pressed) => pressed.Cancel = chat.TryStop();
+            System.Console.CancelKeyPress += stop;
+            try
+            {
+                if (parsed.GetValue(prompt) is { } question) await chat.AskAsync(question, cancel);
+                else await chat.RunAsync(isInteractive: !System.Console.IsInputRedirected, cancel);
+            }
+            finally
+            {
+                System.Console.CancelKeyPress -= stop;
+            }
+        }));
+        return command;
+    }
+
+    private static async Task<LocalModel> LoadAsync(string path, int? threads, CancellationToken cancel)
+    {
+        try
+        {
+            return await Task.Run(() => LocalModel.Load(path, new LocalModelOptions { Threads = threads }, new LineProgress(), cancel), cancel);
+        }
+        catch (Exception error) when (error is ModelFileException or IOException or UnauthorizedAccessException)
+        {
+            throw new CommandException(error.Message, error);
+        }
+    }
+}

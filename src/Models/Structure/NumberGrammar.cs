@@ -1,0 +1,146 @@
+using System.Globalization;
+
+namespace Qanat.Models;
+
+/// <summary>Numbers between bounds, as text.</summary>
+internal sealed class NumberGrammar(Grammar grammar, JsonGrammar json)
+{
+    private const long Largest = 999_999_999_999_999;
+    private const int ListedMax = 1000, FractionDigitsMax = 15;
+
+    private TextGrammar Text => json.Bytes;
+
+    /// <summary>Whole numbers; null: no bound.</summary>
+    public Expression Integers(long? min, long? max)
+    {
+        if (min is null && max is null) return json.Integer;
+        long low = Math.Max(min ?? -Largest, -Largest), high = Math.Min(max ?? Largest, Largest);
+        List<Expression> choices = [];
+        if (high >= 0 && low <= high) choices.Add(Naturals(Math.Max(0, low), high));
+        if (low < 0 && low <= high) choices.Add(grammar.Sequence(Text.Literal("-"), Naturals(Math.Max(1, -high), -low)));
+        return grammar.Choice([.. choices]);
+    }
+
+    /// <summary>Whole multiples; few enough to list between bounds, or without bounds.</summary>
+    /// <returns>Null: too many to list.</returns>
+    public Expression? Multiples(long factor, long? min, long? max)
+    {
+        if (min is { } low && max is { } high)
+        {
+            long first = (long)Math.Ceiling(low / (decimal)factor), last = (long)Math.Floor(high / (decimal)factor);
+            if (last - first > ListedMax) return null;
+            List<Expression> choices = [];
+            for (long each = first; each <= last; each++) choices.Add(Text.Literal((each * factor).ToString(CultureInfo.InvariantCulture)));
+            return grammar.Choice([.. choices]);
+        }
+        if (factor > ListedMax || min > 0 || max is not null) return null;
+        Expression natural = MultiplesFrom(factor);
+        return min is null ? grammar.Choice(natural, grammar.Sequence(Text.Literal("-"), natural)) : natural;
+    }
+
+    /// <summary>Numbers with and without a fraction between bounds.</summary>
+    public Expression Numbers(decimal? min, bool minExcluded, decimal? max, bool maxExcluded)
+    {
+        if (min is null && max is null) return json.Number;
+        int digits = Math.Max(1, Math.Max(Decimals(min ?? 0), Decimals(max ?? 0)) + (minExcluded || maxExcluded ? 1 : 0));
+        decimal scale = 1;
+        for (int i = 0; i < digits; i++) scale *= 10;
+        decimal least = Math.Max(min ?? -Largest, -Largest), most = Math.Min(max ?? Largest, Largest);
+        decimal low = least * scale + (minExcluded ? 1 : 0), high = most * scale - (maxExcluded ? 1 : 0);
+        List<Expression> choices = [];
+        if (high >= 0 && low <= high) choices.Add(Scaled(Math.Max(0, low), high, (long)scale, digits));
+        if (low < 0 && low <= high) choices.Add(grammar.Sequence(Text.Literal("-"), Scaled(Math.Max(1, -high), -low, (long)scale, digits)));
+        return grammar.Choice([.. choices]);
+    }
+
+    private static int Decimals(decimal value)
+    {
+        int digits = 0;
+        for (; digits < 10 && value != decimal.Truncate(value); digits++) value *= 10;
+        return digits;
+    }
+
+    /// <summary>Numbers whose whole part and first digits lie between two scaled ones. Where a whole part lies wholly within, any fraction may follow it.</summary>
+    private Expression Scaled(decimal low, decimal high, long scale, int digits)
+    {
+        long lowWhole = (long)(low / scale), highWhole = (long)(high / scale);
+        long lowPart = (long)(low % scale), highPart = (long)(high % scale);
+        List<Expression> choices = [];
+        Expression Edge(long whole, long from, long to) => grammar.Sequence(Text.Literal(whole.ToString(CultureInfo.InvariantCulture)), grammar.Choice(
+            from == 0 ? grammar.Empty : grammar.Nothing,
+            grammar.Sequence(Text.Literal("."), Fractions(Digits(from, digits), Digits(to, digits), 0, isLow: true, isHigh: true))));
+        if (lowWhole == highWhole) return Edge(lowWhole, lowPart, highPart);
+        choices.Add(Edge(lowWhole, lowPart, scale - 1));
+        choices.Add(Edge(highWhole, 0, highPart));
+        if (lowWhole + 1 <= highWhole - 1) choices.Add(grammar.Sequence(Naturals(lowWhole + 1, highWhole - 1), grammar.Optional(json.Fraction)));
+        return grammar.Choice([.. choices]);
+    }
+
+    /// <summary>Digits behind the point that, read as a fraction, lie between two others.</summary>
+    /// <param name="isLow">The digits so far are those of the lower one.</param> <param name="isHigh">Of the upper one.</param>
+    private Expression Fractions(string from, string to, int at, bool isLow, bool isHigh)
+    {
+        int left = FractionDigitsMax - at;
+        if (!isLow && !isHigh) return grammar.Repeat(Digit('0', '9'), at == 0 ? 1 : 0, left);
+        if (at == from.Length) return grammar.Repeat(isHigh ? Digit('0', '0') : Digit('0', '9'), 0, left);
+        char low = isLow ? from[at] : '0', high = isHigh ? to[at] : '9';
+        List<Expression> choices = [];
+        if (at > 0 && (!isLow || from.AsSpan(at).TrimStart('0').IsEmpty)) choices.Add(grammar.Empty);
+        for (char digit = low; digit <= high; digit++)
+            choices.Add(grammar.Sequence(Digit(digit, digit), Fractions(from, to, at + 1, isLow && digit == low, isHigh && digit == high)));
+        return grammar.Choice([.. choices]);
+    }
+
+    /// <summary>Natural numbers without leading zeros.</summary>
+    private Expression Naturals(long low, long high)
+    {
+        List<Expression> choices = [];
+        for (int length = 1; length <= 15; length++)
+        {
+            long first = length == 1 ? 0 : Power(length - 1), last = Power(length) - 1;
+            long from = Math.Max(low, first), to = Math.Min(high, last);
+            if (from <= to) choices.Add(Padded(Digits(from, length), Digits(to, length)));
+        }
+        return grammar.Choice([.. choices]);
+    }
+
+    /// <summary>Digit strings of one length from one to another.</summary>
+    private Expression Padded(string from, string to)
+    {
+        if (from.Length == 0) return grammar.Empty;
+        if (from.All(digit => digit == '0') && to.All(digit => digit == '9')) return grammar.Repeat(Digit('0', '9'), from.Length, from.Length);
+        if (from[0] == to[0]) return grammar.Sequence(Digit(from[0], from[0]), Padded(from[1..], to[1..]));
+        string zeros = new('0', from.Length - 1), nines = new('9', from.Length - 1);
+        List<Expression> choices =
+        [
+            grammar.Sequence(Digit(from[0], from[0]), Padded(from[1..], nines)),
+            grammar.Sequence(Digit(to[0], to[0]), Padded(zeros, to[1..])),
+        ];
+        if (from[0] + 1 <= to[0] - 1) choices.Add(grammar.Sequence(Digit((char)(from[0] + 1), (char)(to[0] - 1)), Padded(zeros, nines)));
+        return grammar.Choice([.. choices]);
+    }
+
+    /// <summary>Natural multiples: an automaton of remainders.</summary>
+    private Expression MultiplesFrom(long factor)
+    {
+        GrammarRule[] rules = [.. Enumerable.Range(0, (int)factor).Select(remainder => grammar.Rule($"multiple-{factor}-{remainder}"))];
+        for (int remainder = 0; remainder < factor; remainder++)
+        {
+            List<Expression> choices = [.. Enumerable.Range(0, 10).Select(digit => grammar.Sequence(Digit((char)('0' + digit), (char)('0' + digit)), grammar.Of(rules[(remainder * 10 + digit) % factor])))];
+            if (remainder == 0) choices.Add(grammar.Empty);
+            rules[remainder].Body = grammar.Choice([.. choices]);
+        }
+        return grammar.Choice([Text.Literal("0"), .. Enumerable.Range(1, 9).Select(digit => grammar.Sequence(Digit((char)('0' + digit), (char)('0' + digit)), grammar.Of(rules[digit % factor])))]);
+    }
+
+    private Expression Digit(char first, char last) => grammar.Set(SymbolSet.Range(first, last));
+
+    private static string Digits(long value, int length) => value.ToString(CultureInfo.InvariantCulture).PadLeft(length, '0');
+
+    private static long Power(int exponent)
+    {
+        long power = 1;
+        for (int i = 0; i < exponent; i++) power *= 10;
+        return power;
+    }
+}

@@ -1,0 +1,135 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace Qanat.Models;
+
+/// <content>Values that are listed, and strings.</content>
+internal sealed partial class SchemaGrammar
+{
+    private const int ValueLengthMax = 8192, LengthMax = 1_000_000;
+
+    /// <summary>The values that every enum and const lists, and that the types allow.</summary>
+    private Expression MakeValues(List<SchemaPart> flat)
+    {
+        List<JsonElement>? values = null;
+        foreach (SchemaPart part in flat)
+        {
+            if (part.Has("const")) Keep([part.Schema.GetProperty("const")]);
+            if (!part.Has("enum")) continue;
+            SchemaPart list = part.At("enum");
+            if (list.Schema.ValueKind != JsonValueKind.Array) throw part.Bad("enum", "it must be an array.");
+            Keep(list.Schema.EnumerateArray());
+        }
+        List<SchemaPart> others = [.. flat.Where(part => Meant(part) is not null)];
+        if (others.Count > 0) values = [.. values!.Where(value => Fits(value, others))];
+        HashSet<string> types = [.. Allowed(flat.Where(part => part.Has("type")).ToList())];
+        IEnumerable<JsonElement> kept = values!.Where(value => types.Contains(TypeOf(Canonical(value))) || (types.Contains("integer") && IsInteger(value)));
+        if (values!.Find(value => value.GetRawText().Length > ValueLengthMax) is { ValueKind: not JsonValueKind.Undefined }) throw flat[0].Bad("enum", FormattableString.Invariant($"a value is longer than {ValueLengthMax} characters."));
+        return grammar.Choice([.. kept.Select(json.Literal)]);
+
+        void Keep(IEnumerable<JsonElement> given)
+        {
+            HashSet<string> here = [];
+            List<JsonElement> list = [.. given.Where(value => here.Add(Canonical(value)))];
+            values = values is null ? list : [.. values.Where(value => here.Contains(Canonical(value)))];
+        }
+    }
+
+    /// <summary>Whether a listed value keeps what is said beside the list. Only what can be said of strings and numbers is looked at.</summary>
+    private bool Fits(JsonElement value, List<SchemaPart> others)
+    {
+        if (value.ValueKind == JsonValueKind.String && others.Any(part => Meant(part) == "string"))
+        {
+            Grammar characters = new();
+            Expression any = RegexReader.Marked(characters, characters.Repeat(characters.Set(TextGrammar.AllCodePoints), 0, -1));
+            return CharacterAutomaton.Of(characters, Restricted(characters, any, others)).Matches(value.GetString()!);
+        }
+        if (value.ValueKind is JsonValueKind.Object or JsonValueKind.Array && others.Any(part => Meant(part) is "object" or "array"))
+            throw others[0].Bad(others[0].Has("enum") ? "enum" : "const", "listed objects and arrays cannot be checked against the other keywords beside the list.");
+        if (value.ValueKind == JsonValueKind.Number && others.Any(part => Meant(part) == "number"))
+            throw others[0].Bad("enum", "listed numbers cannot be checked against bounds beside the list.");
+        return true;
+    }
+
+    private static bool IsInteger(JsonElement value) => value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out double number) && Math.Floor(number) == number;
+
+    /// <summary>Equal for equal values: members in order, numbers as numbers.</summary>
+    private static string Canonical(JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.Object => "{" + string.Join(',', value.EnumerateObject().OrderBy(member => member.Name, StringComparer.Ordinal).Select(member => JsonValue.Create(member.Name).ToJsonString() + ":" + Canonical(member.Value))) + "}",
+        JsonValueKind.Array => "[" + string.Join(',', value.EnumerateArray().Select(Canonical)) + "]",
+        JsonValueKind.String => JsonValue.Create(value.GetString()!).ToJsonString(),
+        JsonValueKind.Number when value.TryGetDouble(out double number) => number.ToString("R", System.Globalization.CultureInfo.InvariantCulture),
+        _ => value.GetRawText(),
+    };
+
+    private Expression MakeString(List<SchemaPart> flat)
+    {
+        int min = Count(flat, "minLength", isMin: true) ?? 0, max = Count(flat, "maxLength", isMin: false) ?? -1;
+        if (max >= 0 && max < min) return grammar.Nothing;
+        if (min > LengthMax / 10) throw flat.First(part => part.Has("minLength")).Bad("minLength", "it is too long for an answer.");
+        if (!flat.Any(part => part.Has("pattern") || part.Has("format"))) return max < 0 && min == 0 ? json.String : json.StringOfLength(min, max);
+        return Written(characters => Restricted(characters, RegexReader.Marked(characters, characters.Repeat(characters.Set(TextGrammar.AllCodePoints), 0, -1)), flat),
+            flat.First(part => part.Has("pattern") || part.Has("format")), flat.Any(part => part.Has("pattern")) ? "pattern" : "format");
+    }
+
+    /// <summary>Strings of a language over characters, as JSON.</summary>
+    private Expression Written(Func<Grammar, Expression> language, SchemaPart part, string keyword)
+    {
+        Grammar characters = new();
+        try
+        {
+            CharacterAutomaton automaton = CharacterAutomaton.Of(characters, language(characters));
+            Expression inside = automaton.Into(grammar, FormattableString.Invariant($"text {written++}"), json.Encode);
+            return inside == grammar.Nothing ? grammar.Nothing : json.Text(inside);
+        }
+        catch (GrammarException error) when (!error.Message.StartsWith("The schema's", StringComparison.Ordinal))
+        {
+            throw part.Bad(keyword, error.Message);
+        }
+    }
+
+    private int written;
+
+    /// <summary>A language cut down to what patterns, formats and lengths allow.</summary>
+    private static Expression Restricted(Grammar characters, Expression language, List<SchemaPart> flat)
+    {
+        foreach (SchemaPart part in flat)
+        {
+            foreach (string keyword in (ReadOnlySpan<string>)["pattern", "format"])
+            {
+                if (!part.Has(keyword)) continue;
+                JsonElement value = part.Schema.GetProperty(keyword);
+                if (value.ValueKind != JsonValueKind.String) throw part.Bad(keyword, "it must be a string.");
+                string pattern = keyword == "pattern" ? value.GetString()! : TextFormats.Find(value.GetString()!) ?? throw part.Bad("format", $"the format '{value.GetString()}' is not known; known are {TextFormats.Names}.");
+                try
+                {
+                    language = characters.Both(language, RegexReader.Anywhere(characters, pattern));
+                }
+                catch (GrammarException error)
+                {
+                    throw part.Bad(keyword, error.Message);
+                }
+            }
+        }
+        int min = Count(flat, "minLength", isMin: true) ?? 0, max = Count(flat, "maxLength", isMin: false) ?? -1;
+        if (min == 0 && max < 0) return language;
+        return characters.Both(language, RegexReader.Marked(characters, characters.Repeat(characters.Set(TextGrammar.AllCodePoints), min, max)));
+    }
+
+    private CharacterAutomaton PatternOf(SchemaPart part, string keyword, string pattern)
+    {
+        if (patterns.TryGetValue(pattern, out CharacterAutomaton? known)) return known;
+        Grammar characters = new();
+        try
+        {
+            return patterns[pattern] = CharacterAutomaton.Of(characters, RegexReader.Anywhere(characters, pattern));
+        }
+        catch (GrammarException error)
+        {
+            throw part.Bad(keyword, error.Message);
+        }
+    }
+
+    private readonly Dictionary<string, CharacterAutomaton> patterns = new(StringComparer.Ordinal);
+}

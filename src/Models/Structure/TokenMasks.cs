@@ -1,0 +1,116 @@
+namespace Qanat.Models;
+
+/// <summary>
+/// Which tokens may come in a state of a grammar. The state's first part alone decides nearly all of them (inside a string nearly every token), so what it allows is found once and shared by
+/// every state that begins with it; only tokens that reach beyond it are followed into the rest.
+/// </summary>
+internal sealed class TokenMasks(Grammar grammar, TokenTrie trie)
+{
+    private const int MasksKeptMax = 256;
+    private const int SparseTokensMax = 2048;
+
+    /// <param name="Tokens">Tokens that lie within the first part; null: too many to list.</param>
+    /// <param name="Bits">The same as a mask, when they are many.</param>
+    /// <param name="Exits">Nodes of the tree at which the first part may be over.</param>
+    private sealed record Head(int[]? Tokens, ulong[]? Bits, int[] Exits);
+
+    private readonly Dictionary<Expression, Head> heads = [];
+    private readonly Dictionary<Expression, ulong[]> masks = [];
+    private readonly int[] classOfByte = [.. Enumerable.Range(0, 256).Select(grammar.ClassOf)];
+    private readonly Expression[] path = new Expression[trie.LongestToken + 1];
+
+    /// <summary>64-bit words of a mask.</summary>
+    public int Words { get; } = (trie.Vocabulary + 63) / 64;
+
+    /// <summary>The state after a token; <see cref="Grammar.Nothing"/>: it may not come.</summary>
+    public Expression After(Expression state, ReadOnlySpan<byte> token)
+    {
+        foreach (byte next in token) state = grammar.After(state, classOfByte[next]);
+        return state;
+    }
+
+    /// <summary>One bit per token; tokens that end an answer are allowed where nothing more need come.</summary>
+    public ulong[] Of(Expression state)
+    {
+        if (masks.TryGetValue(state, out ulong[]? mask)) return mask;
+        if (masks.Count >= MasksKeptMax) masks.Clear();
+        mask = new ulong[Words];
+        Add(state, mask);
+        if (grammar.IsNullable(state)) foreach (int stop in trie.StopTokens) Allow(mask, stop);
+        return masks[state] = mask;
+    }
+
+    private void Add(Expression state, ulong[] mask)
+    {
+        if (state.Kind == ExpressionKind.Choice)
+        {
+            foreach (Expression choice in state.Choices) Add(choice, mask);
+            return;
+        }
+        bool isSequence = state.Kind == ExpressionKind.Sequence;
+        Head head = HeadOf(isSequence ? state.First! : state);
+        foreach (int token in head.Tokens ?? []) Allow(mask, token);
+        for (int word = 0; word < (head.Bits?.Length ?? 0); word++) mask[word] |= head.Bits![word];
+        if (!isSequence) return;
+        if (grammar.IsNullable(state.First!)) Add(state.Second!, mask);
+        foreach (int exit in head.Exits) Walk(state.Second!, exit + 1, trie.Ends[exit], mask);
+    }
+
+    /// <summary>Repetitions that go on longer than any token allow the same tokens, however long they go on.</summary>
+    private Expression Canonical(Expression head) => head.Kind != ExpressionKind.Repeat || (head.Min <= trie.LongestToken && head.Max <= trie.LongestToken)
+        ? head
+        : grammar.Repeat(head.First!, Math.Min(head.Min, trie.LongestToken), head.Max > trie.LongestToken ? -1 : head.Max);
+
+    private Head HeadOf(Expression head)
+    {
+        head = Canonical(head);
+        return heads.TryGetValue(head, out Head? known) ? known : heads[head] = FindHead(head);
+    }
+
+    private Head FindHead(Expression head)
+    {
+        List<int> tokens = [], exits = [];
+        path[0] = head;
+        for (int node = 0; node < trie.Count;)
+        {
+            int depth = trie.Depths[node];
+            Expression next = grammar.After(path[depth], classOfByte[trie.Bytes[node]]);
+            if (next == grammar.Nothing)
+            {
+                node = trie.Ends[node];
+                continue;
+            }
+            foreach (int token in trie.TokensAt(node)) tokens.Add(token);
+            if (trie.Ends[node] > node + 1 && grammar.IsNullable(next)) exits.Add(node);
+            path[depth + 1] = next;
+            node++;
+        }
+        if (tokens.Count <= SparseTokensMax) return new Head([.. tokens], null, [.. exits]);
+        ulong[] bits = new ulong[Words];
+        foreach (int token in tokens) Allow(bits, token);
+        return new Head(null, bits, [.. exits]);
+    }
+
+    /// <summary>Adds the tokens between two nodes that begin in this state.</summary>
+    private void Walk(Expression state, int from, int to, ulong[] mask)
+    {
+        if (from >= to) return;
+        int top = trie.Depths[from];
+        path[top] = state;
+        for (int node = from; node < to;)
+        {
+            int depth = trie.Depths[node];
+            Expression next = grammar.After(path[depth], classOfByte[trie.Bytes[node]]);
+            if (next == grammar.Nothing)
+            {
+                node = trie.Ends[node];
+                continue;
+            }
+            foreach (int token in trie.TokensAt(node)) Allow(mask, token);
+            path[depth + 1] = next;
+            node++;
+        }
+    }
+
+    private static void Allow(ulong[] mask, int token) => mask[token >> 6] |= 1UL << token;
+}

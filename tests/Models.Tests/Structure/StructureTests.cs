@@ -1,0 +1,177 @@
+using System.Text.Json;
+using System.Text.RegularExpressions;
+
+namespace Qanat.Models.Tests;
+
+public sealed class StructureTests
+{
+    private static readonly BpeTokenizer s_tokenizer = TinyFile.Tokenizer;
+    private static readonly ChatFormat s_format = ChatFormat.ForQwen3(s_tokenizer, "plain");
+
+    private static AnswerConstraint Constraint(AnswerFormat format) => s_format.Constraint(Conversation.Of(new ChatMessage(ChatRole.User, "Hi")) with { Format = format })!;
+    private static AnswerConstraint Schema(string schema) => Constraint(new JsonSchemaFormat("answer", schema));
+
+    [Theory]
+    [InlineData("""{"type":"object","properties":{"a":{"type":"integer"},"b":{"type":"string"}},"required":["a"],"additionalProperties":false}""", "{\"a\": 1}|{\"a\": -20, \"b\": \"x\\n\"}|{\"a\":0}|{\n  \"a\": 1,\n  \"b\": \"\"\n}", "{}|{\"b\": \"\"}|{\"a\": 1.5}|{\"a\": 1, \"c\": 2}|{\"a\": 01}|{\"a\": 1|[1]")]
+    [InlineData("""{"type":"array","items":{"enum":["x","y",3,null]},"minItems":1,"maxItems":2}""", "[\"x\"]|[3, null]|[\"y\",\"y\"]", "[]|[\"z\"]|[3, 3, 3]|[3,]")]
+    [InlineData("""{"type":"array","prefixItems":[{"type":"boolean"},{"type":"null"}],"items":false}""", "[]|[true]|[false, null]", "[null]|[true, null, 1]")]
+    [InlineData("""{"type":"integer","minimum":-5,"exclusiveMaximum":120}""", "-5|-1|0|7|99|119", "-6|120|1000|1.0|-0|007")]
+    [InlineData("""{"type":"number","minimum":0.25,"maximum":3}""", "0.25|0.3|1|2.718|3|2.999999", "0.2|0|3.1|4|-1")]
+    [InlineData("""{"type":"integer","multipleOf":7}""", "0|7|-14|49|700", "1|8|-15|701")]
+    [InlineData("""{"type":"string","minLength":2,"maxLength":3}""", "\"ab\"|\"水渠\"|\"a\\\"b\"|\"\\u0061bc\"", "\"a\"|\"abcd\"|\"\"")]
+    [InlineData("""{"type":"string","pattern":"^[a-c]+(-\\d{2})?$"}""", "\"a\"|\"abc-12\"", "\"\"|\"d\"|\"a-1\"|\"a-123\"")]
+    [InlineData("""{"type":"string","pattern":"b$","maxLength":3}""", "\"b\"|\"aab\"|\"\\nb\"", "\"ba\"|\"aaab\"|\"\"")]
+    [InlineData("""{"type":"string","format":"date"}""", "\"2026-11-25\"|\"2024-02-28\"", "\"2026-13-01\"|\"2026-02-30\"|\"26-1-1\"")]
+    [InlineData("""{"anyOf":[{"type":"string"},{"type":"object","properties":{"next":{"$ref":"#"}},"required":["next"]}]}""", "\"x\"|{\"next\": {\"next\": \"y\"}}", "{}|{\"next\": 1}|1")]
+    [InlineData("""{"allOf":[{"properties":{"a":{"minimum":3}}},{"properties":{"a":{"type":"integer","maximum":5}},"required":["a"]}]}""", "{\"a\": 4}", "{}|{\"a\": 2}|{\"a\": 6}|{\"a\": 4.5}")]
+    [InlineData("""{"oneOf":[{"properties":{"kind":{"const":"a"},"x":{"type":"null"}},"required":["kind"]},{"properties":{"kind":{"const":"b"}},"required":["kind"]}]}""", "{\"kind\": \"a\", \"x\": null}|{\"kind\": \"b\"}", "{\"kind\": \"c\"}|{\"kind\": \"b\", \"x\": null}|{}")]
+    [InlineData("""{"type":"object","additionalProperties":{"type":"integer"},"properties":{"n":{"type":"string"}},"maxProperties":2}""", "{}|{\"n\": \"\"}|{\"n\": \"\", \"m\": 1}|{\"nn\": 1}", "{\"n\": 1}|{\"m\": \"\"}|{\"a\": 1, \"b\": 2, \"c\": 3}")]
+    [InlineData("""{"type":"object","patternProperties":{"^x-":{"type":"boolean"}},"additionalProperties":false}""", "{}|{\"x-a\": true, \"x-\": false}", "{\"a\": true}|{\"x-a\": 1}")]
+    [InlineData("""{"type":["string","null"],"enum":["a",null,1]}""", "\"a\"|null", "1|\"b\"")]
+    [InlineData("""{"minItems":1}""", "[1]|[{}, []]", "[]|{}")]
+    [InlineData("true", "1|[]|{\"a\": [null]}|\"x\"", "x|{|01")]
+    public void What_matches_a_schema_is_allowed_and_nothing_else(string schema, string allowed, string refused)
+    {
+        AnswerConstraint constraint = Schema(schema);
+        foreach (string text in allowed.Split('|')) Assert.True(Walk.Accepts(constraint, s_tokenizer, text), text);
+        foreach (string text in refused.Split('|')) Assert.False(Walk.Accepts(constraint, s_tokenizer, text), text);
+        for (int seed = 0; seed < 20; seed++)
+        {
+            using JsonDocument parsed = JsonDocument.Parse(Walk.Random(constraint, s_tokenizer, seed));
+        }
+    }
+
+    [Theory]
+    [InlineData("""{"not":{"type":"string"}}""", "'not' at #")]
+    [InlineData("""{"properties":{"a":{"items":{"uniqueItems":true}}}}""", "'uniqueItems' at #/properties/a/items")]
+    [InlineData("""{"type":"string","format":"colour"}""", "'format' at #")]
+    [InlineData("""{"type":"string","pattern":"(?=a)"}""", "'pattern' at #")]
+    [InlineData("""{"oneOf":[{"type":"integer"},{"type":"number"}]}""", "'oneOf' at #")]
+    [InlineData("""{"$ref":"https://example.com/other.json"}""", "'$ref' at #")]
+    [InlineData("""{"type":"text"}""", "'type' at #")]
+    [InlineData("""{"type":"object","properties":{"a":{"$ref":"#"}},"required":["a"]}""", "Nothing can match")]
+    [InlineData("""{"type":"integer","minimum":5,"maximum":4}""", "Nothing can match")]
+    [InlineData("""{"if":{},"then":{}}""", "'if' at #")]
+    public void What_cannot_be_kept_is_refused_by_name_and_place(string schema, string message) =>
+        Assert.Contains(message, Assert.Throws<GrammarException>(() => Schema(schema)).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public void Any_object_is_json()
+    {
+        AnswerConstraint constraint = Constraint(AnswerFormat.JsonObject);
+        for (int seed = 0; seed < 100; seed++)
+        {
+            using JsonDocument parsed = JsonDocument.Parse(Walk.Random(constraint, s_tokenizer, seed));
+            Assert.Equal(JsonValueKind.Object, parsed.RootElement.ValueKind);
+        }
+    }
+
+    [Theory]
+    [InlineData("[a-f0-9]{4}(-x|y+)?")]
+    [InlineData("^(yes|no)$")]
+    [InlineData("[^\\d_]+\\.水?")]
+    public void Answers_match_a_regular_expression(string pattern)
+    {
+        AnswerConstraint constraint = Constraint(new RegexFormat(pattern));
+        for (int seed = 0; seed < 100; seed++) Assert.Matches(new Regex($"^(?:{pattern})$", RegexOptions.ECMAScript), Walk.Random(constraint, s_tokenizer, seed));
+    }
+
+    [Fact]
+    public void Answers_are_of_a_grammar()
+    {
+        const string Sums = """
+            # sums
+            root ::= term (" + " term)*
+            term ::= number | "(" root ")"
+            number ::= [1-9] [0-9]{0,2} |
+              "0"
+            """;
+        AnswerConstraint constraint = Constraint(new GrammarFormat(Sums));
+        Assert.True(Walk.Accepts(constraint, s_tokenizer, "(1 + 23) + 0"));
+        Assert.False(Walk.Accepts(constraint, s_tokenizer, "(1 + 23 + 0"));
+        Assert.False(Walk.Accepts(constraint, s_tokenizer, "1 +2"));
+    }
+
+    [Theory]
+    [InlineData("root ::= root \"a\"", "begins with itself")]
+    [InlineData("root ::= other", "'other' is used but not defined")]
+    [InlineData("start ::= \"a\"", "no rule 'root'")]
+    [InlineData("root ::= \"a", "not closed")]
+    public void Broken_grammars_are_told(string grammar, string message) =>
+        Assert.Contains(message, Assert.Throws<GrammarException>(() => Constraint(new GrammarFormat(grammar))).Message, StringComparison.Ordinal);
+
+    private static readonly ToolDefinition[] s_tools =
+    [
+        new("weather", null, """{"type":"object","properties":{"city":{"type":"string","maxLength":9},"days":{"type":"integer","minimum":1,"maximum":9}},"required":["city"],"additionalProperties":false}"""),
+        new("now", null, null),
+    ];
+
+    [Fact]
+    public void Forced_calls_are_calls()
+    {
+        Conversation chat = Conversation.Of(new ChatMessage(ChatRole.User, "Hi")) with { Tools = [.. s_tools], ToolChoice = ToolChoice.Required };
+        AnswerConstraint any = s_format.Constraint(chat)!, named = s_format.Constraint(chat with { ToolChoice = ToolChoice.Named("weather") })!, free = s_format.Constraint(chat with { ToolChoice = ToolChoice.Auto, Tools = [s_tools[0] with { Strict = true }] })!;
+        Assert.Null(s_format.Constraint(chat with { ToolChoice = ToolChoice.Auto }));
+        for (int seed = 0; seed < 100; seed++)
+        {
+            List<ToolCall> calls = Calls(any, chat, seed);
+            Assert.NotEmpty(calls);
+            Assert.All(calls, call => Assert.Contains(call.Name, (string[])["weather", "now"]));
+            Assert.Equal("weather", Assert.Single(Calls(named, chat, seed)).Name);
+        }
+        Assert.True(Walk.Accepts(free, s_tokenizer, "Just <tool_ text"));
+        Assert.True(Walk.Accepts(free, s_tokenizer, "So: <tool_call>\n{\"name\": \"weather\", \"arguments\": {\"city\": \"Bam\"}}\n</tool_call>\n"));
+        Assert.False(Walk.Accepts(free, s_tokenizer, "<tool_call>\n{\"name\": \"weather\", \"arguments\": {}}\n</tool_call>"));
+    }
+
+    private static List<ToolCall> Calls(AnswerConstraint constraint, Conversation chat, int seed)
+    {
+        AnswerReader reader = s_format.Reader(chat, index => $"{index}");
+        List<AnswerPiece> pieces = [.. reader.Add(Walk.Random(constraint, s_tokenizer, seed)), .. reader.Finish(wasCut: false)];
+        Assert.All(pieces, piece => Assert.True(piece is ToolCallStart or ToolCallArguments, piece.ToString()));
+        return [.. pieces.OfType<ToolCallStart>().Select(start => new ToolCall(start.Name, string.Concat(pieces.OfType<ToolCallArguments>().Where(more => more.Index == start.Index).Select(more => more.Fragment)))).Select(call =>
+        {
+            using JsonDocument parsed = JsonDocument.Parse(call.ArgumentsJson);
+            return call;
+        })];
+    }
+
+    [Fact]
+    public void Thoughts_come_before_what_the_answer_must_be()
+    {
+        ChatFormat thinking = ChatFormat.ForQwen3(s_tokenizer, "enable_thinking");
+        Conversation chat = Conversation.Of(new ChatMessage(ChatRole.User, "Hi")) with { Format = new RegexFormat("yes|no") };
+        AnswerConstraint constraint = thinking.Constraint(chat)!;
+        Assert.True(Walk.Accepts(constraint, s_tokenizer, "<think>\nhm </thin\n</think>\n\nyes"));
+        Assert.True(Walk.Accepts(constraint, s_tokenizer, "no"));
+        Assert.False(Walk.Accepts(constraint, s_tokenizer, "<think>\nyes"));
+        Assert.False(Walk.Accepts(thinking.Constraint(chat with { Thinking = Thinking.Off })!, s_tokenizer, "<think>\n</think>\n\nyes"));
+    }
+
+    [Fact]
+    public void The_mask_is_exactly_what_can_be_walked()
+    {
+        AnswerConstraint constraint = Schema("""{"type":"object","properties":{"name":{"type":"string","maxLength":4},"list":{"type":"array","items":{"type":"number"}}},"required":["name"]}""");
+        var random = new Random(5);
+        for (int walk = 0; walk < 5; walk++)
+        {
+            List<int> taken = [];
+            ConstraintCursor cursor = constraint.Begin();
+            while (!cursor.HasEnded && taken.Count < 40)
+            {
+                HashSet<int> allowed = [.. Walk.Allowed(cursor.Allowed)];
+                for (int i = 0; i < 50; i++)
+                {
+                    int token = random.Next(s_tokenizer.Count);
+                    ConstraintCursor again = constraint.Begin();
+                    foreach (int each in taken) again.Accept(each);
+                    bool accepted = Record.Exception(() => again.Accept(token)) is null && (!again.HasEnded || allowed.Contains(token));
+                    Assert.Equal(accepted, allowed.Contains(token));
+                }
+                int next = allowed.ElementAt(random.Next(allowed.Count));
+                cursor.Accept(next);
+                taken.Add(next);
+            }
+        }
+    }
+}
