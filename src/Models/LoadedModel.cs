@@ -19,14 +19,16 @@ public sealed record LoadOptions
 /// <summary>A model ready to serve: network, tokenizer, chat format and what the file says of itself.</summary>
 public sealed class LoadedModel(string name, string? notice, Network network, BpeTokenizer tokenizer, ChatFormat chat) : IDisposable
 {
-    /// <summary>Loads a GGUF file. Takes seconds for large ones: weights are read whole and laid out for the kernels.</summary>
+    /// <summary>Loads a GGUF file, or a folder with config.json, tokenizer.json and *.safetensors. Takes seconds for large ones: weights are read whole and laid out for the kernels.</summary>
     /// <param name="progress">Told in a few words what is being done.</param>
     /// <exception cref="ModelFileException">The file is damaged, of an unsupported architecture, or lacks something; the message says what.</exception>
     /// <exception cref="OperationCanceledException">Noticed between the stages of loading.</exception>
     public static LoadedModel Load(string path, LoadOptions options, IProgress<string>? progress, CancellationToken cancel)
     {
         progress?.Report("Reading the model file");
-        using GgufFile file = GgufFile.Open(path);
+        using ModelSource file = Directory.Exists(path) ? HfCheckpoint.Open(path) : GgufFile.Open(path);
+        foreach (string note in (file as HfCheckpoint)?.Notes ?? [])
+            progress?.Report(note);
         if (file.IntegerOr("split.count", 1, 0, int.MaxValue) > 1)
             throw file.Bad($"this is one part of a split model; join the parts into one file first");
         string name = ServedName(file.TextOrNull("general.name") ?? Path.GetFileNameWithoutExtension(path));

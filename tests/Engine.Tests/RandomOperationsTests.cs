@@ -9,7 +9,11 @@ public sealed class RandomOperationsTests
 
     private sealed record Operation(Kind Kind, int Number, int Size);
 
-    private sealed record Setup(int Blocks, int BlockTokens, int Sequences, int Groups);
+    private sealed record Setup(int Blocks, int BlockTokens, int Sequences, int Groups)
+    {
+        /// <summary>Recurrent states; 0: the model has none.</summary>
+        public int States { get; init; }
+    }
 
     private static readonly Gen<Operation> GenOperation = Gen.Select(
         Gen.Frequency((4, Gen.Const(Kind.Submit)), (2, Gen.Const(Kind.Allow)), (1, Gen.Const(Kind.End)), (12, Gen.Const(Kind.Step))),
@@ -21,10 +25,14 @@ public sealed class RandomOperationsTests
     [Fact]
     public void Invariants_hold_after_every_step() => Gen.Select(GenSetup, GenOperation.Array[1, 120]).Sample(Run, iter: 400);
 
+    [Fact]
+    public void Invariants_hold_after_every_step_of_a_model_with_states() =>
+        Gen.Select(GenSetup, Gen.Int[1, 12], GenOperation.Array[1, 120]).Sample((setup, states, operations) => Run(setup with { States = states }, operations), iter: 400);
+
     private static void Run(Setup setup, Operation[] operations)
     {
         int budget = setup.Sequences + setup.BlockTokens + 5;
-        var runner = new FakeRunner(setup.Blocks, setup.BlockTokens);
+        var runner = new FakeRunner(setup.Blocks, setup.BlockTokens, stateCount: setup.States);
         var rig = new Rig(runner: runner, options: new EngineOptions { StepTokensMax = budget, SequencesMax = setup.Sequences, BlockTokens = setup.BlockTokens });
         runner.OnRun = plan => CheckPlan(plan, budget, setup);
         var requests = new List<SequenceRequest>();
@@ -34,7 +42,7 @@ public sealed class RandomOperationsTests
         foreach (SequenceRequest request in requests) rig.Loop.Allow(request.Id, int.MaxValue);
         rig.RunDry();
         Assert.Equal((0, 0, 0), (rig.Loop.Pool.UsedCount, rig.Loop.Scheduler.WaitingCount, rig.Loop.Scheduler.RunningCount));
-        foreach (SequenceRequest request in requests) CheckAnswer(rig.Sink[request.Id], request, rig.Loop.ContextLength);
+        foreach (SequenceRequest request in requests) CheckAnswer(rig.Sink[request.Id], request, rig.Loop.ContextLength, setup.States > 0);
     }
 
     private static void Apply(Rig rig, Operation operation, Setup setup, List<SequenceRequest> requests)
@@ -66,6 +74,7 @@ public sealed class RandomOperationsTests
         }
         rig.Loop.Pool.Verify();
         CheckReferences(rig);
+        if (rig.Loop.States is not null) CheckStates(rig, rig.Loop.States);
     }
 
     private static void CheckPlan(StepPlan plan, int budget, Setup setup)
@@ -99,9 +108,23 @@ public sealed class RandomOperationsTests
         Assert.True(rig.Loop.Scheduler.Running.Select(s => s.Arrival).SequenceEqual(rig.Loop.Scheduler.Running.Select(s => s.Arrival).Order()));
     }
 
-    private static void CheckAnswer(Answer answer, SequenceRequest request, int contextLength)
+    private static void CheckStates(Rig rig, StatePool states)
     {
-        List<int> alone = Rig.Alone(request with { AllowedNewTokens = int.MaxValue, MaxNewTokens = Math.Min(request.MaxNewTokens, contextLength - request.Prompt.Length) }, 4).Tokens;
+        states.Verify();
+        var held = new Dictionary<int, int>();
+        foreach (Sequence sequence in rig.Loop.Scheduler.All)
+        {
+            Assert.Equal(sequence.Computed > 0, sequence.Memory != StatePool.None);
+            Assert.Equal(StatePool.None, sequence.NextMemory);
+            if (sequence.Memory != StatePool.None) held[sequence.Memory] = held.GetValueOrDefault(sequence.Memory) + 1;
+        }
+        Assert.Equal(states.HeldCount, held.Count);
+        foreach ((int state, int count) in held) Assert.Equal(count, states.References(state));
+    }
+
+    private static void CheckAnswer(Answer answer, SequenceRequest request, int contextLength, bool hasStates)
+    {
+        List<int> alone = Rig.Alone(request with { AllowedNewTokens = int.MaxValue, MaxNewTokens = Math.Min(request.MaxNewTokens, contextLength - request.Prompt.Length) }, 4, hasStates).Tokens;
         Assert.Equal(alone.Take(answer.Tokens.Count), answer.Tokens);
         Assert.Equal(Rig.TextOf(answer.Tokens), answer.Text.ToString());
         if (answer.Finish == FinishReason.Cancelled) return;

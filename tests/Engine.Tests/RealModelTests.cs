@@ -3,14 +3,15 @@ using Qanat.TinyModel;
 
 namespace Qanat.Engine.Tests;
 
-/// <summary>The tiny random Qwen3 model, written once into the temporary folder.</summary>
-public sealed class TinyModelFixture : IDisposable
+/// <summary>A tiny random model, written once into the temporary folder.</summary>
+public abstract class TinyModelFixture : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("qanat-engine-tests").FullName;
 
-    public TinyModelFixture()
+    protected TinyModelFixture(string architecture)
     {
-        Model = LoadedModel.Load(TinyModelRecipe.Tiny.WriteTo(_folder), new LoadOptions { Threads = 2 }, progress: null, CancellationToken.None);
+        string path = TinyModelRecipe.TinyOfEach.Single(recipe => recipe.Architecture == architecture).WriteTo(_folder);
+        Model = LoadedModel.Load(path, new LoadOptions { Threads = 2 }, progress: null, CancellationToken.None);
     }
 
     public LoadedModel Model { get; }
@@ -19,11 +20,21 @@ public sealed class TinyModelFixture : IDisposable
     {
         Model.Dispose();
         Directory.Delete(_folder, recursive: true);
+        GC.SuppressFinalize(this);
     }
 }
 
+public sealed class DenseFixture() : TinyModelFixture("qwen3");
+
+public sealed class HybridFixture() : TinyModelFixture("qwen35");
+
+public sealed class RealModelTests(DenseFixture tiny) : RealModelPromises(tiny), IClassFixture<DenseFixture>;
+
+/// <summary>The same with recurrent states: checkpoints in place of cached blocks alone.</summary>
+public sealed class HybridModelTests(HybridFixture tiny) : RealModelPromises(tiny), IClassFixture<HybridFixture>;
+
 /// <summary>The same promises with a real network: to the last bit, because its rows depend on their own sequence alone.</summary>
-public sealed class RealModelTests(TinyModelFixture tiny) : IClassFixture<TinyModelFixture>
+public abstract class RealModelPromises(TinyModelFixture tiny)
 {
     private static readonly string[] Texts =
     [

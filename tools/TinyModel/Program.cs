@@ -4,9 +4,15 @@ using Qanat.TinyModel;
 
 const string Usage =
     """
-    Makes a GGUF file with random weights of the Qwen3 architecture.
-    usage: TinyModel OUTPUT.gguf [--shape tiny|qwen3-0.6b|qwen3-1.7b] [--type f32|f16|bf16|q8_0] [--seed N]
+    Makes a GGUF file with random weights of one of the Qwen architectures.
+    usage: TinyModel OUTPUT.gguf [--shape tiny|qwen3-0.6b|qwen3-1.7b|qwen3.5-0.8b|qwen2|qwen3moe|qwen35|qwen35moe|qwen3next] [--type f32|f16|bf16|q8_0] [--seed N]
     """;
+
+Dictionary<string, TinyModelRecipe> shapes = TinyModelRecipe.TinyOfEach.ToDictionary(shape => shape.Architecture, StringComparer.Ordinal);
+shapes["tiny"] = TinyModelRecipe.Tiny;
+shapes["qwen3-0.6b"] = TinyModelRecipe.Qwen3Of600M;
+shapes["qwen3-1.7b"] = TinyModelRecipe.Qwen3Of1700M;
+shapes["qwen3.5-0.8b"] = TinyModelRecipe.Qwen35Of800M;
 
 string? output = null;
 TinyModelRecipe recipe = TinyModelRecipe.Tiny;
@@ -17,8 +23,8 @@ for (int i = 0; i < args.Length; i++)
     string value = i + 1 < args.Length ? args[i + 1] : "";
     switch (args[i])
     {
-        case "--shape" when value is "tiny" or "qwen3-0.6b" or "qwen3-1.7b":
-            recipe = value switch { "tiny" => TinyModelRecipe.Tiny, "qwen3-0.6b" => TinyModelRecipe.Qwen3Of600M, _ => TinyModelRecipe.Qwen3Of1700M };
+        case "--shape" when shapes.TryGetValue(value, out TinyModelRecipe? shape):
+            recipe = shape;
             i++;
             break;
         case "--type" when value is "f32" or "f16" or "bf16" or "q8_0":

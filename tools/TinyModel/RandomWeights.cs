@@ -15,9 +15,12 @@ internal sealed class RandomWeights(TinyModelRecipe recipe, TinyTokenizer tokeni
     private const float OutputGain = 2.5f;
     private const float HeadNormGain = 1.5f;
 
+    private const float ConvGain = 0.7f;
+    private const float RouterGain = 3f;
+    private const float Forgetting = 0.3f;
+
     public IEnumerable<GgufTensorSource> Tensors()
     {
-        int queryRows = recipe.Heads * recipe.HeadDim, keyRows = recipe.KvHeads * recipe.HeadDim;
         yield return Embedding("token_embd.weight");
         if (!recipe.TiedEmbeddings) yield return Head("output.weight");
         yield return recipe.TiedEmbeddings ? Vector("output_norm.weight", recipe.Hidden, normal => OutputGain * normal * normal) : Norm("output_norm.weight", recipe.Hidden, 1);
@@ -25,36 +28,96 @@ internal sealed class RandomWeights(TinyModelRecipe recipe, TinyTokenizer tokeni
         {
             string block = FormattableString.Invariant($"blk.{layer}.");
             yield return Norm(block + "attn_norm.weight", recipe.Hidden, 1);
-            yield return Matrix(block + "attn_q.weight", recipe.Hidden, queryRows);
-            yield return Matrix(block + "attn_k.weight", recipe.Hidden, keyRows);
-            yield return Matrix(block + "attn_v.weight", recipe.Hidden, keyRows);
-            yield return Norm(block + "attn_q_norm.weight", recipe.HeadDim, HeadNormGain);
-            yield return Norm(block + "attn_k_norm.weight", recipe.HeadDim, HeadNormGain);
-            yield return Matrix(block + "attn_output.weight", queryRows, recipe.Hidden);
-            yield return Norm(block + "ffn_norm.weight", recipe.Hidden, 1);
-            yield return Matrix(block + "ffn_gate.weight", recipe.Hidden, recipe.FeedForward);
-            yield return Matrix(block + "ffn_up.weight", recipe.Hidden, recipe.FeedForward);
-            yield return Matrix(block + "ffn_down.weight", recipe.FeedForward, recipe.Hidden);
+            foreach (GgufTensorSource tensor in recipe.IsRecurrent(layer) ? DeltaNet(block, recipe.DeltaNet!) : Attention(block)) yield return tensor;
+            yield return Norm(block + (recipe.DeltaNet is null ? "ffn_norm.weight" : "post_attention_norm.weight"), recipe.Hidden, 1);
+            foreach (GgufTensorSource tensor in recipe.Experts is { } experts ? Experts(block, experts) : Dense(block, "", recipe.FeedForward)) yield return tensor;
         }
     }
 
+    private IEnumerable<GgufTensorSource> Attention(string block)
+    {
+        int queryRows = recipe.Heads * recipe.HeadDim, keyRows = recipe.KvHeads * recipe.HeadDim;
+        yield return Matrix(block + "attn_q.weight", recipe.Hidden, recipe.DeltaNet is null ? queryRows : 2 * queryRows);
+        yield return Matrix(block + "attn_k.weight", recipe.Hidden, keyRows);
+        yield return Matrix(block + "attn_v.weight", recipe.Hidden, keyRows);
+        if (recipe.Architecture == "qwen2")
+        {
+            yield return Vector(block + "attn_q.bias", queryRows, normal => normal);
+            yield return Vector(block + "attn_k.bias", keyRows, normal => normal);
+            yield return Vector(block + "attn_v.bias", keyRows, normal => 0.1f * normal);
+        }
+        else
+        {
+            yield return Norm(block + "attn_q_norm.weight", recipe.HeadDim, HeadNormGain);
+            yield return Norm(block + "attn_k_norm.weight", recipe.HeadDim, HeadNormGain);
+        }
+        yield return Matrix(block + "attn_output.weight", queryRows, recipe.Hidden);
+    }
+
+    private IEnumerable<GgufTensorSource> DeltaNet(string block, DeltaNetShape net)
+    {
+        yield return Matrix(block + "attn_qkv.weight", recipe.Hidden, net.Channels);
+        yield return Matrix(block + "attn_gate.weight", recipe.Hidden, net.Values);
+        if (net.GroupsValueHeads)
+        {
+            yield return Matrix(block + "ssm_ba.weight", recipe.Hidden, 2 * net.ValueHeads);
+        }
+        else
+        {
+            yield return Matrix(block + "ssm_alpha.weight", recipe.Hidden, net.ValueHeads);
+            yield return Matrix(block + "ssm_beta.weight", recipe.Hidden, net.ValueHeads);
+        }
+        yield return Singles(block + "ssm_conv1d.weight", net.ConvKernel, net.Channels, ConvGain);
+        yield return Vector(block + "ssm_dt.bias", net.ValueHeads, normal => normal);
+        yield return Vector(block + "ssm_a", net.ValueHeads, normal => -Forgetting * normal * normal);
+        yield return Norm(block + "ssm_norm.weight", net.ValueDim, 1);
+        yield return Matrix(block + "ssm_out.weight", net.Values, recipe.Hidden);
+    }
+
+    private IEnumerable<GgufTensorSource> Dense(string block, string suffix, int width)
+    {
+        yield return Matrix($"{block}ffn_gate{suffix}.weight", recipe.Hidden, width);
+        yield return Matrix($"{block}ffn_up{suffix}.weight", recipe.Hidden, width);
+        yield return Matrix($"{block}ffn_down{suffix}.weight", width, recipe.Hidden);
+    }
+
+    private IEnumerable<GgufTensorSource> Experts(string block, ExpertShape experts)
+    {
+        yield return Singles(block + "ffn_gate_inp.weight", recipe.Hidden, experts.Count, RouterGain / MathF.Sqrt(recipe.Hidden));
+        yield return Matrix(block + "ffn_gate_exps.weight", recipe.Hidden, experts.FeedForward, experts.Count);
+        yield return Matrix(block + "ffn_up_exps.weight", recipe.Hidden, experts.FeedForward, experts.Count);
+        yield return Matrix(block + "ffn_down_exps.weight", experts.FeedForward, recipe.Hidden, experts.Count);
+        if (experts.SharedFeedForward == 0) yield break;
+        foreach (GgufTensorSource tensor in Dense(block, "_shexp", experts.SharedFeedForward)) yield return tensor;
+        yield return Vector(block + "ffn_gate_inp_shexp.weight", recipe.Hidden, normal => normal / MathF.Sqrt(recipe.Hidden));
+    }
+
     /// <summary>Gain per unit of input: variance 1 in, about variance 1 out.</summary>
-    private GgufTensorSource Matrix(string name, int columns, int rows)
+    private GgufTensorSource Matrix(string name, int columns, int rows, int experts = 1)
+    {
+        float scale = 1 / MathF.Sqrt(columns); // a square root is correctly rounded everywhere
+        GgufTensorSource all = Rows(name, recipe.Type, columns, rows * experts, Normals(name, columns, scale));
+        return experts == 1 ? all : all with { Shape = [columns, rows, experts] };
+    }
+
+    /// <summary>A matrix that is never rounded.</summary>
+    private GgufTensorSource Singles(string name, int columns, int rows, float scale) => Rows(name, GgmlType.F32, columns, rows, Normals(name, columns, scale));
+
+    private Action<int, float[]> Normals(string name, int columns, float scale)
     {
         var random = new RandomNumbers(recipe.Seed, name);
-        float scale = 1 / MathF.Sqrt(columns); // a square root is correctly rounded everywhere
-        return Rows(name, columns, rows, (row, values) =>
+        return (row, values) =>
         {
             for (int i = 0; i < values.Length; i++)
                 values[i] = random.Normal(((long)row * columns) + i) * scale;
-        });
+        };
     }
 
     /// <summary>Cubes of normal numbers: most are near zero and a few are large.</summary>
     private GgufTensorSource Embedding(string name)
     {
         var random = new RandomNumbers(recipe.Seed, name);
-        return Rows(name, recipe.Hidden, recipe.Vocabulary, (row, values) =>
+        return Rows(name, recipe.Type, recipe.Hidden, recipe.Vocabulary, (row, values) =>
         {
             float scale = (recipe.TiedEmbeddings ? EmbeddingScale : UntiedEmbeddingScale) * (row >= TinyTokenizer.TokenCount ? 0.1f : tokenizer.WeightOf(row) switch
             {
@@ -89,7 +152,7 @@ internal sealed class RandomWeights(TinyModelRecipe recipe, TinyTokenizer tokeni
         int[] texts = [.. Enumerable.Range(0, TinyTokenizer.TokenCount).Where(token => tokenizer.WeightOf(token) == TokenWeight.Text)];
         var follows = new Dictionary<int, int>();
         for (int place = 0; place < texts.Length; place++) follows[texts[place]] = texts[(place + HeadStride) % texts.Length];
-        return Rows(name, recipe.Hidden, recipe.Vocabulary, (row, values) =>
+        return Rows(name, recipe.Type, recipe.Hidden, recipe.Vocabulary, (row, values) =>
         {
             bool text = follows.TryGetValue(row, out int before);
             Cubes(random, text ? before : row, values, HeadScale * (text ? 1 : 0.2f));
@@ -112,14 +175,14 @@ internal sealed class RandomWeights(TinyModelRecipe recipe, TinyTokenizer tokeni
     }
 
     /// <param name="fill">Fills one row; its number comes first.</param>
-    private GgufTensorSource Rows(string name, int columns, int rows, Action<int, float[]> fill) => new(name, recipe.Type, [columns, rows], stream =>
+    private static GgufTensorSource Rows(string name, GgmlType type, int columns, int rows, Action<int, float[]> fill) => new(name, type, [columns, rows], stream =>
     {
         var values = new float[columns];
-        var bytes = new byte[recipe.Type.RowBytes(columns)];
+        var bytes = new byte[type.RowBytes(columns)];
         for (int row = 0; row < rows; row++)
         {
             fill(row, values);
-            WeightEncoder.Encode(recipe.Type, values, bytes);
+            WeightEncoder.Encode(type, values, bytes);
             stream.Write(bytes);
         }
     });

@@ -13,6 +13,9 @@ public sealed record EngineOptions
     /// <summary>Memory for keys and values; the block count follows from it.</summary>
     public long KvBytesMax { get; init; } = 512L << 20;
 
+    /// <summary>Memory for recurrent states (models with gated DeltaNets), those of running sequences and checkpoints of the prefix cache; at most as many sequences run at once as states fit in.</summary>
+    public long StateBytesMax { get; init; } = 1L << 30;
+
     /// <summary>How often an idle engine tells that it is idle, and once when it ends; null: never.</summary>
     public TimeSpan? IdleReportInterval { get; init; }
 

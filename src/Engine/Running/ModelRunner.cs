@@ -12,6 +12,9 @@ internal interface IModelRunner : IDisposable
     int ContextLength { get; }
     int BlockCount { get; }
     int BlockTokens { get; }
+
+    /// <summary>Recurrent states that can be kept apart; 0 when the model has none.</summary>
+    int StateCount { get; }
     StepWork Work { get; }
 
     /// <summary>Computes every row and keeps its keys and values. A row's result must depend on its own sequence alone, to the last bit.</summary>
@@ -39,7 +42,7 @@ internal sealed class ModelRunner : IModelRunner
         using (KvCache one = network.CreateKvCache(1, options.BlockTokens)) blockBytes = one.Bytes;
         long blocks = Math.Min(options.KvBytesMax / blockBytes, Array.MaxLength / options.BlockTokens);
         if (blocks < 1) throw new ArgumentException(string.Create(CultureInfo.InvariantCulture, $"KvBytesMax is {options.KvBytesMax} bytes, but one block of {options.BlockTokens} tokens needs {blockBytes}: allow more memory for keys and values."), nameof(options));
-        _cache = network.CreateKvCache((int)blocks, options.BlockTokens);
+        _cache = network.CreateKvCache((int)blocks, options.BlockTokens, StatesOf(network, options));
         _logits = GC.AllocateUninitializedArray<float>(checked(options.SequencesMax * network.Shape.Vocabulary));
         Work = StepWork.Of(network.Shape);
     }
@@ -48,6 +51,7 @@ internal sealed class ModelRunner : IModelRunner
     public int ContextLength => _network.Shape.ContextLength;
     public int BlockCount => _cache.BlockCount;
     public int BlockTokens => _cache.BlockTokens;
+    public int StateCount => _cache.StateCount;
     public StepWork Work { get; }
     private int HiddenSize => _network.Shape.Hidden;
 
@@ -62,4 +66,12 @@ internal sealed class ModelRunner : IModelRunner
     public ReadOnlySpan<float> HiddenVector(int index) => _hidden.AsSpan(index * HiddenSize, HiddenSize);
 
     public void Dispose() => _cache.Dispose();
+
+    private static int StatesOf(Network network, EngineOptions options)
+    {
+        if (network.StateBytes == 0) return 0;
+        long states = options.StateBytesMax / network.StateBytes;
+        if (states < 1) throw new ArgumentException(string.Create(CultureInfo.InvariantCulture, $"StateBytesMax is {options.StateBytesMax} bytes, but the recurrent state of one sequence needs {network.StateBytes}: allow more memory for states."), nameof(options));
+        return (int)Math.Min(states, 1 << 16);
+    }
 }

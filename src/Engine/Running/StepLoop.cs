@@ -9,8 +9,11 @@ internal delegate ReadOnlySpan<byte> TokenBytes(int token);
 /// <summary>What the engine must know of a model's tokens.</summary>
 internal sealed record Vocabulary(TokenBytes Bytes, ImmutableArray<int> StopTokens)
 {
+    /// <summary>The token that begins a message of a chat; -1: there is none.</summary>
+    public int MessageStart { get; init; } = -1;
+
     /// <summary>A network's output is often padded to a round number of tokens: those the tokenizer does not know are no text.</summary>
-    public static Vocabulary Of(BpeTokenizer tokenizer) => new(token => token < tokenizer.Count ? tokenizer.Bytes(token) : default, [.. tokenizer.StopTokens]);
+    public static Vocabulary Of(BpeTokenizer tokenizer) => new(token => token < tokenizer.Count ? tokenizer.Bytes(token) : default, [.. tokenizer.StopTokens]) { MessageStart = tokenizer.TryTokenOf("<|im_start|>", out int start) ? start : -1 };
 }
 
 /// <summary>
@@ -42,8 +45,9 @@ internal sealed class StepLoop
         _options = options;
         _sink = sink;
         _clock = clock;
-        _pool = new BlockPool(runner.BlockCount, runner.BlockTokens);
-        _scheduler = new Scheduler(_pool, runner.Work, options.SequencesMax);
+        States = runner.StateCount == 0 ? null : new StatePool(runner.StateCount, runner.BlockCount);
+        _pool = new BlockPool(runner.BlockCount, runner.BlockTokens, States);
+        _scheduler = new Scheduler(_pool, runner.Work, States is null ? options.SequencesMax : Math.Min(options.SequencesMax, States.SlotCount), States, vocabulary.MessageStart);
         _sampler = new Sampler(runner.Vocabulary);
         ContextLength = (int)Math.Min(runner.ContextLength, (long)runner.BlockCount * runner.BlockTokens);
         _stopRule = new StopRule([.. vocabulary.StopTokens], ContextLength);
@@ -53,6 +57,9 @@ internal sealed class StepLoop
     public int ContextLength { get; }
     public Scheduler Scheduler => _scheduler;
     public BlockPool Pool => _pool;
+
+    /// <summary>Null when the model has no recurrent states.</summary>
+    public StatePool? States { get; }
 
     /// <summary>Steps computed.</summary>
     public long Steps { get; private set; }

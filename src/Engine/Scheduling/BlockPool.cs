@@ -11,6 +11,7 @@ namespace Qanat.Engine;
 /// </summary>
 internal sealed class BlockPool
 {
+    private readonly StatePool? _states;
     private readonly Block[] _blocks;
     private readonly int[] _tokens;
     private readonly int[] _buckets;
@@ -18,8 +19,10 @@ internal sealed class BlockPool
     private int _oldest = Block.None;
     private int _newest = Block.None;
 
-    public BlockPool(int blockCount, int blockTokens)
+    /// <param name="states">Loses the checkpoints of blocks whose content is given up; null: the network has no states.</param>
+    public BlockPool(int blockCount, int blockTokens, StatePool? states = null)
     {
+        _states = states;
         ArgumentOutOfRangeException.ThrowIfLessThan(blockCount, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(blockTokens, 1);
         BlockTokens = blockTokens;
@@ -171,6 +174,7 @@ internal sealed class BlockPool
         link = b.NextInBucket;
         b.IsRegistered = false;
         b.Scope = null;
+        _states?.Forget(block);
     }
 
     private void Link(int block)

@@ -10,20 +10,28 @@ namespace Qanat.Engine;
 internal sealed class Scheduler
 {
     private readonly BlockPool _pool;
+    private readonly PrefixCache _cache;
+    private readonly StatePool? _states;
+    private readonly int _messageStart;
     private readonly StepWork _work;
     private readonly int _sequencesMax;
     private readonly Dictionary<SequenceId, Sequence> _sequences = [];
     private readonly List<Sequence> _running = [];
     private readonly FairShare _groups = new();
-    private readonly List<ulong> _blocksInTheMaking = [];
     private readonly StepPlan _plan = new();
     private long _arrivals;
     private int _budget;
     private bool _admits;
 
-    public Scheduler(BlockPool pool, StepWork work, int sequencesMax)
+    /// <param name="sequencesMax">Not more than there are states, if there are any: then every running sequence can always go on.</param>
+    /// <param name="states">Null: the network has none.</param>
+    /// <param name="messageStart">The token that begins a message of a chat; -1: there is none.</param>
+    public Scheduler(BlockPool pool, StepWork work, int sequencesMax, StatePool? states = null, int messageStart = -1)
     {
         _pool = pool;
+        _states = states;
+        _cache = new PrefixCache(pool, states);
+        _messageStart = messageStart;
         _work = work;
         _sequencesMax = sequencesMax;
     }
@@ -37,7 +45,7 @@ internal sealed class Scheduler
 
     public Sequence Submit(SequenceRequest request)
     {
-        var sequence = new Sequence(request, _groups.Join(request.FairnessGroup), _arrivals++, _pool.BlockTokens);
+        var sequence = new Sequence(request, _groups.Join(request.FairnessGroup), _arrivals++, _pool.BlockTokens) { Checkpoints = _states is null ? null : new Checkpoints(request.Prompt.AsSpan(), _messageStart, _pool.BlockTokens) };
         _sequences.Add(request.Id, sequence);
         _groups.Enqueue(sequence);
         return sequence;
@@ -74,7 +82,7 @@ internal sealed class Scheduler
             _groups.BeginPlan(_plan.Number, _running);
             _budget = budget;
             _admits = true;
-            _blocksInTheMaking.Clear();
+            _cache.BeginPlan();
             GiveNewestTokens();
             GiveToTheLeastServed();
             foreach (Sequence sequence in _running)
@@ -95,7 +103,7 @@ internal sealed class Scheduler
             sequence.Computed += slice.RowCount;
             sequence.Planned = 0;
             sequence.ReportedPromptTokens += slice.PromptTokensComputed + slice.CachedPromptTokens;
-            RegisterFullBlocks(sequence);
+            _cache.Commit(sequence);
             if (slice.Generates) sequence.Append(sampled[slice.LogitIndex]);
         }
     }
@@ -151,54 +159,20 @@ internal sealed class Scheduler
     {
         if (sequence.Planned == 0)
         {
-            ReadFromCache(sequence);
-            if (IsInTheMaking(sequence)) return false;
+            _cache.Read(sequence);
+            if (_cache.IsInTheMaking(sequence, _running)) return false;
         }
         int start = sequence.Computed + sequence.Planned;
+        // A state is kept as it is at the end of a piece.
+        if (sequence.Planned > 0 && sequence.Checkpoints?.Contains(start) == true) return false;
         int end = Math.Min(sequence.Count, (start / _pool.BlockTokens + 1) * _pool.BlockTokens);
         int rows = end - start;
-        if (rows > _budget || !TryHoldBlocks(sequence, end)) return false;
-        if (sequence.Planned == 0 && CanBeShared(sequence, start)) _blocksInTheMaking.Add(sequence.HashOfBlock(start / _pool.BlockTokens));
+        if (rows > _budget || !TryHoldBlocks(sequence, end) || !TryHoldState(sequence)) return false;
+        if (sequence.Planned == 0) _cache.Make(sequence, start);
         sequence.Planned += rows;
         _budget -= rows;
         sequence.Group.Served += _work.OfRows(start, rows);
         return true;
-    }
-
-    // ---- the prefix cache ----------------------------------------------------------------------------------------
-
-    /// <summary>Takes every block that follows what is computed and is in the cache. At least the last token stays to be computed: its logits are wanted.</summary>
-    private void ReadFromCache(Sequence sequence)
-    {
-        while (CanBeShared(sequence, sequence.Computed))
-        {
-            Debug.Assert(sequence.Blocks.Count * _pool.BlockTokens == sequence.Computed, "a block is held from the step on that computes its first row");
-            int index = sequence.Computed / _pool.BlockTokens;
-            int block = _pool.Find(sequence.HashOfBlock(index), index == 0 ? Block.None : sequence.Blocks[index - 1], sequence.Request.FairnessGroup, sequence.TokensOfBlock(index));
-            if (block == Block.None) return;
-            _pool.Share(block);
-            sequence.Blocks.Add(block);
-            sequence.Computed += _pool.BlockTokens;
-            sequence.RegisteredBlocks = index + 1;
-        }
-    }
-
-    /// <summary>Whether the block that begins at a position could be read from the cache: it is full, and not the last thing to compute.</summary>
-    private bool CanBeShared(Sequence sequence, int position) => position % _pool.BlockTokens == 0 && position + _pool.BlockTokens < sequence.Count;
-
-    /// <summary>Whether this very step computes the sequence's next block for another sequence: one step later it can be read. Equal hashes of unequal blocks only cost that step.</summary>
-    private bool IsInTheMaking(Sequence sequence) =>
-        CanBeShared(sequence, sequence.Computed) && _blocksInTheMaking.Contains(sequence.HashOfBlock(sequence.Computed / _pool.BlockTokens));
-
-    private void RegisterFullBlocks(Sequence sequence)
-    {
-        int full = sequence.Computed / _pool.BlockTokens;
-        for (int index = sequence.RegisteredBlocks; index < full; index++)
-        {
-            int parent = index == 0 ? Block.None : sequence.Blocks[index - 1];
-            sequence.Blocks[index] = _pool.Register(sequence.Blocks[index], sequence.HashOfBlock(index), parent, sequence.Request.FairnessGroup, sequence.TokensOfBlock(index));
-        }
-        sequence.RegisteredBlocks = full;
     }
 
     // ---- blocks, admission and preemption ------------------------------------------------------------------------
@@ -220,6 +194,14 @@ internal sealed class Scheduler
             _admits = false;
         }
         return true;
+    }
+
+    /// <summary>Makes the sequence hold a place for the state after its rows. False when one of another sequence must be read first: the next step has one.</summary>
+    private bool TryHoldState(Sequence sequence)
+    {
+        if (_states is null || sequence.NextMemory != StatePool.None) return true;
+        sequence.NextMemory = _states.TryTakeNext(sequence.Memory);
+        return sequence.NextMemory != StatePool.None;
     }
 
     /// <summary>The newest paused sequence, else the newest one that is younger than the given one. So the oldest that is not paused always gets its blocks.</summary>
@@ -254,6 +236,10 @@ internal sealed class Scheduler
         // Last block first: a block must not stay cached longer than its parent.
         for (int i = sequence.Blocks.Count - 1; i >= 0; i--) _pool.Release(sequence.Blocks[i]);
         sequence.Blocks.Clear();
+        if (sequence.Memory != StatePool.None) _states!.Release(sequence.Memory);
+        if (sequence.NextMemory != StatePool.None && sequence.NextMemory != sequence.Memory) _states!.Release(sequence.NextMemory);
+        sequence.Memory = sequence.NextMemory = StatePool.None;
+        sequence.TrailingCheckpoint = Block.None;
         sequence.RegisteredBlocks = 0;
         sequence.Computed = 0;
         sequence.Planned = 0;
@@ -262,7 +248,7 @@ internal sealed class Scheduler
     /// <summary>Lets a waiting sequence run when there is a place, and blocks for all its tokens and the next one beyond what the running ones still need for theirs.</summary>
     private bool TryAdmit(Sequence sequence, FairnessGroup group)
     {
-        ReadFromCache(sequence);
+        _cache.Read(sequence);
         int need = Math.Min(BlocksFor(sequence.Count + 1), _pool.BlockCount) - sequence.Blocks.Count;
         bool fits = _running.Count < _sequencesMax && _pool.AvailableCount - PromisedBlocks() >= need;
         if (!fits && !(group.Running == 0 && TryMakeRoom(group, need)))

@@ -86,6 +86,18 @@ internal sealed class Sequence
     /// <summary>How many of its blocks are full and can be found by others.</summary>
     public int RegisteredBlocks { get; set; }
 
+    /// <summary>Where the recurrent state after the computed tokens is; None before the first, and for networks without states.</summary>
+    public int Memory { get; set; } = StatePool.None;
+
+    /// <summary>Where the state after the planned rows goes; None while none are planned.</summary>
+    public int NextMemory { get; set; } = StatePool.None;
+
+    /// <summary>Positions at which its state is kept; null for networks without states.</summary>
+    public Checkpoints? Checkpoints { get; init; }
+
+    /// <summary>The block whose checkpoint stands last in what it generated; None: none yet.</summary>
+    public int TrailingCheckpoint { get; set; } = Block.None;
+
     /// <summary>Prompt tokens that were reported as computed or as read from the cache.</summary>
     public int ReportedPromptTokens { get; set; }
 

@@ -73,7 +73,7 @@ internal sealed class StepPlan
     {
         int first = sequence.Computed;
         int end = first + sequence.Planned;
-        _stepSlices.Add(new StepSlice(_tokens.Count, sequence.Planned, _blockTables.Count, sequence.Blocks.Count));
+        _stepSlices.Add(new StepSlice(_tokens.Count, sequence.Planned, _blockTables.Count, sequence.Blocks.Count, sequence.Memory, sequence.NextMemory));
         for (int position = first; position < end; position++)
         {
             _tokens.Add(sequence.Tokens[position]);

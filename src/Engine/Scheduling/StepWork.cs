@@ -9,13 +9,17 @@ namespace Qanat.Engine;
 /// </summary>
 internal readonly record struct StepWork(long PerRow, long PerContextToken, long PerLogitRow)
 {
-    /// <summary>For a decoder with grouped-query attention and a gated feed-forward block (three matrices), as all dense Qwen models are.</summary>
+    /// <summary>Per row the matrices it passes through (of experts those it uses) and the recurrent states; per token attended to, the layers that attend.</summary>
     public static StepWork Of(ModelShape shape)
     {
         long query = (long)shape.Heads * shape.HeadDim;
         long keyValue = (long)shape.KvHeads * shape.HeadDim;
-        long layer = shape.Hidden * (2 * query + 2 * keyValue) + 3L * shape.Hidden * shape.FeedForward;
-        return new StepWork(shape.Layers * layer, shape.Layers * 2 * query, (long)shape.Vocabulary * shape.Hidden);
+        long attention = shape.Hidden * ((shape.HasOutputGate ? 3 : 2) * query + 2 * keyValue);
+        // The state is scaled, read twice and written.
+        long deltaNet = shape.DeltaNet is { } net ? shape.Hidden * ((long)net.Channels + 2 * net.Values + 2 * net.ValueHeads) + 4L * net.Values * net.KeyDim : 0;
+        long feedForward = 3L * shape.Hidden * shape.FeedForward;
+        if (shape.Experts is { } experts) feedForward += shape.Hidden * (experts.Count + 3L * experts.Used * experts.FeedForward + 3L * experts.SharedFeedForward);
+        return new StepWork(shape.AttentionLayers * attention + shape.DeltaNetLayers * deltaNet + shape.Layers * feedForward, shape.AttentionLayers * 2 * query, (long)shape.Vocabulary * shape.Hidden);
     }
 
     /// <summary>Work of rows at consecutive positions; the row at position p attends to p + 1 tokens.</summary>

@@ -104,6 +104,8 @@ internal static class DecoderShape
         int keyDim = file.Integer(key("ssm.state_size"), 1, SizeMax);
         int inner = file.Integer(key("ssm.inner_size"), 1, SizeMax);
         int kernel = file.Integer(key("ssm.conv_kernel"), 2, CausalConv.KernelMax);
+        if ((long)keyHeads * keyDim > SizeMax)
+            throw file.Bad($"{keyHeads} key heads of {keyDim} are more than {SizeMax} numbers");
         if (valueHeads % keyHeads != 0 || inner % valueHeads != 0)
             throw file.Bad($"{inner} values cannot be shared by {valueHeads} value heads, or these by {keyHeads} key heads");
         int valueDim = inner / valueHeads;

@@ -7,14 +7,14 @@ public static unsafe class GgufQuantizer
 {
     private const long ChunkElements = 1 << 22;
 
-    /// <param name="source">Any types that have kernels; best F32, F16 or BF16, because what was rounded once is rounded again.</param>
+    /// <param name="source">A file or a folder. Any types that have kernels; best F32, F16 or BF16, because what was rounded once is rounded again.</param>
     /// <param name="mix">What to write.</param>
     /// <param name="target">Receives the file.</param>
     /// <param name="threads">That compute.</param>
     /// <param name="progress">Told the name of each tensor before it is written.</param>
     /// <param name="cancel">Noticed between tensors.</param>
     /// <exception cref="ModelFileException">The source has a tensor of a type without kernels.</exception>
-    public static void Write(GgufFile source, QuantMix mix, Stream target, int threads, IProgress<string>? progress, CancellationToken cancel)
+    public static void Write(ModelSource source, QuantMix mix, Stream target, int threads, IProgress<string>? progress, CancellationToken cancel)
     {
         using var team = new WorkerTeam(threads);
         int layers = source.Integer(source.Text("general.architecture") + ".block_count", 1, 100_000);
@@ -35,7 +35,10 @@ public static unsafe class GgufQuantizer
                 cancel.ThrowIfCancellationRequested();
                 progress?.Report(tensor.Name);
                 if (type == tensor.Type)
-                    Copy(source.Pointer(tensor), tensor.Bytes, stream);
+                {
+                    using TensorData data = source.Read(tensor);
+                    Copy(data.Pointer, tensor.Bytes, stream);
+                }
                 else
                     Convert(source, tensor, type, team, stream);
                 MappedPages.Release(source.Pointer(tensor), tensor.Bytes);
@@ -49,18 +52,19 @@ public static unsafe class GgufQuantizer
             stream.Write(new ReadOnlySpan<byte>(from + at, (int)Math.Min(1 << 22, bytes - at)));
     }
 
-    private static void Convert(GgufFile source, GgufTensor tensor, GgmlType type, WorkerTeam team, Stream stream)
+    private static void Convert(ModelSource source, GgufTensor tensor, GgmlType type, WorkerTeam team, Stream stream)
     {
         int inputs = checked((int)tensor.Shape[0]);
         long rows = tensor.Elements / inputs;
         int chunkRows = (int)Math.Clamp(ChunkElements / inputs, 1, Math.Min(rows, WorkerTeam.ChunksMax));
         WeightFormat from = WeightReader.Format(source, tensor), to = Enum.Parse<WeightFormat>(type.ToString());
         long fromBytes = WeightFormats.RowBytes(from, inputs), toBytes = WeightFormats.RowBytes(to, inputs);
+        using TensorData data = source.Read(tensor);
         using var target = new NativeBuffer(chunkRows * toBytes);
         using var singles = new NativeBuffer((long)team.Threads * inputs * sizeof(float));
         for (long first = 0; first < rows; first += chunkRows)
         {
-            var job = new Job { From = from, To = to, Source = source.Pointer(tensor) + first * fromBytes, SourceBytes = fromBytes, Target = target.Pointer, TargetBytes = toBytes, Singles = (float*)singles.Pointer, Inputs = inputs };
+            var job = new Job { From = from, To = to, Source = data.Pointer + first * fromBytes, SourceBytes = fromBytes, Target = target.Pointer, TargetBytes = toBytes, Singles = (float*)singles.Pointer, Inputs = inputs };
             int count = (int)Math.Min(chunkRows, rows - first);
             team.Run(&ConvertRow, &job, count);
             Copy(target.Pointer, count * toBytes, stream);

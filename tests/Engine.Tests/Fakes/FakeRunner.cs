@@ -3,9 +3,11 @@ namespace Qanat.Engine.Tests;
 /// <summary>
 /// A model whose logits are a hash of the whole token history, read back from its "KV cache" through the plan's block tables as a real one reads keys and values. A row computed at the wrong
 /// position, a block shared by mistake, overwritten or never written changes the hash and with it everything generated from there on.
+/// With states, a part of the history is kept in the slots that the plan names, as a recurrent network's is.
 /// </summary>
-internal sealed class FakeRunner(int blockCount, int blockTokens, int vocabulary = 61, int contextLength = 4096) : IModelRunner
+internal sealed class FakeRunner(int blockCount, int blockTokens, int vocabulary = 61, int contextLength = 4096, int stateCount = 0) : IModelRunner
 {
+    private readonly ulong[] _states = new ulong[stateCount];
     private readonly ulong[] _history = new ulong[blockCount * blockTokens];
     private readonly float[] _logits = new float[256 * vocabulary];
     private readonly List<float[]> _hidden = [];
@@ -14,6 +16,7 @@ internal sealed class FakeRunner(int blockCount, int blockTokens, int vocabulary
     public int ContextLength => contextLength;
     public int BlockCount => blockCount;
     public int BlockTokens => blockTokens;
+    public int StateCount => stateCount;
     public StepWork Work { get; init; } = new(1000, 1, 500);
 
     /// <summary>Rows computed so far.</summary>
@@ -38,6 +41,8 @@ internal sealed class FakeRunner(int blockCount, int blockTokens, int vocabulary
         {
             Models.StepSlice slice = batch.Slices[s];
             Require(row == slice.FirstRow);
+            CheckStates(batch, s);
+            ulong state = slice.StateIn < 0 ? 1 : _states[slice.StateIn];
             ReadOnlySpan<int> table = batch.BlockTables.Slice(slice.FirstBlock, slice.BlockCount);
             for (int end = row + slice.RowCount; row < end; row++)
             {
@@ -45,10 +50,12 @@ internal sealed class FakeRunner(int blockCount, int blockTokens, int vocabulary
                 ulong before = position == 0 ? 1 : _history[SlotOf(table, position - 1)];
                 ulong history = BlockPool.Chain(before, [batch.Tokens[row], position]);
                 _history[SlotOf(table, position)] = history;
+                if (stateCount > 0) state = BlockPool.Chain(state, [batch.Tokens[row], position]);
                 Rows++;
-                if (batch.HiddenRows.Contains(row)) _hidden.Add([history >> 40]);
-                if (logitIndex < batch.LogitRows.Length && batch.LogitRows[logitIndex] == row) WriteLogits(plan.Slices[s].Sequence, history, logitIndex++);
+                if (batch.HiddenRows.Contains(row)) _hidden.Add([(history ^ state) >> 40]);
+                if (logitIndex < batch.LogitRows.Length && batch.LogitRows[logitIndex] == row) WriteLogits(plan.Slices[s].Sequence, history ^ state, logitIndex++);
             }
+            if (stateCount > 0) _states[slice.StateOut] = state;
         }
         Require(batch.LogitRows.Length == logitIndex && _hidden.Count == batch.HiddenRows.Length);
         return _logits.AsSpan(0, plan.LogitCount * vocabulary);
@@ -58,6 +65,20 @@ internal sealed class FakeRunner(int blockCount, int blockTokens, int vocabulary
     public ReadOnlySpan<float> HiddenVector(int index) => _hidden[index];
 
     public void Dispose() => IsDisposed = true;
+
+    /// <summary>What the network relies on: a state comes from before except at the beginning, and nobody else uses the one that is written.</summary>
+    private void CheckStates(in Models.StepBatch batch, int index)
+    {
+        Models.StepSlice slice = batch.Slices[index];
+        if (stateCount == 0)
+        {
+            Require(slice.StateIn < 0 && slice.StateOut < 0);
+            return;
+        }
+        Require(slice.StateIn < 0 == (batch.Positions[slice.FirstRow] == 0) && slice.StateOut >= 0);
+        for (int other = 0; other < batch.Slices.Length; other++)
+            Require(other == index || (batch.Slices[other].StateOut != slice.StateOut && batch.Slices[other].StateIn != slice.StateOut));
+    }
 
     /// <summary>Without xunit's asserts, which allocate.</summary>
     private static void Require(bool holds)

@@ -9,12 +9,12 @@ internal sealed class Rig
     /// <summary>Token n is the letter that comes n-th from 'A' (wrapping after 50); the last token of the vocabulary ends an answer.</summary>
     private static readonly byte[] Letters = Encoding.ASCII.GetBytes("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 .");
 
-    public Rig(int blockCount = 256, int blockTokens = 4, EngineOptions? options = null, TimeProvider? clock = null, FakeRunner? runner = null)
+    public Rig(int blockCount = 256, int blockTokens = 4, EngineOptions? options = null, TimeProvider? clock = null, FakeRunner? runner = null, int messageStart = -1)
     {
         Runner = runner ?? new FakeRunner(blockCount, blockTokens);
         Options = options ?? new EngineOptions { StepTokensMax = 32, SequencesMax = 8, BlockTokens = blockTokens };
         Sink = new Recorder();
-        Loop = new StepLoop(Runner, VocabularyOf(Runner), Options, Sink, new EngineClock(clock ?? new ManualClock()));
+        Loop = new StepLoop(Runner, VocabularyOf(Runner) with { MessageStart = messageStart }, Options, Sink, new EngineClock(clock ?? new ManualClock()));
     }
 
     public FakeRunner Runner { get; }
@@ -48,9 +48,9 @@ internal sealed class Rig
     }
 
     /// <summary>The answer to a request that has the engine for itself.</summary>
-    public static Answer Alone(SequenceRequest request, int blockTokens = 4)
+    public static Answer Alone(SequenceRequest request, int blockTokens = 4, bool hasStates = false)
     {
-        var rig = new Rig(1024, blockTokens, new EngineOptions { StepTokensMax = 4096, SequencesMax = 1, BlockTokens = blockTokens });
+        var rig = new Rig(1024, blockTokens, new EngineOptions { StepTokensMax = 4096, SequencesMax = 1, BlockTokens = blockTokens }, runner: new FakeRunner(1024, blockTokens, stateCount: hasStates ? 2 : 0));
         rig.Loop.Submit(request);
         return rig.RunDry().Sink[request.Id];
     }

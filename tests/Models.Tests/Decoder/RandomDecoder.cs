@@ -222,5 +222,6 @@ internal sealed class RandomDecoder : IDisposable
         public int ExpertsUsed { get; init; }
         public int ExpertFeedForward { get; init; }
         public int SharedFeedForward { get; init; }
+        public bool HasStates => KeyHeads > 0;
     }
 }
