@@ -10,7 +10,11 @@ public sealed class LlamaCppParityTests(ITestOutputHelper log)
 
     /// <summary>Nats: the gate for every type.</summary>
     private const double DivergenceMax = 0.001;
-    private const double DivergenceMaxOfSingles = 1e-6;
+
+    /// <summary>Without rounded weights; keys and values are halves all the same.</summary>
+    private const double DivergenceMaxOfSingles = 1e-4;
+
+    /// <summary>Of llama.cpp's two best logits, where ours come in the other order.</summary>
     private const double GapMax = 0.05;
 
     // English, Chinese, code, emoji and more, of different lengths.
