@@ -61,7 +61,7 @@ internal sealed class OwnRun : IDisposable
             _random = random;
             _count = count;
             _blocks = (tokens + BlockTokens - 1) / BlockTokens;
-            _cache = network.CreateKvCache(count * _blocks, BlockTokens);
+            _cache = network.CreateKvCache(count * _blocks, BlockTokens, stateCount: count);
             _tables = [.. Enumerable.Range(0, count * _blocks)];
             _logits = new float[count * network.Shape.Vocabulary];
         }
@@ -73,7 +73,7 @@ internal sealed class OwnRun : IDisposable
             {
                 Tokens = Enumerable.Range(0, rows).Select(_ => _random.Next(_network.Shape.Vocabulary)).ToArray(),
                 Positions = Enumerable.Range(0, rows).Select(row => _done + row % tokens).ToArray(),
-                Slices = Enumerable.Range(0, _count).Select(i => new StepSlice(i * tokens, tokens, i * _blocks, _blocks)).ToArray(),
+                Slices = Enumerable.Range(0, _count).Select(i => new StepSlice(i * tokens, tokens, i * _blocks, _blocks, _done == 0 ? StepSlice.None : i, i)).ToArray(),
                 BlockTables = _tables,
                 LogitRows = Enumerable.Range(0, _count).Select(i => (i + 1) * tokens - 1).ToArray(),
             }, _cache, _logits);
