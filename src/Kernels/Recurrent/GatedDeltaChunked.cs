@@ -3,7 +3,7 @@ namespace Qanat.Kernels;
 /// <summary>The gated delta rule in its chunked form (Yang et al. 2024), as prefill on accelerators uses it: within a chunk of C rows, with G the running sums of ln g,
 /// <code>M = tril(b_i (k_i . k_j) e^(G_i - G_j), -1);  (I + M) D = b v - (b e^G k) S;  O = (e^G q) S + tril((q_i . k_j) e^(G_i - G_j)) D;  S = e^(G_C) S + sum of e^(G_C - G_i) k_i d_i^T</code>
 /// It trades the pass over the state per row for products within the chunk. On a CPU both do about the same arithmetic and <see cref="GatedDelta"/> is the faster and does not depend on where
-/// a chunk begins, so networks use that one; this is the independent second computation that tests compare it with (docs/adr).</summary>
+/// a chunk begins, so networks use that one; this is the independent second computation that tests compare it with (src/Models/Decoder/README.md).</summary>
 public static unsafe class GatedDeltaChunked
 {
     /// <param name="chunkRows">Rows of a chunk, 64 as a rule.</param>
