@@ -1,6 +1,9 @@
 using System.Security.Cryptography;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
+using OpenTelemetry.Metrics;
+using OpenTelemetry.Resources;
+using OpenTelemetry.Trace;
 using Qanat.Books;
 using Qanat.Console;
 using Qanat.Gateway;
@@ -13,6 +16,8 @@ public sealed class QanatServer : IAsyncDisposable
 {
     /// <summary>What connections get once streams have ended, or had their time.</summary>
     private static readonly TimeSpan StopMax = TimeSpan.FromSeconds(2);
+
+    private const string CollectorVariable = "OTEL_EXPORTER_OTLP_ENDPOINT";
 
     private readonly ServerOptions options;
     private readonly SqliteBookStore store;
@@ -143,6 +148,12 @@ public sealed class QanatServer : IAsyncDisposable
         await limits.RestoreAsync(store, cancel);
     }
 
+    /// <summary>Spans and measures go to the collector that OpenTelemetry's own environment variables name; without one nothing is collected.</summary>
+    private static void ExportTelemetry(WebApplicationBuilder builder) => builder.Services.AddOpenTelemetry()
+        .ConfigureResource(resource => resource.AddService("qanat", serviceVersion: QanatVersion.Text))
+        .WithTracing(traces => traces.AddSource(GenAiTelemetry.Name).AddOtlpExporter())
+        .WithMetrics(measures => measures.AddMeter(GenAiTelemetry.Name).AddOtlpExporter());
+
     private static WebApplication Build(ServerOptions options, Action<WebApplicationBuilder> addState)
     {
         WebApplicationBuilder builder = WebApplication.CreateBuilder(new WebApplicationOptions { ApplicationName = "qanat", ContentRootPath = AppContext.BaseDirectory });
@@ -157,6 +168,7 @@ public sealed class QanatServer : IAsyncDisposable
         builder.Logging.SetMinimumLevel(LogLevel.Warning);
         // Cookie keys lie in the data directory, which only its owner reads, like the books themselves.
         builder.Logging.AddFilter("Microsoft.AspNetCore.DataProtection", LogLevel.Error);
+        if (!string.IsNullOrWhiteSpace(Environment.GetEnvironmentVariable(CollectorVariable))) ExportTelemetry(builder);
         addState(builder);
         builder.AddQanatGateway();
         if (options.Parts == ServedParts.Everything)

@@ -17,7 +17,7 @@ internal sealed class BooksApi(BooksPoster poster, IBookStore store, DirectorySt
         {
             ["from"] = request.Time("from") is { } from ? AdminJson.Text((Instant?)from) : null,
             ["to"] = request.Time("to") is { } to ? AdminJson.Text((Instant?)to) : null,
-            ["rows"] = new JsonArray([.. statement.Rows.Select(Of)]),
+            ["rows"] = new JsonArray([.. statement.Rows.Select(row => Of(row, json))]),
             ["totals"] = new JsonArray([.. statement.Totals.Select(Of)]),
             ["unposted"] = statement.Unposted,
             ["usage_missing"] = statement.UsageMissing,
@@ -153,7 +153,7 @@ internal sealed class BooksApi(BooksPoster poster, IBookStore store, DirectorySt
         return by;
     }
 
-    private JsonObject Of(ProfitRow row) => new()
+    internal static JsonObject Of(ProfitRow row, AdminJson json) => new()
     {
         ["tenant"] = json.Of(row.Key.Tenant),
         ["project"] = json.Of(row.Key.Project),
@@ -172,7 +172,7 @@ internal sealed class BooksApi(BooksPoster poster, IBookStore store, DirectorySt
         ["device_ns"] = row.Device.TotalNanoseconds,
     };
 
-    private static JsonObject Of(ProfitTotal total) => new()
+    internal static JsonObject Of(ProfitTotal total) => new()
     {
         ["currency"] = total.Revenue.Currency.Code,
         ["revenue"] = total.Revenue.ToDecimalText(),

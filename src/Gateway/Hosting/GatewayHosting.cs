@@ -36,6 +36,7 @@ public static class GatewayHosting
             .AddSingleton<PeriodApi>().AddSingleton<PriceFileApi>().AddSingleton<StatementApi>().AddSingleton<UsageEvents>().AddSingleton<UsageIngest>().AddSingleton<IngestApi>().AddSingleton<BooksExport>().AddSingleton<ExportApi>().AddSingleton<FinanceEndpoints>();
         services.Configure<KestrelServerOptions>(kestrel => SetLimits(kestrel, options));
         services.AddRouting();
+        McpEndpoint.Add(services);
         return builder;
     }
 
@@ -66,6 +67,7 @@ public static class GatewayHosting
         ArgumentNullException.ThrowIfNull(app);
         app.UseRouting();
         app.UseWhen(context => ApiRoutes.IsApi(context.Request.Path), api => api.UseMiddleware<ErrorBoundary>().UseMiddleware<RetryJoin>());
+        app.UseWhen(McpEndpoint.Is, mcp => mcp.UseMiddleware<ErrorBoundary>().Use(McpEndpoint.AdmitAsync));
         app.MapMethods("/healthz", ["GET", "HEAD"], HealthAsync);
         app.MapMethods("/readyz", ["GET", "HEAD"], app.Services.GetRequiredService<OperationsEndpoints>().ReadyAsync);
         ApiRoutes routes = new(app, app.Services.GetRequiredService<Callers>());
@@ -83,6 +85,7 @@ public static class GatewayHosting
         OpenApiEndpoints.Map(app, routes.Mapped);
         app.MapScalarApiReference("/docs", reference => reference.WithTitle("Qanat").WithOpenApiRoutePattern(OpenApiEndpoints.Path).DisableTelemetry());
         routes.MapRest();
+        McpEndpoint.Map(app);
         return app;
     }
 

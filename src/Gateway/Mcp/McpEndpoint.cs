@@ -1,0 +1,25 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace Qanat.Gateway;
+
+/// <summary>POST /mcp: the books for agents, over the Model Context Protocol's streamable HTTP without sessions. The door needs what every person's role has; each tool asks for its own permission.</summary>
+internal static class McpEndpoint
+{
+    public const string Path = "/mcp";
+    private const Permission Door = Permission.SeePrices;
+
+    public static void Add(IServiceCollection services) => services.AddMcpServer().WithHttpTransport(transport => transport.Stateless = true).WithTools<BooksTools>();
+
+    public static void Map(WebApplication app) => app.MapMcp(Path).WithMetadata(new Needed(Door));
+
+    public static bool Is(HttpContext context) => context.Request.Path.StartsWithSegments(Path, StringComparison.Ordinal);
+
+    /// <summary>Before the protocol reads anything.</summary>
+    public static Task AdmitAsync(HttpContext context, RequestDelegate next)
+    {
+        context.RequestServices.GetRequiredService<Callers>().Admit(context, Door);
+        return next(context);
+    }
+}
