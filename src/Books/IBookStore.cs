@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Runtime.CompilerServices;
 
 namespace Qanat.Books;
 
@@ -43,6 +44,17 @@ public interface IBookStore : IAsyncDisposable
     /// <summary>The ids of the usage records that a transaction sums up.</summary>
     Task<ImmutableArray<RequestId>> ReadPostedRecordsAsync(TransactionId transaction, CancellationToken cancel = default);
 
+    /// <summary>Every transaction, oldest first, with the records it sums up. A store that can read them side by side is much faster than this, which asks for each.</summary>
+    async IAsyncEnumerable<Posting> StreamPostingsAsync([EnumeratorCancellation] CancellationToken cancel = default)
+    {
+        await foreach (Transaction transaction in StreamJournalAsync(new JournalQuery(Period.All), cancel).ConfigureAwait(false))
+        {
+            var records = ImmutableArray.CreateBuilder<UsageRecord>();
+            await foreach (UsageRecord record in StreamUsageAsync(new UsageQuery(Period.All, Transaction: transaction.Id), cancel).ConfigureAwait(false)) records.Add(record);
+            yield return new Posting(transaction, await ReadPostedRecordsAsync(transaction.Id, cancel).ConfigureAwait(false), records.ToImmutable());
+        }
+    }
+
     /// <summary>Capacity records of a pool in time order.</summary>
     IAsyncEnumerable<CapacityRecord> StreamCapacityAsync(PoolName pool, Period period, CancellationToken cancel = default);
 
@@ -70,6 +82,10 @@ public enum Durability
 }
 
 public sealed record DirectorySnapshot(ImmutableArray<Tenant> Tenants, ImmutableArray<Project> Projects, ImmutableArray<ApiKey> Keys);
+
+/// <summary>A transaction and what it sums up.</summary>
+/// <param name="Listed">The ids the store has for it.</param> <param name="Records">The records themselves.</param>
+public sealed record Posting(Transaction Transaction, ImmutableArray<RequestId> Listed, ImmutableArray<UsageRecord> Records);
 
 public sealed record OpenHold(Hold Hold, UsageProgress Progress);
 

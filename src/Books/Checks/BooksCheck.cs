@@ -6,20 +6,32 @@ namespace Qanat.Books;
 public static class BooksCheck
 {
     /// <summary>Every identity, in a fixed order; each is there even when it holds.</summary>
-    public static async Task<BooksReport> RunAsync(IBookStore store, CancellationToken cancel = default)
+    public static Task<BooksReport> RunAsync(IBookStore store, CancellationToken cancel = default) => RunAsync(store, withStore: true, cancel);
+
+    /// <param name="withStore">Also let the store look at itself, file and indexes included.</param>
+    internal static async Task<BooksReport> RunAsync(IBookStore store, bool withStore, CancellationToken cancel)
     {
         var prices = new PriceBook(await store.ReadPricesAsync(cancel).ConfigureAwait(false));
         var costs = new CostBook(await store.ReadPoolRatesAsync(cancel).ConfigureAwait(false));
         Declarations declared = await Declarations.ReadAsync(store, cancel).ConfigureAwait(false);
         var identities = ImmutableArray.CreateBuilder<Identity>();
 
-        UsageCheck usage = await UsageCheck.RunAsync(store, prices, costs, declared, cancel).ConfigureAwait(false);
-        JournalCheck journal = await JournalCheck.RunAsync(store, cancel).ConfigureAwait(false);
+        var usage = new UsageCheck(prices, costs, declared);
+        var journal = new JournalCheck();
+        await foreach (Posting posting in store.StreamPostingsAsync(cancel).ConfigureAwait(false))
+        {
+            journal.Add(posting);
+            foreach (UsageRecord record in posting.Records) usage.Add(record, isPosted: true);
+        }
+        await foreach (UsageRecord record in store.StreamUsageAsync(new UsageQuery(Period.All, Posted: false), cancel).ConfigureAwait(false))
+            usage.Add(record, isPosted: false);
+        await usage.CompleteAsync(store, cancel).ConfigureAwait(false);
+        await journal.CompleteAsync(store, cancel).ConfigureAwait(false);
         identities.AddRange(journal.Identities(usage));
         identities.AddRange(usage.Identities());
         identities.AddRange(await CapacityCheck.RunAsync(store, costs, usage, journal, cancel).ConfigureAwait(false));
         identities.AddRange(await DeclaredCheck.RunAsync(store, declared, cancel).ConfigureAwait(false));
-        identities.Add(await StoreIsSoundAsync(store, cancel).ConfigureAwait(false));
+        if (withStore) identities.Add(await StoreIsSoundAsync(store, cancel).ConfigureAwait(false));
         return new BooksReport(identities.ToImmutable());
     }
 

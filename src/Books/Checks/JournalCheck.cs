@@ -2,7 +2,7 @@ using System.Collections.Immutable;
 
 namespace Qanat.Books;
 
-/// <summary>Reads every transaction, re-derives usage postings from their records and adds the entries up.</summary>
+/// <summary>Is shown every transaction, re-derives usage postings from their records and adds the entries up.</summary>
 internal sealed class JournalCheck
 {
     private readonly Findings unbalanced = new();
@@ -15,17 +15,17 @@ internal sealed class JournalCheck
     private long transactions, usagePostings, postedIds, rollupLines;
     private UInt128 postedIdSum;
 
-    public static async Task<JournalCheck> RunAsync(IBookStore store, CancellationToken cancel)
+    public void Add(Posting posting)
     {
-        var check = new JournalCheck();
-        await foreach (Transaction transaction in store.StreamJournalAsync(new JournalQuery(Period.All), cancel).ConfigureAwait(false))
-        {
-            check.Add(transaction);
-            await check.AddPostedRecordsAsync(store, transaction, cancel).ConfigureAwait(false);
-        }
-        await check.CompareRollupsAsync(store, cancel).ConfigureAwait(false);
-        check.trialSums = (await Statements.TrialBalanceAsync(store, Period.All.To, cancel).ConfigureAwait(false)).Sums;
-        return check;
+        Add(posting.Transaction);
+        AddPostedRecords(posting);
+    }
+
+    /// <summary>After the last transaction.</summary>
+    public async Task CompleteAsync(IBookStore store, CancellationToken cancel)
+    {
+        await CompareRollupsAsync(store, cancel).ConfigureAwait(false);
+        trialSums = (await Statements.TrialBalanceAsync(store, Period.All.To, cancel).ConfigureAwait(false)).Sums;
     }
 
     public IEnumerable<Identity> Identities(UsageCheck usage)
@@ -34,9 +34,9 @@ internal sealed class JournalCheck
         foreach (Currency currency in trialSums.Select(s => s.Currency))
             yield return new Identity("trial balance", currency.Code, "sum of all debits and credits", trialSums.First(s => s.Currency == currency).Picos, "zero", 0, IdentityUnit.Of(currency), []);
         yield return new Identity("sums are the journal's", "", "sums by account the store keeps", rollupLines, "of them equal to the entries added up", rollupLines - rollups.Count, IdentityUnit.Of("sums"), rollups.Texts);
-        bool same = postedIds == usage.PostedRecords && postedIdSum == usage.PostedIdSum;
+        bool same = postedIds == usage.PostedRecords && postedIdSum == usage.PostedIdSum && usage.Unreached == 0;
         yield return new Identity("every posted record is in one posting", "", "records listed by postings", postedIds, "records marked as posted", usage.PostedRecords, IdentityUnit.Of("records"),
-            same ? [] : ["The postings list other records than those marked as posted, or one of them twice."]);
+            same ? [] : ["The postings list other records than those marked as posted, or one of them twice, or a record is neither posted nor waiting to be."]);
         yield return new Identity("postings re-derive from their records", "", "usage postings", usagePostings, "of them equal to the sum of their records", usagePostings - underived.Count, IdentityUnit.Of("postings"), underived.Texts);
         foreach (Currency currency in balances.Keys.Where(k => k.Account == Accounts.Receivables).Select(k => k.Currency).Union(usage.PostedCharges.Keys).OrderBy(c => c.Code, StringComparer.Ordinal))
         {
@@ -73,19 +73,16 @@ internal sealed class JournalCheck
         }
     }
 
-    private async Task AddPostedRecordsAsync(IBookStore store, Transaction transaction, CancellationToken cancel)
+    private void AddPostedRecords(Posting posting)
     {
-        ImmutableArray<RequestId> ids = await store.ReadPostedRecordsAsync(transaction.Id, cancel).ConfigureAwait(false);
+        (Transaction transaction, ImmutableArray<RequestId> ids, ImmutableArray<UsageRecord> records) = posting;
         foreach (RequestId id in ids)
             postedIdSum = unchecked(postedIdSum + UsageCheck.Number(id));
         postedIds += ids.Length;
         if (!Templates.IsUsage(transaction.Template)) return;
 
         usagePostings++;
-        var records = new List<UsageRecord>();
-        await foreach (UsageRecord record in store.StreamUsageAsync(new UsageQuery(Period.All, Transaction: transaction.Id), cancel).ConfigureAwait(false))
-            records.Add(record);
-        if (records.Count == 0 || records.Select(UsagePoster.GroupOf).Distinct().Skip(1).Any() || !records.Select(r => r.Id).ToHashSet().SetEquals(ids))
+        if (records.IsEmpty || records.Select(UsagePoster.GroupOf).Distinct().Skip(1).Any() || !records.Select(r => r.Id).ToHashSet().SetEquals(ids))
         {
             underived.Add($"Posting {transaction.Id} lists {ids.Length.ToString(System.Globalization.CultureInfo.InvariantCulture)} records; those found do not belong to it, or not together.");
             return;

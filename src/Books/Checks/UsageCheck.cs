@@ -5,20 +5,18 @@ namespace Qanat.Books;
 /// <summary>Re-rates and re-costs every usage record and adds them up.</summary>
 internal sealed class UsageCheck
 {
-    /// <summary>Ids held in memory at once while looking for a request that is settled twice.</summary>
-    private const int IdsMax = 1_000_000;
-
     private readonly PriceBook prices;
     private readonly CostBook costs;
     private readonly Dictionary<string, Contract> contracts;
     private readonly Dictionary<string, long> freeTokens = new(StringComparer.Ordinal);
+    private readonly List<ulong> ids = [];
     private readonly Findings rates = new();
     private readonly Findings costings = new();
     private readonly Findings twice = new();
     private readonly Findings openAndSettled = new();
     private long priced, costed, openHolds;
 
-    private UsageCheck(PriceBook prices, CostBook costs, Declarations declared) =>
+    public UsageCheck(PriceBook prices, CostBook costs, Declarations declared) =>
         (this.prices, this.costs, contracts) = (prices, costs, declared.Contracts.ToDictionary(c => c.Name, StringComparer.Ordinal));
 
     public long Records { get; private set; }
@@ -33,17 +31,23 @@ internal sealed class UsageCheck
     /// <summary>Device nanoseconds of settled records and of open holds.</summary>
     public Dictionary<PoolName, Int128> DeviceTime { get; } = [];
 
-    public static async Task<UsageCheck> RunAsync(IBookStore store, PriceBook prices, CostBook costs, Declarations declared, CancellationToken cancel)
+    /// <summary>How many records the store counts and nobody showed.</summary>
+    public long Unreached { get; private set; }
+
+    public void Add(UsageRecord record, bool isPosted)
     {
-        var check = new UsageCheck(prices, costs, declared);
-        await foreach (UsageRecord record in store.StreamUsageAsync(new UsageQuery(Period.All), cancel).ConfigureAwait(false))
-            check.Add(record);
-        await foreach (UsageRecord record in store.StreamUsageAsync(new UsageQuery(Period.All, Posted: true), cancel).ConfigureAwait(false))
-            check.AddPosted(record);
+        Add(record);
+        if (isPosted) AddPosted(record);
+    }
+
+    /// <summary>After the last record.</summary>
+    public async Task CompleteAsync(IBookStore store, CancellationToken cancel)
+    {
+        ImmutableArray<UsageSum> sums = await store.SumUsageAsync(new SumQuery(Period.All, GroupBy.None), cancel).ConfigureAwait(false);
+        Unreached = sums.Sum(s => s.Requests) - Records;
         foreach (OpenHold open in await store.ReadOpenHoldsAsync(cancel).ConfigureAwait(false))
-            await check.AddOpenAsync(store, open, cancel).ConfigureAwait(false);
-        await check.FindSettledTwiceAsync(store, cancel).ConfigureAwait(false);
-        return check;
+            await AddOpenAsync(store, open, cancel).ConfigureAwait(false);
+        await FindSettledTwiceAsync(store, cancel).ConfigureAwait(false);
     }
 
     public IEnumerable<Identity> Identities()
@@ -66,6 +70,7 @@ internal sealed class UsageCheck
     private void Add(UsageRecord record)
     {
         Records++;
+        ids.Add(Short(record.Id));
         DeviceTime[record.Pool] = DeviceTime.GetValueOrDefault(record.Pool) + record.Device.TotalNanoseconds;
         if (record.Charge is not null || record.Price is not null) Rerate(record);
         if (record.Cost is not null || record.PoolRate is not null || record.Upstream is not null) Recost(record);
@@ -124,18 +129,25 @@ internal sealed class UsageCheck
             openAndSettled.Add($"Request {open.Hold.Id} has a usage record and still holds {open.Hold.Amount}.");
     }
 
-    /// <summary>One more pass for every million records, each looking at its share of the ids.</summary>
+    /// <summary>Of each id eight bytes were kept. Where two are equal, another pass over the records looks at the whole ids.</summary>
     private async Task FindSettledTwiceAsync(IBookStore store, CancellationToken cancel)
     {
-        long passes = Records / IdsMax + 1;
-        for (long pass = 0; pass < passes; pass++)
+        ids.Sort();
+        HashSet<ulong> suspicious = [];
+        for (int index = 1; index < ids.Count; index++)
+            if (ids[index] == ids[index - 1]) suspicious.Add(ids[index]);
+        ids.Clear();
+        if (suspicious.Count == 0) return;
+        HashSet<RequestId> seen = [];
+        await foreach (UsageRecord record in store.StreamUsageAsync(new UsageQuery(Period.All), cancel).ConfigureAwait(false))
         {
-            var seen = new HashSet<RequestId>();
-            await foreach (UsageRecord record in store.StreamUsageAsync(new UsageQuery(Period.All), cancel).ConfigureAwait(false))
-            {
-                if ((long)(Number(record.Id) % (UInt128)passes) == pass && !seen.Add(record.Id))
-                    twice.Add($"Request {record.Id} is settled twice.");
-            }
+            if (suspicious.Contains(Short(record.Id)) && !seen.Add(record.Id)) twice.Add($"Request {record.Id} is settled twice.");
         }
+    }
+
+    private static ulong Short(RequestId id)
+    {
+        UInt128 number = Number(id);
+        return unchecked((ulong)number + 0x9E37_79B9_7F4A_7C15 * (ulong)(number >> 64));
     }
 }

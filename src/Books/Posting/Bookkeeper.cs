@@ -9,8 +9,11 @@ public sealed record PostingSummary(int Transactions, long Records);
 /// One bookkeeper for a store, called by the one who meters it and between its writes: what it reads must belong together. Safe to run again after any interruption.</summary>
 public sealed class Bookkeeper(IBookStore store)
 {
-    /// <summary>Records held in memory at once; more are posted in several rounds.</summary>
-    public const int RecordsMax = 20_000;
+    /// <summary>Records of one round, and another being posted, are held in memory.</summary>
+    public const int RecordsMax = 100_000;
+
+    /// <summary>A round of so many ends with its hour.</summary>
+    public const int RoundRecords = 20_000;
 
     private readonly Dictionary<PoolName, Instant> through = [];
 
@@ -47,26 +50,42 @@ public sealed class Bookkeeper(IBookStore store)
         return positions.ToImmutable();
     }
 
+    /// <summary>Posts while it reads on. Records are cut into rounds between two hours, so that a posting that was interrupted makes the same transactions when it is run again;
+    /// only an hour with more records than may be held is cut in the middle.</summary>
     private async Task<(int Transactions, long Records)> PostUsageAsync(Instant closedThrough, CancellationToken cancel)
     {
         int transactions = 0;
         long records = 0;
-        for (bool more = true; more;)
+        var round = new List<UsageRecord>();
+        Task<int> posting = Task.FromResult(0);
+        try
         {
-            var batch = new List<UsageRecord>();
             await foreach (UsageRecord record in store.StreamUsageAsync(new UsageQuery(Period.All, Posted: false), cancel).ConfigureAwait(false))
             {
-                batch.Add(record);
-                if (batch.Count == RecordsMax) break;
+                if (round.Count >= RecordsMax || round.Count >= RoundRecords && record.CompletedAt.HourStart != round[^1].CompletedAt.HourStart)
+                {
+                    transactions += await posting.ConfigureAwait(false);
+                    posting = PostAsync(round, closedThrough, cancel);
+                    round = [];
+                }
+                round.Add(record);
+                records++;
             }
-            more = batch.Count == RecordsMax;
-            ImmutableArray<TransactionPosted> postings = UsagePoster.Post(batch, closedThrough);
-            await Task.WhenAll(postings.Select(p => store.AppendAsync(p, cancel))).ConfigureAwait(false);
-            transactions += postings.Length;
-            records += batch.Count;
         }
+        finally
+        {
+            transactions += await posting.ConfigureAwait(false);
+        }
+        transactions += await PostAsync(round, closedThrough, cancel).ConfigureAwait(false);
         return (transactions, records);
     }
+
+    private Task<int> PostAsync(List<UsageRecord> round, Instant closedThrough, CancellationToken cancel) => Task.Run(async () =>
+    {
+        ImmutableArray<TransactionPosted> postings = UsagePoster.Post(round, closedThrough);
+        await Task.WhenAll(postings.Select(p => store.AppendAsync(p, cancel))).ConfigureAwait(false);
+        return postings.Length;
+    }, cancel);
 
     /// <summary>Pool cost from where the last posting ended; or all of it less what is posted, when a rate was added since that takes effect before that point.</summary>
     private async Task<Accrual> AccrueAsync(CostBook book, PoolName pool, Money posted, Currency currency, CancellationToken cancel)

@@ -23,6 +23,8 @@ internal static class CommandTree
             BooksCommands.Books(shared),
             ConfigCommands.Build(shared),
             DoctorCommand.Build(shared),
+            BackupCommands.Backup(shared),
+            BackupCommands.Restore(shared),
             DemoCommands.Build(shared),
             OutlookTree.Build(shared),
             RunCommand.Build(),
@@ -32,6 +34,7 @@ internal static class CommandTree
             ModelCommands.Quantize(shared),
         };
         root.Options.Add(shared.DataOption);
+        root.Options.Add(shared.StoreOption);
         root.Options.Add(shared.JsonOption);
         return root;
     }

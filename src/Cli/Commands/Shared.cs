@@ -7,9 +7,10 @@ namespace Qanat.Cli;
 internal sealed class Shared
 {
     public Option<string?> DataOption { get; } = new("--data") { Description = "The data directory. Default: QANAT_DATA, else the user's data folder.", Recursive = true };
+    public Option<string?> StoreOption { get; } = new("--store") { Description = "Keep the books in PostgreSQL: a connection such as \"Host=db;Database=qanat;Username=qanat\". Default: QANAT_STORE, else SQLite in the data directory.", Recursive = true };
     public Option<bool> JsonOption { get; } = new("--json") { Description = "Print JSON.", Recursive = true };
 
-    public DataDirectory Data(ParseResult parsed) => DataDirectory.Choose(parsed.GetValue(DataOption));
+    public DataDirectory Data(ParseResult parsed) => DataDirectory.Choose(parsed.GetValue(DataOption), parsed.GetValue(StoreOption));
     public Terminal Terminal(ParseResult parsed) => new(parsed.GetValue(JsonOption) ? OutputFormat.Json : OutputFormat.Text);
 
     /// <summary>Runs a command against a server; see <see cref="ApiConnection"/> for which.</summary>

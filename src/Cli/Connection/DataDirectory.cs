@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Qanat.Store;
 
 namespace Qanat.Cli;
 
@@ -7,12 +8,15 @@ public sealed class DataDirectory
 {
     private static readonly UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
 
-    public DataDirectory(string path)
+    /// <param name="store">A PostgreSQL connection, when the books are there and not in the directory.</param>
+    public DataDirectory(string path, string? store = null)
     {
         Root = Path.GetFullPath(path);
+        Books = new StoreLocation(Root, string.IsNullOrWhiteSpace(store) ? null : store);
     }
 
     public string Root { get; }
+    public StoreLocation Books { get; }
     public string Models => Path.Combine(Root, "models");
     public string SecretsKey => Path.Combine(Root, "secrets.key");
     public string CookieKeys => Path.Combine(Root, "cookie-keys");
@@ -21,13 +25,14 @@ public sealed class DataDirectory
     public string Outlook => Path.Combine(Root, "outlook");
     private string NoteFile => Path.Combine(Root, "server.json");
 
-    /// <summary>--data, else QANAT_DATA, else the user's own data folder.</summary>
-    public static DataDirectory Choose(string? option)
+    /// <summary>--data, else QANAT_DATA, else the user's own data folder; with the books in --store, else QANAT_STORE, else in that folder.</summary>
+    public static DataDirectory Choose(string? option, string? storeOption = null)
     {
+        string? store = storeOption ?? Environment.GetEnvironmentVariable("QANAT_STORE");
         string? chosen = option ?? Environment.GetEnvironmentVariable("QANAT_DATA");
-        if (!string.IsNullOrWhiteSpace(chosen)) return new DataDirectory(chosen);
+        if (!string.IsNullOrWhiteSpace(chosen)) return new DataDirectory(chosen, store);
         string home = Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.Create);
-        return new DataDirectory(Path.Combine(home.Length > 0 ? home : ".", "qanat"));
+        return new DataDirectory(Path.Combine(home.Length > 0 ? home : ".", "qanat"), store);
     }
 
     /// <summary>Where the configuration is, if there is one.</summary>

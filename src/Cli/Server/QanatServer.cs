@@ -20,13 +20,13 @@ public sealed class QanatServer : IAsyncDisposable
     private const string CollectorVariable = "OTEL_EXPORTER_OTLP_ENDPOINT";
 
     private readonly ServerOptions options;
-    private readonly SqliteBookStore store;
+    private readonly SqlStore store;
     private readonly UpstreamDirectory upstreams;
     private readonly WebApplication app;
     private readonly Deployment? deployment;
     private readonly BooksPoster poster;
 
-    private QanatServer(ServerOptions options, SqliteBookStore store, UpstreamDirectory upstreams, WebApplication app, Deployment? deployment, BooksPoster poster, string localKey, NewKey? newOwnerKey)
+    private QanatServer(ServerOptions options, SqlStore store, UpstreamDirectory upstreams, WebApplication app, Deployment? deployment, BooksPoster poster, string localKey, NewKey? newOwnerKey)
     {
         (this.options, this.store, this.upstreams, this.app, this.deployment, this.poster) = (options, store, upstreams, app, deployment, poster);
         LocalKey = localKey;
@@ -52,7 +52,7 @@ public sealed class QanatServer : IAsyncDisposable
         TimeProvider clock = TimeProvider.System;
         Instant processStart = Instant.Now(clock);
         options.Data.Create();
-        SqliteBookStore store = await OpenStoreAsync(options.Data, clock, cancel);
+        SqlStore store = await OpenStoreAsync(options.Data, clock, cancel);
         try
         {
             return await StartAsync(options, store, clock, processStart, progress, cancel);
@@ -89,7 +89,7 @@ public sealed class QanatServer : IAsyncDisposable
         await store.DisposeAsync();
     }
 
-    private static async Task<QanatServer> StartAsync(ServerOptions options, SqliteBookStore store, TimeProvider clock, Instant processStart, IProgress<string> progress, CancellationToken cancel)
+    private static async Task<QanatServer> StartAsync(ServerOptions options, SqlStore store, TimeProvider clock, Instant processStart, IProgress<string> progress, CancellationToken cancel)
     {
         TariffState tariffs = await TariffState.LoadAsync(store, cancel);
         DirectoryState directory = await DirectoryState.LoadAsync(store, clock, cancel);
@@ -182,7 +182,7 @@ public sealed class QanatServer : IAsyncDisposable
         return app;
     }
 
-    private static async Task<UpstreamDirectory> LoadUpstreamsAsync(ServerOptions options, SqliteBookStore store, TimeProvider clock, CancellationToken cancel)
+    private static async Task<UpstreamDirectory> LoadUpstreamsAsync(ServerOptions options, SqlStore store, TimeProvider clock, CancellationToken cancel)
     {
         try
         {
@@ -194,11 +194,11 @@ public sealed class QanatServer : IAsyncDisposable
         }
     }
 
-    private static async Task<SqliteBookStore> OpenStoreAsync(DataDirectory data, TimeProvider clock, CancellationToken cancel)
+    private static async Task<SqlStore> OpenStoreAsync(DataDirectory data, TimeProvider clock, CancellationToken cancel)
     {
         try
         {
-            return await SqliteBookStore.OpenAsync(data.Root, clock);
+            return await data.Books.OpenAsync(clock);
         }
         catch (StoreException error)
         {

@@ -20,6 +20,28 @@ internal static class JournalQueries
         rows.Reset();
     }
 
+    /// <summary>All transactions with their records, side by side.</summary>
+    public static IEnumerable<Posting> Postings(Reader reader)
+    {
+        Statement rows = reader.Database.Streamed("SELECT no FROM transactions ORDER BY at, id");
+        while (rows.Step())
+        {
+            long no = rows.Long();
+            ImmutableArray<UsageRecord>.Builder records = ImmutableArray.CreateBuilder<UsageRecord>();
+            ImmutableArray<RequestId>.Builder ids = ImmutableArray.CreateBuilder<RequestId>();
+            Statement posted = reader.Database[UsageRows.Select + " WHERE no IN (SELECT record FROM posted WHERE txn = ?)"].Add(no);
+            while (posted.Step())
+            {
+                UsageRecord record = UsageRows.Read(posted, reader.Identities);
+                records.Add(record);
+                ids.Add(record.Id);
+            }
+            posted.Reset();
+            yield return new Posting(TransactionRows.Read(reader.Database, reader.Identities, no), ids.DrainToImmutable(), records.DrainToImmutable());
+        }
+        rows.Reset();
+    }
+
     public static ImmutableArray<AuditEntry> Audit(Reader reader, int limit)
     {
         ImmutableArray<AuditEntry>.Builder entries = ImmutableArray.CreateBuilder<AuditEntry>();
