@@ -8,7 +8,7 @@ namespace Qanat.Store.Bench;
 internal static class Appending
 {
     /// <summary>Usage records, each awaited by its caller before the next: unique id, hourly and daily sums, fsync.</summary>
-    public static async Task<string> RecordsAsync(SqliteBookStore store, Workload workload, int count, int callers)
+    public static async Task<string> RecordsAsync(SqlStore store, Workload workload, int count, int callers)
     {
         UsageRecord[] records = [.. Enumerable.Range(0, count).Select(_ => workload.NextRecord(Instant.Now(TimeProvider.System)))];
         long[] waits = await CallAsync(count, callers, index => store.AppendAsync(new HoldSettled(records[index])));
@@ -16,7 +16,7 @@ internal static class Appending
     }
 
     /// <summary>Whole requests: hold placed, one progress, settled; each step awaited.</summary>
-    public static async Task<string> RequestsAsync(SqliteBookStore store, Workload workload, int count, int callers)
+    public static async Task<string> RequestsAsync(SqlStore store, Workload workload, int count, int callers)
     {
         (Hold Hold, UsageRecord Record)[] requests = [.. Enumerable.Range(0, count).Select(_ =>
         {
@@ -34,7 +34,7 @@ internal static class Appending
     }
 
     /// <summary>Records that come at a given rate, whoever is still waiting: how long does each wait for its own commit?</summary>
-    public static async Task<string> SteadyAsync(SqliteBookStore store, Workload workload, int count, int ratePerSecond)
+    public static async Task<string> SteadyAsync(SqlStore store, Workload workload, int count, int ratePerSecond)
     {
         UsageRecord[] records = [.. Enumerable.Range(0, count).Select(_ => workload.NextRecord(Instant.Now(TimeProvider.System)))];
         long[] waits = new long[count];
@@ -59,7 +59,7 @@ internal static class Appending
     }
 
     /// <summary>Fills a store with records over 91 days, to measure queries on.</summary>
-    public static async Task<string> FillAsync(SqliteBookStore store, Workload workload, int count)
+    public static async Task<string> FillAsync(SqlStore store, Workload workload, int count)
     {
         const int GroupFacts = 500;
         long start = Begin();
@@ -78,7 +78,7 @@ internal static class Appending
     }
 
     /// <summary>Posts all unposted records of a filled store in transactions of one hour each with four entries, as a bookkeeper that was away would: stream, group, append.</summary>
-    public static async Task<string> PostAsync(SqliteBookStore store)
+    public static async Task<string> PostAsync(SqlStore store)
     {
         const int RecordsMax = 20_000;
         long start = Begin();
@@ -97,7 +97,7 @@ internal static class Appending
         return Report("post", count + round.Count, 1, [1]);
     }
 
-    private static Task PostAsync(SqliteBookStore store, List<UsageRecord> records) =>
+    private static Task PostAsync(SqlStore store, List<UsageRecord> records) =>
         Task.WhenAll(records.GroupBy(record => (record.CompletedAt.HourStart, record.Party.Tenant, record.Party.Project, record.Model)).Select(group =>
         {
             Dimensions dimensions = new(group.Key.Tenant, group.Key.Project, group.Key.Model, null, records[0].Pool);

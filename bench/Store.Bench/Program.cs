@@ -3,11 +3,16 @@ using Qanat.Books;
 using Qanat.Store;
 using Qanat.Store.Bench;
 
-// store-bench records|requests|steady|fill|post|sums [--directory DIR] [--count N] [--callers N] [--rate N]
+// store-bench limit|records|requests|steady|fill|post|sums|month|close [--directory DIR] [--store CONNECTION] [--count N] [--callers N] [--rate N]
 // Prints one JSON object per line. See docs/benchmarks.md for what each mode measures.
 Arguments arguments = Arguments.Parse(args);
 Directory.CreateDirectory(arguments.Directory);
-await using SqliteBookStore store = await SqliteBookStore.OpenAsync(arguments.Directory, TimeProvider.System);
+if (arguments.Mode == "limit")
+{
+    Console.WriteLine(FileLimit.Run(arguments.Directory));
+    return;
+}
+await using SqlStore store = await new StoreLocation(arguments.Directory, arguments.Store).OpenAsync(TimeProvider.System);
 Workload workload = await Workload.PrepareAsync(store);
 string line = arguments.Mode switch
 {
@@ -17,14 +22,16 @@ string line = arguments.Mode switch
     "fill" => await Appending.FillAsync(store, workload, arguments.Count),
     "post" => await Appending.PostAsync(store),
     "sums" => await Summing.RunAsync(store),
-    _ => throw new ArgumentException($"'{arguments.Mode}' is not a mode: records, requests, steady, fill, post or sums."),
+    "month" => await MonthEnd.FillAsync(store, workload, arguments.Count),
+    "close" => await MonthEnd.CloseAsync(store),
+    _ => throw new ArgumentException($"'{arguments.Mode}' is not a mode: limit, records, requests, steady, fill, post, sums, month or close."),
 };
 Console.WriteLine(line);
 
 namespace Qanat.Store.Bench
 {
     /// <param name="Directory">Where the data lies; kept afterwards, so that a filled store can be measured again.</param>
-    internal sealed record Arguments(string Mode, string Directory, int Count, int Callers, int RatePerSecond)
+    internal sealed record Arguments(string Mode, string Directory, string? Store, int Count, int Callers, int RatePerSecond)
     {
         public static Arguments Parse(string[] args)
         {
@@ -36,7 +43,7 @@ namespace Qanat.Store.Bench
 
             int Number(string name, string otherwise) => int.Parse(Value(name, otherwise), CultureInfo.InvariantCulture);
             string directory = Value("--directory", Path.Combine(Path.GetTempPath(), "qanat-store-bench"));
-            return new Arguments(args.Length > 0 ? args[0] : "records", directory, Number("--count", "200000"), Number("--callers", "256"), Number("--rate", "1000"));
+            return new Arguments(args.Length > 0 ? args[0] : "records", directory, Value("--store", "") is { Length: > 0 } connection ? connection : null, Number("--count", "200000"), Number("--callers", "256"), Number("--rate", "1000"));
         }
     }
 }

@@ -8,7 +8,7 @@ namespace Qanat.Store.Bench;
 /// <summary>How fast a filled store answers: each question three times, the median.</summary>
 internal static class Summing
 {
-    public static async Task<string> RunAsync(SqliteBookStore store)
+    public static async Task<string> RunAsync(SqlStore store)
     {
         UsageRecord newest = (await store.ReadUsageAsync(new UsageQuery(Period.All, Limit: 1)))[0];
         Instant end = newest.CompletedAt.DayStart;

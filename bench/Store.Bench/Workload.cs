@@ -8,6 +8,7 @@ internal sealed class Workload
     private const int Tenants = 100;
     private const int Models = 5;
 
+    public static PoolName Pool => s_pool;
     private static readonly PoolName s_pool = new("this-machine");
     private readonly Random _random = new(1);
     private readonly Party[] _parties;
@@ -56,9 +57,10 @@ internal sealed class Workload
     public UsageRecord RecordOf(Hold hold)
     {
         TokenCounts tokens = new(_random.Next(10, 4_000), 0, 0, _random.Next(1, 800), 0);
+        DeviceTime device = new(tokens.Input * 1_000, tokens.Output * 20_000);
         return new UsageRecord(hold.Id, hold.PlacedAt, hold.PlacedAt, hold.PlacedAt, hold.Party, hold.Model, hold.Deployment, s_pool, hold.Operation, Outcome.Completed, tokens,
-            new DeviceTime(tokens.Input * 1_000, tokens.Output * 20_000), hold.Price, new Money(tokens.Input * 50_000 + tokens.Output * 200_000, Currency.Usd),
-            _rate.Id, new Money((tokens.Input + 20 * tokens.Output) * 277, Currency.Usd));
+            device, hold.Price, new Money(tokens.Input * 50_000 + tokens.Output * 200_000, Currency.Usd),
+            _rate.Id, CostBook.Cost(_rate, device));
     }
 
     public UsageRecord NextRecord(Instant at) => RecordOf(NextHold(at));
