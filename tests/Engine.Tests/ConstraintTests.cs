@@ -4,7 +4,7 @@ using Qanat.Models;
 namespace Qanat.Engine.Tests;
 
 /// <summary>A random model writes what it must.</summary>
-public sealed class ConstraintTests(TinyModelFixture tiny) : IClassFixture<TinyModelFixture>
+public sealed class ConstraintTests(DenseFixture tiny) : IClassFixture<DenseFixture>
 {
     private const string Schema = """{"type":"object","properties":{"name":{"type":"string","maxLength":12},"age":{"type":"integer","minimum":0,"maximum":150},"tags":{"type":"array","items":{"enum":["a","b"]},"maxItems":3}},"required":["name","age"],"additionalProperties":false}""";
 

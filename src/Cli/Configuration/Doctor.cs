@@ -59,7 +59,7 @@ internal sealed class Doctor(DataDirectory data, TimeProvider clock)
         {
             return new Finding("data directory", Health.Bad, $"{data.Root} cannot be written", $"{error.Message} Give this user the directory, or choose another with --data.");
         }
-        if (!OperatingSystem.IsWindows() && (File.GetUnixFileMode(data.Root) & (UnixFileMode.OtherRead | UnixFileMode.OtherWrite)) != 0)
+        if (!OperatingSystem.IsWindows() && (File.GetUnixFileMode(data.Root) & (UnixFileMode.OtherRead | UnixFileMode.OtherWrite)) != UnixFileMode.None)
             return new Finding("data directory", Health.Odd, $"{data.Root} can be read by other users of this machine", $"chmod o-rwx {data.Root}: the books are in it.");
         return new Finding("data directory", Health.Good, data.Root);
     }

@@ -41,7 +41,6 @@ public static unsafe class GgufQuantizer
                 }
                 else
                     Convert(source, tensor, type, team, stream);
-                MappedPages.Release(source.Pointer(tensor), tensor.Bytes);
             });
         }
     }

@@ -42,6 +42,8 @@ public sealed class HfCheckpoint : ModelSource
     }
 
     public override long Bytes => _files.Sum(file => file.Bytes);
+    private static readonly string[] StopKeys = ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"];
+
     public override IReadOnlyDictionary<string, GgufValue> Metadata => _metadata;
     public override IReadOnlyList<GgufTensor> Tensors => _tensors;
 
@@ -62,7 +64,7 @@ public sealed class HfCheckpoint : ModelSource
     {
         Entry entry = _entries[tensor.Name];
         if (entry.Fill is null)
-            return new TensorData(entry.Mapped!.File.Pointer(entry.Mapped));
+            return new TensorData(entry.Mapped!.File.Pointer(entry.Mapped), entry.Mapped.Bytes);
         var buffer = new NativeBuffer(tensor.Bytes);
         entry.Fill((nint)buffer.Pointer);
         return new TensorData(buffer);
@@ -110,7 +112,7 @@ public sealed class HfCheckpoint : ModelSource
         _metadata["tokenizer.ggml.token_type"] = GgufValue.Of(parts.Kinds.Select(kind => (int)kind).ToArray());
         _metadata["tokenizer.ggml.merges"] = GgufValue.Of(parts.Merges);
         int[] stops = HfFolder.StopTokens(folder);
-        foreach ((string key, int stop) in new[] { "tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id" }.Zip(stops))
+        foreach ((string key, int stop) in StopKeys.Zip(stops))
             _metadata[key] = GgufValue.Of(stop);
         if (HfFolder.ChatTemplate(folder) is { } template)
             _metadata["tokenizer.chat_template"] = GgufValue.Of(template);

@@ -67,7 +67,7 @@ internal abstract class SqlDatabase : IDisposable
         }
         catch (Exception failure) when (Explain(failure) is not null)
         {
-            if (cancel.IsCancellationRequested) throw new OperationCanceledException(cancel);
+            cancel.ThrowIfCancellationRequested();
             throw new StoreException($"The books could not be read: {failure.Message}", failure);
         }
     }
