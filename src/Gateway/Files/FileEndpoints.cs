@@ -46,11 +46,11 @@ internal sealed class FileEndpoints(Callers callers, FileStore files, GatewayOpt
             {
                 if (!ContentDispositionHeaderValue.TryParse(section.ContentDisposition, out ContentDispositionHeaderValue? about)) continue;
                 string name = HeaderUtilities.RemoveQuotes(about.Name).ToString();
-                if (name == "purpose") purpose = await TextOfAsync(section.Body, cancel);
+                if (name == "purpose") purpose = await WholeAsync(() => TextOfAsync(section.Body, cancel));
                 if (name != "file" || file is not null) continue;
                 string fileName = HeaderUtilities.RemoveQuotes(about.FileNameStar.HasValue ? about.FileNameStar : about.FileName).ToString();
                 fileName = Path.GetFileName(fileName.Replace('\\', '/'));
-                file = await files.AddAsync(caller.Tenant.Id, fileName.Length is > 0 and <= NameLengthMax ? fileName : "file", "batch", section.Body, cancel);
+                file = await WholeAsync(() => files.AddAsync(caller.Tenant.Id, fileName.Length is > 0 and <= NameLengthMax ? fileName : "file", "batch", section.Body, cancel));
             }
             if (file is null) throw Refusal.Missing("file");
             if (purpose is null) throw Refusal.Missing("purpose");
@@ -112,11 +112,14 @@ internal sealed class FileEndpoints(Callers callers, FileStore files, GatewayOpt
             : throw new ApiException(415, Refusal.InvalidRequest, "unsupported_media_type", "A file is sent as multipart/form-data with the fields 'file' and 'purpose'.");
     }
 
-    private static async Task<MultipartSection?> NextAsync(MultipartReader reader, CancellationToken cancel)
+    private static Task<MultipartSection?> NextAsync(MultipartReader reader, CancellationToken cancel) => WholeAsync(() => reader.ReadNextSectionAsync(cancel));
+
+    /// <summary>Reads on in the body; where it ends too early that is the sender's fault.</summary>
+    private static async Task<T> WholeAsync<T>(Func<Task<T>> read)
     {
         try
         {
-            return await reader.ReadNextSectionAsync(cancel);
+            return await read();
         }
         catch (Exception error) when (error is IOException or InvalidDataException && error is not BadHttpRequestException)
         {

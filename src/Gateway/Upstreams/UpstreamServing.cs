@@ -18,11 +18,19 @@ public sealed class UpstreamServing(UpstreamDirectory directory, TariffState tar
         List<UpstreamEvent> events = [];
         List<CallEvent> tell = [];
         UpstreamAnswer? answer = null;
-        bool settled = false, begun = false;
+        bool settled = false, begun = false, admitted = false;
+        using CancellationTokenSource ending = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         live.Started();
+        Task<UpstreamAnswer> beginning = BeginAsync(call, set, events, ending.Token);
         try
         {
-            answer = await BeginAsync(call, set, events, cancel);
+            // Headers must be ready before the first heartbeat: a slow upstream is not waited for. Who serves is then not known yet and not told there.
+            if (await IsSlowAsync(beginning))
+            {
+                admitted = true;
+                yield return AdmittedAt(call);
+            }
+            answer = await beginning;
             UpstreamException? cut = null;
             while (true)
             {
@@ -43,14 +51,11 @@ public sealed class UpstreamServing(UpstreamDirectory directory, TariffState tar
                     settled = true;
                 }
                 else await CheckpointAsync(call);
-                if (!begun)
+                begun = true;
+                if (!admitted)
                 {
-                    begun = true;
-                    yield return new Admitted(call.Hold.Id, call.Hold.PlacedAt, call.Hold.Amount, call.Terms.Price is { } price ? Rating.RatesFor(price, call.InputTokens) : null)
-                    {
-                        ServedModel = call.Serving!.Model.Name == call.Call.Model ? null : call.Serving.Model.Name,
-                        Attempts = call.Attempts,
-                    };
+                    admitted = true;
+                    yield return AdmittedAt(call) with { ServedModel = call.Serving!.Model.Name == call.Call.Model ? null : call.Serving.Model.Name, Attempts = call.Attempts };
                 }
                 foreach (CallEvent happened in tell) yield return happened;
                 if (cut is not null) throw CutMidway(call, cut);
@@ -64,6 +69,7 @@ public sealed class UpstreamServing(UpstreamDirectory directory, TariffState tar
         }
         finally
         {
+            answer ??= await LeaveAsync(beginning, ending);
             bool complete = settled && call.Use.Attempts is [.., { End: AttemptEnd.Served }];
             if (complete) _ = answer!.EndAsync();
             else answer?.Dispose();
@@ -76,6 +82,26 @@ public sealed class UpstreamServing(UpstreamDirectory directory, TariffState tar
             if (!settled) await EndAsync(call, cancel.IsCancellationRequested || begun ? Outcome.AbortedByClient : Outcome.Failed);
             live.Finished();
         }
+    }
+
+    private static Admitted AdmittedAt(UpstreamCall call) =>
+        new(call.Hold.Id, call.Hold.PlacedAt, call.Hold.Amount, call.Terms.Price is { } price ? Rating.RatesFor(price, call.InputTokens) : null);
+
+    private async Task<bool> IsSlowAsync(Task beginning)
+    {
+        if (beginning.IsCompleted) return false;
+        using CancellationTokenSource passed = new();
+        Task first = await Task.WhenAny(beginning, Task.Delay(options.AdmitAfter, clock, passed.Token));
+        await passed.CancelAsync();
+        return first != beginning;
+    }
+
+    /// <summary>Nobody waits for the answer any more: it is not begun, or what has begun is handed over to be closed.</summary>
+    private static async Task<UpstreamAnswer?> LeaveAsync(Task<UpstreamAnswer> beginning, CancellationTokenSource ending)
+    {
+        await ending.CancelAsync();
+        await beginning.ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        return beginning.IsCompletedSuccessfully ? await beginning : null;
     }
 
     /// <summary>Attempts until an answer has begun; its first events are added.</summary>

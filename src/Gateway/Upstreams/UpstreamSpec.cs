@@ -106,6 +106,9 @@ public sealed record UpstreamOptions
     /// <summary>Longest event or answer that is read.</summary>
     public int AnswerBytesMax { get; init; } = 32 << 20;
 
+    /// <summary>A call is told to be admitted after this long even if no upstream has answered: before the first heartbeat of its stream.</summary>
+    public TimeSpan AdmitAfter { get; init; } = TimeSpan.FromSeconds(5);
+
     /// <summary>Characters of a conversation that decide where it goes when the client names no session.</summary>
     public int PrefixChars { get; init; } = 2_048;
 }

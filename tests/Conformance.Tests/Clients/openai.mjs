@@ -80,7 +80,7 @@ seen.errors = {
   image: await failure(() => chat({ messages: [{ role: "user", content: [{ type: "image_url", image_url: { url: "data:image/png;base64,AA==" } }] }] })),
   tooLong: await failure(() => chat({ messages: [{ role: "user", content: "word ".repeat(400000) }] })),
   noMoney: await failure(() => new OpenAI({ baseURL, apiKey: poorKey, ...failFast }).chat.completions.create({ model, messages, max_tokens: 1000 })),
-  unknownPath: await failure(() => client.embeddings.create({ model, input: "x" })),
+  unknownPath: await failure(() => client.get("/nothing/here")),
 };
 
 console.log(JSON.stringify(seen));

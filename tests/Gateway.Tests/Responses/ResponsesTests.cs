@@ -84,7 +84,7 @@ public sealed class ResponsesTests(GatewayFixture fixture) : IClassFixture<Gatew
     [Fact]
     public async Task Items_may_be_named_instead_of_sent()
     {
-        TestGateway gateway = fixture.Fresh();
+        await using TestGateway gateway = await TestGateway.StartAsync();
         Answer first = await gateway.PostAsync(Path, Ask("\"input\":\"Hi\""));
         string item = (string)first.Body["output"]![0]!["id"]!;
         await gateway.PostAsync(Path, Ask($$"""
@@ -113,7 +113,7 @@ public sealed class ResponsesTests(GatewayFixture fixture) : IClassFixture<Gatew
     [Fact]
     public async Task What_is_not_to_be_stored_is_not()
     {
-        TestGateway gateway = fixture.Fresh();
+        await using TestGateway gateway = await TestGateway.StartAsync();
         Answer made = await gateway.PostAsync(Path, Ask("\"input\":\"Hi\",\"store\":false"));
         Assert.Equal(404, (await gateway.GetAsync(Path + "/" + made.Body["id"])).Status);
     }
