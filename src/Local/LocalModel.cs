@@ -65,6 +65,10 @@ public sealed class LocalModel : IAsyncDisposable
     /// <summary>Chats with the model. Disposing of the client leaves the model as it is.</summary>
     public IChatClient ChatClient() => new LocalChatClient(this);
 
+    /// <summary>Turns texts into vectors, as embedding models were trained to.</summary>
+    /// <param name="task">Set for queries: what the search is for, in a sentence; null: documents.</param>
+    public IEmbeddingGenerator<string, Embedding<float>> EmbeddingGenerator(string? task = null) => new LocalEmbeddingGenerator(this, new EmbeddingFormat(model.Tokenizer), task);
+
     /// <summary>Ends what runs and frees the model.</summary>
     public async ValueTask DisposeAsync()
     {
@@ -73,6 +77,9 @@ public sealed class LocalModel : IAsyncDisposable
     }
 
     internal ChatFormat Format => model.Chat;
+
+    /// <summary>How many numbers its hidden vectors have.</summary>
+    internal int Hidden => model.Network.Shape.Hidden;
 
     internal int ContextLength => engine.ContextLength;
 

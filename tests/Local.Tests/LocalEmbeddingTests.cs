@@ -1,0 +1,39 @@
+using Microsoft.Extensions.AI;
+
+namespace Qanat.Local.Tests;
+
+public sealed class LocalEmbeddingTests(TinyLocalModel tiny) : IClassFixture<TinyLocalModel>
+{
+    private static double Length(Embedding<float> embedding) => Math.Sqrt(embedding.Vector.ToArray().Sum(value => (double)value * value));
+
+    [Fact]
+    public async Task Texts_become_vectors_of_length_one_the_same_alone_and_in_company()
+    {
+        IEmbeddingGenerator<string, Embedding<float>> generator = tiny.Model.EmbeddingGenerator();
+        GeneratedEmbeddings<Embedding<float>> together = await generator.GenerateAsync(["water", "水", "a much longer text about water"], cancellationToken: TestContext.Current.CancellationToken);
+        GeneratedEmbeddings<Embedding<float>> alone = await generator.GenerateAsync(["水"], cancellationToken: TestContext.Current.CancellationToken);
+        Assert.Equal(alone[0].Vector.ToArray(), together[1].Vector.ToArray());
+        Assert.All(together, embedding => Assert.Equal(1, Length(embedding), 5));
+        Assert.NotEqual(together[0].Vector.ToArray(), together[1].Vector.ToArray());
+        Assert.True(together.Usage!.InputTokenCount > alone.Usage!.InputTokenCount);
+    }
+
+    [Fact]
+    public async Task Fewer_dimensions_are_the_first_ones_scaled()
+    {
+        IEmbeddingGenerator<string, Embedding<float>> generator = tiny.Model.EmbeddingGenerator();
+        float[] all = (await generator.GenerateAsync(["water"], cancellationToken: TestContext.Current.CancellationToken))[0].Vector.ToArray();
+        float[] few = (await generator.GenerateAsync(["water"], new EmbeddingGenerationOptions { Dimensions = 8 }, TestContext.Current.CancellationToken))[0].Vector.ToArray();
+        Assert.Equal(8, few.Length);
+        Assert.Equal(all[1] / all[0], few[1] / few[0], 4);
+        await Assert.ThrowsAsync<ArgumentException>(() => generator.GenerateAsync(["water"], new EmbeddingGenerationOptions { Dimensions = all.Length + 1 }, TestContext.Current.CancellationToken));
+    }
+
+    [Fact]
+    public async Task A_query_is_read_with_its_task()
+    {
+        float[] plain = (await tiny.Model.EmbeddingGenerator().GenerateAsync(["water"], cancellationToken: TestContext.Current.CancellationToken))[0].Vector.ToArray();
+        float[] query = (await tiny.Model.EmbeddingGenerator(task: "Find it").GenerateAsync(["water"], cancellationToken: TestContext.Current.CancellationToken))[0].Vector.ToArray();
+        Assert.NotEqual(plain, query);
+    }
+}
