@@ -22,6 +22,7 @@ internal static class TextFormats
         ["ipv6"] = $"^({Hex4}:){{7}}{Hex4}$",
         ["uri"] = $@"^https?://{SafeLabel}(\.{SafeLabel}){{0,4}}(:[1-9]\d{{0,3}})?(/{PathText}){{0,8}}(\?[A-Za-z0-9_=&-]{{1,64}})?(#[A-Za-z0-9_-]{{1,32}})?$",
         ["uri-reference"] = $@"^(https?://{SafeLabel}(\.{SafeLabel}){{0,4}})?(/{PathText}){{1,8}}(\?[A-Za-z0-9_=&-]{{1,64}})?(#[A-Za-z0-9_-]{{1,32}})?$",
+        ["uri-template"] = $@"^https?://{SafeLabel}(\.{SafeLabel}){{0,4}}(/({PathText}|\{{[a-z_]{{1,32}}\}})){{0,8}}$",
         ["uuid"] = "^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$",
         ["json-pointer"] = "^(/([A-Za-z0-9_.-]|~[01]){0,32}){0,8}$",
         ["regex"] = "^[A-Za-z0-9_ ]{0,64}$",
