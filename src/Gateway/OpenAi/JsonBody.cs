@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.IO.Pipelines;
 using System.Text.Json;
+using System.Text.Unicode;
 using Microsoft.AspNetCore.Http;
 
 namespace Qanat.Gateway;
@@ -29,6 +30,11 @@ internal sealed class JsonBody : IDisposable
             throw new ApiException(415, Refusal.InvalidRequest, "unsupported_media_type", "Unsupported content type: send the request as 'Content-Type: application/json'.");
         PipeReader body = request.BodyReader;
         ReadOnlySequence<byte> bytes = await ReadWholeAsync(body, cancel);
+        if (!IsUtf8(bytes))
+        {
+            body.AdvanceTo(bytes.End);
+            throw new ApiException(400, Refusal.InvalidRequest, "invalid_json", "The request body is not UTF-8, as JSON must be.");
+        }
         try
         {
             return new JsonBody(JsonDocument.Parse(WithoutByteOrderMark(bytes), new JsonDocumentOptions { MaxDepth = options.JsonDepthMax }), body, bytes.End);
@@ -39,6 +45,17 @@ internal sealed class JsonBody : IDisposable
             throw new ApiException(400, Refusal.InvalidRequest, "invalid_json",
                 FormattableString.Invariant($"The request body is not valid JSON (line {error.LineNumber + 1}, byte {error.BytePositionInLine + 1}), or is nested deeper than {options.JsonDepthMax} levels."));
         }
+    }
+
+    /// <summary>The parser looks at structure only: text that is not UTF-8 would be found out as late as it is read.</summary>
+    private static bool IsUtf8(ReadOnlySequence<byte> bytes)
+    {
+        if (bytes.IsSingleSegment) return Utf8.IsValid(bytes.FirstSpan);
+        byte[] whole = ArrayPool<byte>.Shared.Rent((int)bytes.Length);
+        bytes.CopyTo(whole);
+        bool valid = Utf8.IsValid(whole.AsSpan(0, (int)bytes.Length));
+        ArrayPool<byte>.Shared.Return(whole);
+        return valid;
     }
 
     public void Dispose()
