@@ -42,7 +42,7 @@ public sealed class CommandTests
     {
         CancellationToken cancel = TestContext.Current.CancellationToken;
         string data = Directory.CreateTempSubdirectory("qanat-hledger").FullName;
-        await using (ServerProcess server = await ServerProcess.StartAsync(data, cancel, "--demo", "--demo-seconds", "3"))
+        await using (ServerProcess server = await ServerProcess.StartAsync(data, cancel, "--demo", "--demo-seconds", "8"))
         {
             await server.SaidAsync("Demo: done", cancel);
             JsonNode pnl = JsonNode.Parse((await SucceedAsync(cancel, "books", "pnl", "--json", "--data", data)).Output)!;
