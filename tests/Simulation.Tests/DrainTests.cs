@@ -8,7 +8,7 @@ namespace Qanat.Simulation.Tests;
 public sealed class DrainTests
 {
     private const int StreamsAtOnce = 8;
-    private const int TokensEach = 1500;
+    private const int TokensEach = 600;
 
     [Fact]
     public async Task A_server_that_is_asked_to_stop_says_so_takes_nothing_new_and_finishes_what_runs()
