@@ -69,7 +69,7 @@ public sealed class StructureTests
     [Theory]
     [InlineData("[a-f0-9]{4}(-x|y+)?")]
     [InlineData("^(yes|no)$")]
-    [InlineData("[^\\d_]{1,20}\\.水?")]
+    [InlineData("[a-zà-ÿ水]{1,20}\\.水?")]
     public void Answers_match_a_regular_expression(string pattern)
     {
         AnswerConstraint constraint = Constraint(new RegexFormat(pattern));
