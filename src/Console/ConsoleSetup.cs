@@ -48,6 +48,7 @@ public static class ConsoleSetup
             antiforgery.Cookie.SameSite = SameSiteMode.Strict;
         });
         services.AddAuthentication(SessionCookie.Scheme).AddCookie(SessionCookie.Scheme, cookie => SessionCookie.Configure(cookie, options));
+        OpenIdSignIn.Add(services);
         services.AddSingleton<IAuthorizationHandler, PermissionHandler>();
         AuthorizationBuilder policies = services.AddAuthorizationBuilder();
         foreach (Permission permission in Enum.GetValues<Permission>())

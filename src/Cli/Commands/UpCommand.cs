@@ -31,6 +31,7 @@ internal static class UpCommand
                 KvBytesMax = (long)(IsSaid(parsed, kvMegabytes) ? parsed.GetValue(kvMegabytes) : file.KvMegabytes ?? parsed.GetValue(kvMegabytes)) << 20,
                 DrainMax = file.DrainSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : standard.DrainMax,
                 Tls = file.Tls,
+                OpenId = file.OpenId,
                 Rates = file.RateOptions(),
                 AllowedNetworks = [.. (file.AllowedNetworks ?? []).Select(System.Net.IPNetwork.Parse)],
                 OwnerKey = Environment.GetEnvironmentVariable("QANAT_OWNER_KEY"),

@@ -178,7 +178,9 @@ public sealed class QanatServer : IAsyncDisposable
         }
         WebApplication app = builder.Build();
         app.MapQanatGateway();
-        if (options.Parts == ServedParts.Everything) app.MapQanatConsole();
+        if (options.Parts != ServedParts.Everything) return app;
+        app.MapQanatConsole();
+        app.Services.GetRequiredService<OpenIdSignIn>().Apply(options.OpenId);
         return app;
     }
 

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Net;
+using Qanat.Console;
 using Qanat.Gateway;
 
 namespace Qanat.Cli;
@@ -32,6 +33,9 @@ public sealed record ServerOptions
 
     /// <summary>What https addresses show; null: there are none.</summary>
     public TlsConfiguration? Tls { get; init; }
+
+    /// <summary>Who vouches for people, beside accounts; null: nobody.</summary>
+    public OpenIdProvider? OpenId { get; init; }
 
     /// <summary>How long running streams may go on after a stop was asked for.</summary>
     public TimeSpan DrainMax { get; init; } = TimeSpan.FromSeconds(30);

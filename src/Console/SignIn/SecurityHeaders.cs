@@ -9,13 +9,18 @@ internal static class SecurityHeaders
 
     public static ValueTask<object?> Add(EndpointFilterInvocationContext context, EndpointFilterDelegate next)
     {
-        IHeaderDictionary headers = context.HttpContext.Response.Headers;
+        Set(context.HttpContext);
+        return next(context);
+    }
+
+    public static void Set(HttpContext context)
+    {
+        IHeaderDictionary headers = context.Response.Headers;
         headers.ContentSecurityPolicy = Policy;
         headers.XContentTypeOptions = "nosniff";
         headers["Referrer-Policy"] = "no-referrer";
         // Both words, and Pragma, are what the forms' protection asks of a page; anything else it overrides with a warning.
         headers.CacheControl = "no-cache, no-store";
         headers.Pragma = "no-cache";
-        return next(context);
     }
 }

@@ -29,6 +29,9 @@ public sealed record KeyTerms
     /// <summary>Set: a person signs in with this identity by name and password; it has no secret that an API takes.</summary>
     public AccountTerms? Account { get; init; }
 
+    /// <summary>Set: an OpenID provider vouches for whoever signs in with this identity.</summary>
+    public OutsideTerms? Outside { get; init; }
+
     /// <summary>The terms of a key. Keys from before there were terms: an owner's reaches everything.</summary>
     public static KeyTerms Of(ApiKey key)
     {
@@ -62,6 +65,10 @@ public sealed record KeyTerms
 /// <param name="Login">What a person calls themselves when signing in; told apart without regard to case.</param>
 /// <param name="PasswordHash">Salted and slow, by ASP.NET Core Identity's hasher.</param>
 public sealed record AccountTerms(string Login, string PasswordHash);
+
+/// <param name="Issuer">The provider, as its tokens name it.</param>
+/// <param name="Subject">The person, as the provider names them for good.</param>
+public sealed record OutsideTerms(string Issuer, string Subject);
 
 /// <summary>JSON metadata of the settings that the directory keeps.</summary>
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, UseStringEnumConverter = true, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]

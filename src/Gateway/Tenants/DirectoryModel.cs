@@ -44,11 +44,14 @@ public sealed class DirectoryModel
     public ApiKey? FindAccount(string login) =>
         Keys.FirstOrDefault(key => key.RevokedAt is null && KeyTerms.Of(key).Account is { } account && account.Login.Equals(login, StringComparison.OrdinalIgnoreCase));
 
-    /// <summary>An identity that may do everything and does not expire: there is always one left.</summary>
+    /// <summary>The newest identity of somebody whom an OpenID provider vouches for, ended or not.</summary>
+    public ApiKey? FindOutsider(OutsideTerms person) => Keys.Where(key => KeyTerms.Of(key).Outside == person).MaxBy(key => key.CreatedAt.UnixNanoseconds);
+
+    /// <summary>An identity that may do everything and does not expire: there is always one left. One that depends on a provider elsewhere is none.</summary>
     public static bool IsCloudOwner(ApiKey key)
     {
         ArgumentNullException.ThrowIfNull(key);
-        return key is { Role: KeyRole.Owner, RevokedAt: null } && KeyTerms.Of(key) is { Reach: Reach.Cloud, ExpiresAt: null };
+        return key is { Role: KeyRole.Owner, RevokedAt: null } && KeyTerms.Of(key) is { Reach: Reach.Cloud, ExpiresAt: null, Outside: null };
     }
 
     /// <summary>A tenant by its id or its name; names are told apart without regard to case.</summary>

@@ -188,6 +188,35 @@ public sealed class DirectoryState : IDisposable
         }, cancel);
     }
 
+    /// <summary>The identity of somebody whom an OpenID provider vouches for: theirs, if it is still what they may be, else a new one in its place, because a role never changes (ADR 11).</summary>
+    /// <exception cref="ApiException">403: their identity was revoked here, which holds whatever the provider says.</exception>
+    public Task<ApiKey> AdmitOutsiderAsync(string who, OutsideTerms person, NewKeyOrder order, CancellationToken cancel)
+    {
+        ArgumentNullException.ThrowIfNull(order);
+        return ChangeAsync(now =>
+        {
+            ApiKey? old = now.FindOutsider(person);
+            if (old?.RevokedAt is not null)
+                throw new ApiException(403, "permission_error", "identity_revoked", "Your identity here was revoked. Whoever runs this cloud can make an account for you.");
+            KeyTerms terms = new() { Reach = order.Reach, Outside = person };
+            if (old is not null && Works(old) && (old.Project, old.Role, KeyTerms.Of(old).Reach) == (order.Project.Id, order.Role, terms.Reach)) return new Change<ApiKey>(old, now, []);
+            ApiKey key = new(KeyId.New(clock), order.Project.Tenant, order.Project.Id, DirectoryNames.Check(order.Name, "name"), "openid", [.. RandomNumberGenerator.GetBytes(KeySecret.RandomBytes)], order.Role,
+                Instant.Now(clock), null, null, terms.ToSettings());
+            Fact[] made = [new KeySaved(key), Audit(who, "outsider.admit", key.Name, old?.Role.ToString(), $"{order.Role}, {terms.ToShownText()}")];
+            if (old is null) return new Change<ApiKey>(key, now.With(key), [.. made]);
+            ApiKey ended = old with { RevokedAt = Instant.Now(clock) };
+            return new Change<ApiKey>(key, now.With(ended).With(key), [new KeySaved(ended), .. made]);
+        }, cancel);
+    }
+
+    /// <summary>Nothing is allowed any more to somebody whom a provider vouches for: their identity expires, and a later rule gives them a new one.</summary>
+    public Task<ApiKey?> ExpireOutsiderAsync(string who, OutsideTerms person, CancellationToken cancel) => ChangeAsync(now =>
+    {
+        if (now.FindOutsider(person) is not { } old || !Works(old)) return new Change<ApiKey?>(null, now, []);
+        ApiKey expired = old with { Settings = (KeyTerms.Of(old) with { ExpiresAt = clock.GetUtcNow() }).ToSettings() };
+        return new Change<ApiKey?>(expired, now.With(expired), [new KeySaved(expired), Audit(who, "outsider.expire", old.Name, old.Role.ToString(), null)]);
+    }, cancel);
+
     /// <summary>A new secret with the role, scope and limits of an old key, which goes on working for <paramref name="overlap"/>.</summary>
     /// <exception cref="ApiException">400: the key is revoked or expired.</exception>
     public Task<NewKey> RotateKeyAsync(string who, KeyId id, TimeSpan overlap, CancellationToken cancel) => ChangeAsync(now =>
@@ -195,6 +224,7 @@ public sealed class DirectoryState : IDisposable
         ApiKey old = now.FindKey(id) ?? throw DirectoryNames.Unknown("key", id.ToString());
         DateTimeOffset time = clock.GetUtcNow();
         if (KeyTerms.Of(old).Account is not null) throw new ApiException(400, "invalid_request_error", "is_account", "This is an account: it has a password, not a secret.", "id");
+        if (KeyTerms.Of(old).Outside is not null) throw new ApiException(400, "invalid_request_error", "is_outside", "This is the identity of a person who signs in by OpenID Connect: it has no secret.", "id");
         if (old.RevokedAt is not null || KeyTerms.Of(old).ExpiresAt <= time)
             throw new ApiException(400, "invalid_request_error", "key_ended", "This key no longer works: make a new one.", "id");
         string text = KeySecret.New();
