@@ -37,7 +37,7 @@ public sealed record Certificate(double Level, CertificateEnd End, ImmutableArra
 
     /// <summary>The rows that hold both ends of a range.</summary>
     public static ImmutableArray<SystemRow> RowsOf(LinearSystem system, Objective objective, RangeEnd low, RangeEnd high) =>
-        [.. (Of(system, objective, low, CertificateEnd.Low)?.Bindings ?? []).Concat(Of(system, objective, high, CertificateEnd.High)?.Bindings ?? []).Select(b => b.Row).Distinct()];
+        [.. (Of(system, objective, low, CertificateEnd.Low)?.Bindings ?? []).Concat(Of(system, objective, high, CertificateEnd.High)?.Bindings ?? []).Select(b => b.Row).Distinct<SystemRow>(ReferenceEqualityComparer.Instance)];
 
     /// <summary>The published rows that hold both ends of a range.</summary>
     public static ImmutableArray<Fact> FactsOf(LinearSystem system, Objective objective, RangeEnd low, RangeEnd high) =>

@@ -31,7 +31,9 @@ public static class DisclosureValuer
     {
         string definition = model.DefinitionOf(quarter);
         Objective[] objectives = [.. targets.Select(t => SystemBuilder.ObjectiveOf(system, t.Quantity, quarter, definition) ?? throw new ArgumentException($"{t.Name} cannot be asked in {quarter}."))];
+        // One solver serves every line, so that its basis stays warm: two rows are kept free for what is supposed to be published.
         using var solver = new RangeSolver(system);
+        foreach (Interval free in new[] { Interval.AtLeast(0), Interval.AtMost(0) }) solver.AddRow(Published([], free, "nothing", default));
         (RangeEnd Low, RangeEnd High)[] today = [.. objectives.Select(o => (solver.Least(o), solver.Most(o)))];
         double[] before = [.. today.Select(t => RangeSolver.Between(t.Low.Value, t.High.Value).Width)];
         ImmutableArray<SystemRow>[] holding = [.. objectives.Select((o, k) => Certificate.RowsOf(system, o, today[k].Low, today[k].High))];
@@ -44,12 +46,12 @@ public static class DisclosureValuer
             // A line that is already known as finely as it would be printed is not missing.
             if (range.Width <= line.Rounding * 1.0001) continue;
             double[] worst = new double[targets.Count], middle = [.. targets.Select(_ => double.NaN)];
-            Publish(system, line, published, range, (value, probe) =>
+            Publish(solver, system.Rows.Length, line, published, range, value =>
             {
                 for (int k = 0; k < objectives.Length; k++)
                 {
                     // At the very end of its range the line may miss the set by the solver's tolerance: then it says nothing.
-                    if (probe.TryRange(objectives[k]) is not { } after) return true;
+                    if (solver.TryRange(objectives[k]) is not { } after) return true;
                     double width = after.Width;
                     worst[k] = Math.Max(worst[k], width);
                     if (double.IsNaN(middle[k]) || value <= range.Middle) middle[k] = width;
@@ -58,24 +60,28 @@ public static class DisclosureValuer
                 return !worst.All(double.IsInfinity);
             });
             ImmutableArray<SystemRow> own = Certificate.RowsOf(system, published, least, most);
-            values.AddRange(targets.Select((t, k) => new DisclosureValue(layer, t, line, range, before[k], worst[k], middle[k], [.. own.Concat(holding[k]).Distinct()])));
+            values.AddRange(targets.Select((t, k) => new DisclosureValue(layer, t, line, range, before[k], worst[k], middle[k], [.. own.Concat(holding[k]).Distinct<SystemRow>(ReferenceEqualityComparer.Instance)])));
         }
         return [.. values.OrderBy(v => targets.ToList().IndexOf(v.Target)).ThenByDescending(v => v.Guaranteed).ThenByDescending(v => v.Expected).ThenBy(v => v.Line.Name, StringComparer.Ordinal)];
     }
 
     /// <summary>Visits the system with the line published at each value tried, until the visitor has seen enough.</summary>
-    private static void Publish(LinearSystem system, MissingLine line, Objective published, Interval range, Func<double, RangeSolver, bool> visit)
+    private static void Publish(RangeSolver solver, int first, MissingLine line, Objective published, Interval range, Func<double, bool> visit)
     {
-        using var probe = new RangeSolver(system);
-        (SystemRow low, SystemRow high) = Rows(published, line, 0);
-        probe.AddRow(low);
-        probe.AddRow(high);
         foreach (double value in Values(range))
         {
-            (low, high) = Rows(published, line, value);
-            probe.Replace(system.Rows.Length, low);
-            probe.Replace(system.Rows.Length + 1, high);
-            if (!visit(value, probe)) return;
+            (SystemRow low, SystemRow high) = Rows(published, line, value);
+            solver.Replace(first, low);
+            solver.Replace(first + 1, high);
+            Count(RowState.Counted);
+            if (!visit(value)) break;
+        }
+        Count(RowState.LeftOut);
+
+        void Count(RowState state)
+        {
+            solver.Count(first, state);
+            solver.Count(first + 1, state);
         }
     }
 
@@ -92,8 +98,11 @@ public static class DisclosureValuer
         SystemRow Row(double level, Interval zero)
         {
             LinearForm form = line.Numerator.Minus(line.Denominator, level);
-            return new SystemRow("published", missing.Label, RowKind.Supposed, form.Terms, zero - Interval.At(form.Constant), null, [], "", missing.Place);
+            return Published(form.Terms, zero - Interval.At(form.Constant), missing.Label, missing.Place);
         }
         return (Row(value - missing.Rounding / 2, Interval.AtLeast(0)), Row(value + missing.Rounding / 2, Interval.AtMost(0)));
     }
+
+    private static SystemRow Published(ImmutableArray<FormTerm> terms, Interval range, string words, Place place) =>
+        new("published", words, RowKind.Supposed, terms, range, null, [], "", place);
 }

@@ -30,7 +30,7 @@ public sealed class RangeSolver : IDisposable
 {
     private readonly LinearSystem _system;
     private readonly Solver _solver;
-    private readonly Variable[] _x;
+    private readonly Variable?[] _x;
     private readonly Variable _t;
     private readonly double _scale;
     private readonly Constraint _norm;
@@ -46,7 +46,8 @@ public sealed class RangeSolver : IDisposable
         _solver = Solver.CreateSolver("GLOP") ?? throw new InvalidOperationException("The linear solver GLOP could not be created: is the native library of Google.OrTools for this platform there?");
         // Money is in millions and t is one over money: measured in units of the largest number, both are near one.
         _scale = Math.Max(1, system.Rows.SelectMany(r => new[] { r.Range.Low, r.Range.High }).Where(double.IsFinite).Select(Math.Abs).DefaultIfEmpty(1).Max() / 10);
-        _x = [.. system.Variables.Select(v => _solver.MakeNumVar(v.Line.Sign == LineSign.Positive ? 0 : double.NegativeInfinity, double.PositiveInfinity, ""))];
+        // Only unknowns that a row or an objective speaks of become columns: a part of a large system is a small problem.
+        _x = new Variable?[system.Variables.Length];
         _t = _solver.MakeNumVar(0, double.PositiveInfinity, "");
         _norm = _solver.MakeConstraint(1, 1);
         // The next objective starts from the last one's basis; presolving would throw it away.
@@ -56,9 +57,9 @@ public sealed class RangeSolver : IDisposable
 
     public bool IsFeasible => _feasible ??= Feasible();
 
-    /// <summary>Both ends; an empty system has none.</summary>
+    /// <summary>Both ends; an empty system has none. Without points and multipliers, which cost as much again to fetch.</summary>
     /// <exception cref="InvalidOperationException">The system has no solution: find the conflict first.</exception>
-    public Interval Range(Objective objective) => Between(Least(objective).Value, Most(objective).Value);
+    public Interval Range(Objective objective) => Between(Value(objective, 1), Value(objective, -1));
 
     /// <summary>Both ends, or null if the system is empty.</summary>
     public Interval? TryRange(Objective objective)
@@ -90,9 +91,11 @@ public sealed class RangeSolver : IDisposable
         _feasible = null;
     }
 
-    /// <summary>Other factors and ends for a row that has the same unknowns and the same finite ends.</summary>
+    /// <summary>Another row in the place of one that has the same finite ends.</summary>
     public void Replace(int index, SystemRow row)
     {
+        foreach (Constraint? end in new[] { _low[index], _high[index] })
+            foreach (FormTerm stale in _rows[index].Terms) end?.SetCoefficient(X(stale.Variable), 0);
         _rows[index] = row;
         if (_low[index] is { } low) Fill(low, row, row.Range.Low);
         if (_high[index] is { } high) Fill(high, row, row.Range.High);
@@ -122,10 +125,17 @@ public sealed class RangeSolver : IDisposable
         return IsSolved();
     }
 
-    /// <summary>A basis from another objective may mislead the solver in a degenerate corner: what it gives up on is tried once more from nothing, and presolved if it cannot say why.</summary>
+    /// <summary>
+    /// A ray without end is proven from a point of the system and needs no second look. For the rest a basis from another objective may mislead the solver in a degenerate corner:
+    /// what it gives up on is tried once more from nothing, and presolved if it cannot say why.
+    /// </summary>
     private bool IsSolved()
     {
-        if (_solver.Solve(_parameters) == Solver.ResultStatus.OPTIMAL) return true;
+        switch (_solver.Solve(_parameters))
+        {
+            case Solver.ResultStatus.OPTIMAL: return true;
+            case Solver.ResultStatus.UNBOUNDED: _feasible = true; return false;
+        }
         _solver.Reset();
         return _solver.Solve(_parameters) switch
         {
@@ -137,34 +147,41 @@ public sealed class RangeSolver : IDisposable
 
     private RangeEnd Solve(Objective objective, int sign)
     {
-        double unlimited = sign > 0 ? double.NegativeInfinity : double.PositiveInfinity;
-        Normalise(objective.Denominator);
-        Google.OrTools.LinearSolver.Objective goal = _solver.Objective();
-        goal.Clear();
-        foreach (FormTerm term in objective.Numerator.Terms) goal.SetCoefficient(_x[term.Variable], sign * term.Factor);
-        goal.SetCoefficient(_t, sign * objective.Numerator.Constant / _scale);
-        goal.SetMinimization();
-        if (!IsSolved())
-        {
-            // In a feasible system nothing but unboundedness is left; a denominator that is zero throughout limits nothing either.
-            if (!IsFeasible) throw new InvalidOperationException("The system has no solution: its sources contradict each other.");
-            return new RangeEnd(EndStatus.Unbounded, unlimited, [], []);
-        }
-        double value = sign * goal.Value(), t = _t.SolutionValue() / _scale;
+        double value = Value(objective, sign);
+        if (double.IsInfinity(value)) return new RangeEnd(EndStatus.Unbounded, value, [], []);
+        double t = _t.SolutionValue() / _scale;
         var multipliers = ImmutableArray.CreateBuilder<double>(_rows.Count);
         for (int i = 0; i < _rows.Count; i++) multipliers.Add(sign * ((_low[i]?.DualValue() ?? 0) + (_high[i]?.DualValue() ?? 0)));
         if (t * _scale < 1e-12) return new RangeEnd(EndStatus.Approached, value, [], multipliers.MoveToImmutable());
-        return new RangeEnd(EndStatus.Attained, value, [.. _x.Select(x => x.SolutionValue() / t)], multipliers.MoveToImmutable());
+        return new RangeEnd(EndStatus.Attained, value, [.. _x.Select(x => x is null ? 0 : x.SolutionValue() / t)], multipliers.MoveToImmutable());
     }
+
+    /// <summary>The least (sign 1) or the largest (-1) value; infinite if nothing limits it.</summary>
+    private double Value(Objective objective, int sign)
+    {
+        Normalise(objective.Denominator);
+        Google.OrTools.LinearSolver.Objective goal = _solver.Objective();
+        goal.Clear();
+        foreach (FormTerm term in objective.Numerator.Terms) goal.SetCoefficient(X(term.Variable), sign * term.Factor);
+        goal.SetCoefficient(_t, sign * objective.Numerator.Constant / _scale);
+        goal.SetMinimization();
+        if (IsSolved()) return sign * goal.Value();
+        // In a feasible system nothing but unboundedness is left; a denominator that is zero throughout limits nothing either.
+        if (!IsFeasible) throw new InvalidOperationException("The system has no solution: its sources contradict each other.");
+        return sign > 0 ? double.NegativeInfinity : double.PositiveInfinity;
+    }
+
+    private Variable X(int variable) =>
+        _x[variable] ??= _solver.MakeNumVar(_system.Variables[variable].Line.Sign == LineSign.Positive ? 0 : double.NegativeInfinity, double.PositiveInfinity, "");
 
     /// <summary>Denominator = 1 in the transformed unknowns.</summary>
     private void Normalise(LinearForm denominator)
     {
-        foreach (int stale in _normTerms) _norm.SetCoefficient(_x[stale], 0);
+        foreach (int stale in _normTerms) _norm.SetCoefficient(X(stale), 0);
         _normTerms.Clear();
         foreach (FormTerm term in denominator.Terms)
         {
-            _norm.SetCoefficient(_x[term.Variable], term.Factor);
+            _norm.SetCoefficient(X(term.Variable), term.Factor);
             _normTerms.Add(term.Variable);
         }
         // A constant that is only rounding error beside the factors is none.
@@ -181,7 +198,7 @@ public sealed class RangeSolver : IDisposable
 
     private void Fill(Constraint constraint, SystemRow row, double end)
     {
-        foreach (FormTerm term in row.Terms) constraint.SetCoefficient(_x[term.Variable], term.Factor);
+        foreach (FormTerm term in row.Terms) constraint.SetCoefficient(X(term.Variable), term.Factor);
         constraint.SetCoefficient(_t, -end / _scale);
     }
 }
