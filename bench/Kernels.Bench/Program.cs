@@ -1,3 +1,4 @@
+using Qanat.Bench;
 using System.Diagnostics;
 using System.Globalization;
 using Qanat.Kernels;
@@ -30,6 +31,7 @@ for (int i = 0; i + 1 < args.Length; i += 2)
 
 Console.WriteLine(CpuTiers.Describe(tier));
 using var team = new WorkerTeam(threads);
+Console.WriteLine(ReadProbe.Measure(team));
 foreach (WeightFormat format in formats)
     Console.WriteLine($"{format,-5} " + string.Join("   ", rowCounts.Select(rows => Measure(format, rows))));
 return 0;
@@ -56,7 +58,7 @@ unsafe string Measure(WeightFormat format, int rows)
 
     double best = double.PositiveInfinity;
     long began = Stopwatch.GetTimestamp();
-    for (int round = 0; round < 40 || Stopwatch.GetElapsedTime(began).TotalSeconds < 1; round++)
+    for (int round = 0; round < 3 || Stopwatch.GetElapsedTime(began).TotalSeconds < 0.7; round++)
     {
         long started = Stopwatch.GetTimestamp();
         foreach (PackedMatrix matrix in matrices)

@@ -12,6 +12,9 @@ public enum CpuTier
     /// <summary>AVX2 and FMA, 256 bits: byte products by <c>vpmaddwd</c>.</summary>
     Avx2,
 
+    /// <summary>The same instructions and F16C in code assembled at start: no register is spilled, and weights are asked for before they are needed.</summary>
+    Avx2Emitted,
+
     /// <summary>AVX-VNNI, 256 bits: byte products by the VEX form of <c>vpdpbusd</c>.</summary>
     AvxVnni,
 
@@ -30,7 +33,8 @@ public static class CpuTiers
         CpuTier.Scalar => true,
         CpuTier.Avx2 => Avx2.IsSupported && Fma.IsSupported,
         CpuTier.AvxVnni => AvxVnni.IsSupported && Avx2.IsSupported && Fma.IsSupported,
-        CpuTier.Avx512Vnni => EmittedKernels.Refusal is null,
+        CpuTier.Avx2Emitted => EmittedKernels.Ymm.Refusal is null,
+        CpuTier.Avx512Vnni => EmittedKernels.Zmm.Refusal is null,
         _ => false,
     };
 
@@ -41,7 +45,9 @@ public static class CpuTiers
     public static string Describe(CpuTier tier)
     {
         int floatBits = Vector512.IsHardwareAccelerated ? 512 : Vector256.IsHardwareAccelerated ? 256 : Vector128.IsHardwareAccelerated ? 128 : 32;
-        string refusal = EmittedKernels.Refusal is { } reason ? $"; {CpuTier.Avx512Vnni} not used: {reason}" : "";
+        string refusal = EmittedKernels.Zmm.Refusal is { } reason ? $"; {CpuTier.Avx512Vnni} not used: {reason}" : "";
+        if (tier <= CpuTier.Avx2 && EmittedKernels.Ymm.Refusal is { } narrow)
+            refusal += $"; {CpuTier.Avx2Emitted} not used: {narrow}";
         return FormattableString.Invariant($"{tier}, floats {floatBits} bits wide{refusal}");
     }
 

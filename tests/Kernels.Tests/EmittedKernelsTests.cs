@@ -2,7 +2,7 @@ namespace Qanat.Kernels.Tests;
 
 public sealed unsafe class EmittedKernelsTests
 {
-    public static TheoryData<WeightFormat> Formats => [.. EmittedKernels.Formats];
+    public static TheoryData<WeightFormat> Formats => [.. EmittedKernels.Zmm.Formats];
 
     [Theory]
     [MemberData(nameof(Formats))]
@@ -29,7 +29,7 @@ public sealed unsafe class EmittedKernelsTests
                 Blocks = weights.Packed.Blocks,
                 Rows = count,
             };
-            new MachineInterpreter(EmittedKernels.Assembler(format, count).Assemble(0)).Call(&args);
+            new MachineInterpreter(EmittedKernels.ZmmAssembler(format, count).Assemble(0)).Call(&args);
             for (int row = 0; row < count; row++)
             {
                 Native.AssertSameBits(expected.AsSpan(row * 32, 32), output.Span().Slice(row * 40, 32));
@@ -41,7 +41,7 @@ public sealed unsafe class EmittedKernelsTests
     [Fact]
     public void Refused_executable_memory_falls_back_and_says_why()
     {
-        (EmittedKernels? kernels, string? refusal) = EmittedKernels.Load(missing: null, _ => throw new PlatformNotSupportedException("the system refuses executable memory (errno 13)"));
+        (nint[]? kernels, string? refusal) = EmittedKernels.Zmm.Load(missing: null, _ => throw new PlatformNotSupportedException("the system refuses executable memory (errno 13)"));
         Assert.Null(kernels);
         Assert.Equal("the system refuses executable memory (errno 13)", refusal);
     }
@@ -49,7 +49,7 @@ public sealed unsafe class EmittedKernelsTests
     [Fact]
     public void Missing_instructions_are_named_and_nothing_is_mapped()
     {
-        (EmittedKernels? kernels, string? refusal) = EmittedKernels.Load("AVX-512 VNNI is missing", _ => throw new InvalidOperationException("mapped"));
+        (nint[]? kernels, string? refusal) = EmittedKernels.Zmm.Load("AVX-512 VNNI is missing", _ => throw new InvalidOperationException("mapped"));
         Assert.Null(kernels);
         Assert.Equal("AVX-512 VNNI is missing", refusal);
     }
@@ -69,6 +69,6 @@ public sealed unsafe class EmittedKernelsTests
     {
         string text = CpuTiers.Describe(CpuTiers.Best);
         Assert.StartsWith(CpuTiers.Best.ToString(), text, StringComparison.Ordinal);
-        Assert.Equal(EmittedKernels.Refusal is not null, text.Contains("not used: " + EmittedKernels.Refusal, StringComparison.Ordinal));
+        Assert.Equal(EmittedKernels.Zmm.Refusal is not null, text.Contains("not used: " + EmittedKernels.Zmm.Refusal, StringComparison.Ordinal));
     }
 }

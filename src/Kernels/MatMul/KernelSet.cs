@@ -27,7 +27,8 @@ public sealed unsafe class KernelSet
     internal delegate*<PanelArgs*, void> Panel(WeightFormat format) => Tier switch
     {
         CpuTier.Scalar => Scalar(format),
-        CpuTier.Avx512Vnni => Emitted(format),
+        CpuTier.Avx512Vnni => WithZmm(format),
+        CpuTier.Avx2Emitted => WithYmm(format),
         _ => Vectorised(format),
     };
 
@@ -81,18 +82,32 @@ public sealed unsafe class KernelSet
         _ => Scalar(format),
     };
 
-    private delegate*<PanelArgs*, void> Emitted(WeightFormat format) => format switch
+    private delegate*<PanelArgs*, void> WithYmm(WeightFormat format) => format switch
     {
-        WeightFormat.F32 => &EmittedKernels.F32,
-        WeightFormat.F16 => &EmittedKernels.F16,
-        WeightFormat.Q8_0 => &EmittedKernels.Q8_0,
-        WeightFormat.Q4_0 => &EmittedKernels.Q4_0,
-        WeightFormat.Q4_1 => &EmittedKernels.Q4_1,
-        WeightFormat.Q5_0 => &EmittedKernels.Q5_0,
-        WeightFormat.Q5_1 => &EmittedKernels.Q5_1,
-        WeightFormat.Q4_K => &EmittedKernels.Q4_K,
-        WeightFormat.Q5_K => &EmittedKernels.Q5_K,
-        WeightFormat.Q6_K => &EmittedKernels.Q6_K,
+        WeightFormat.F32 => &YmmKernels.F32,
+        WeightFormat.F16 => &YmmKernels.F16,
+        WeightFormat.BF16 => &YmmKernels.BF16,
+        WeightFormat.Q8_0 => &YmmKernels.Q8_0,
+        WeightFormat.Q4_0 => &YmmKernels.Q4_0,
+        WeightFormat.Q4_1 => &YmmKernels.Q4_1,
+        WeightFormat.Q4_K => &YmmKernels.Q4_K,
+        WeightFormat.Q5_K => &YmmKernels.Q5_K,
+        WeightFormat.Q6_K => &YmmKernels.Q6_K,
+        _ => Vectorised(format),
+    };
+
+    private delegate*<PanelArgs*, void> WithZmm(WeightFormat format) => format switch
+    {
+        WeightFormat.F32 => &ZmmKernels.F32,
+        WeightFormat.F16 => &ZmmKernels.F16,
+        WeightFormat.Q8_0 => &ZmmKernels.Q8_0,
+        WeightFormat.Q4_0 => &ZmmKernels.Q4_0,
+        WeightFormat.Q4_1 => &ZmmKernels.Q4_1,
+        WeightFormat.Q5_0 => &ZmmKernels.Q5_0,
+        WeightFormat.Q5_1 => &ZmmKernels.Q5_1,
+        WeightFormat.Q4_K => &ZmmKernels.Q4_K,
+        WeightFormat.Q5_K => &ZmmKernels.Q5_K,
+        WeightFormat.Q6_K => &ZmmKernels.Q6_K,
         _ => Vectorised(format),
     };
 }
