@@ -23,7 +23,11 @@ internal sealed record BenchOptions
 internal sealed record Measure(string Name, ImmutableArray<double> Ours, ImmutableArray<double> Peer, double? Ratio);
 
 /// <summary>All measures and what they were measured with.</summary>
-internal sealed record BenchReport(string Model, long ModelBytes, int Threads, string Tier, string? Peer, double LoadSeconds, long PeakBytes, ImmutableArray<Measure> Measures)
+/// <param name="LoadSeconds">From an open file to the first logits, once.</param>
+/// <param name="PeerLoadSeconds">The peer's process from start to end with one token of prompt.</param>
+/// <param name="PeakBytes">The process' largest working set.</param>
+/// <param name="CacheBytes">Keys and values of the largest measure.</param>
+internal sealed record BenchReport(string Model, long ModelBytes, int Threads, string Tier, string? Peer, double LoadSeconds, double? PeerLoadSeconds, long PeakBytes, long CacheBytes, ImmutableArray<Measure> Measures)
 {
     public static JsonSerializerOptions Layout { get; } = new(JsonSerializerDefaults.Web) { WriteIndented = true };
 }

@@ -10,7 +10,10 @@ internal static class Comparison
     {
         using var own = new OwnRun(options);
         LlamaRun? peer = LlamaRun.FromEnvironment(options);
-        log.WriteLine(FormattableString.Invariant($"{Path.GetFileName(options.Model)}, {own.Tier}, loaded in {own.LoadSeconds:F2} s"));
+        log.WriteLine(FormattableString.Invariant($"{Path.GetFileName(options.Model)}, {own.Tier}"));
+        double loadSeconds = own.LoadSeconds + 1 / own.Prefill(1);
+        double? peerLoadSeconds = peer?.Load();
+        log.WriteLine(FormattableString.Invariant($"load             {loadSeconds,8:F2} s") + (peerLoadSeconds is { } known ? FormattableString.Invariant($"       llama.cpp {known,8:F2}   ratio {loadSeconds / known:F2} (less is better)") : ""));
         own.Prefill(32);
         own.Decode(1, 4);
 
@@ -20,7 +23,9 @@ internal static class Comparison
         foreach (int parallel in options.Parallel)
             measures.Add(Take(options, log, FormattableString.Invariant($"decode {options.DecodeTokens} x {parallel}"), () => own.Decode(parallel, options.DecodeTokens), peer is null ? null : () => peer.Decode(parallel, options.DecodeTokens)));
         using var process = Process.GetCurrentProcess();
-        return new BenchReport(Path.GetFileName(options.Model), new FileInfo(options.Model).Length, options.Threads, own.Tier, peer?.Name, own.LoadSeconds, process.PeakWorkingSet64, measures.ToImmutable());
+        long fileBytes = new FileInfo(options.Model).Length, peakBytes = process.PeakWorkingSet64;
+        log.WriteLine(FormattableString.Invariant($"peak memory      {peakBytes / 1e6,8:F0} MB, {(double)peakBytes / (fileBytes + own.CacheBytesMax):F2} of file, keys and values"));
+        return new BenchReport(Path.GetFileName(options.Model), fileBytes, options.Threads, own.Tier, peer?.Name, loadSeconds, peerLoadSeconds, peakBytes, own.CacheBytesMax, measures.ToImmutable());
     }
 
     private static Measure Take(BenchOptions options, TextWriter log, string name, Func<double> own, Func<double>? peer)

@@ -12,6 +12,14 @@ internal sealed class LlamaRun(BenchOptions options, string folder)
 
     public string Name => $"llama.cpp in {Path.GetFileName(Path.GetFullPath(folder))}";
 
+    /// <summary>Seconds from the start of its process to its end, one token of prompt in between.</summary>
+    public double Load()
+    {
+        long started = Stopwatch.GetTimestamp();
+        Bench("-p", 1, "-n", 0, "--no-warmup");
+        return Stopwatch.GetElapsedTime(started).TotalSeconds;
+    }
+
     /// <summary>Tokens per second of one prompt.</summary>
     public double Prefill(int tokens) => Bench("-p", tokens, "-n", 0);
 
@@ -26,9 +34,9 @@ internal sealed class LlamaRun(BenchOptions options, string folder)
         return JsonDocument.Parse(line).RootElement.GetProperty("speed_tg").GetDouble();
     }
 
-    private double Bench(string first, int firstTokens, string second, int secondTokens)
+    private double Bench(string first, int firstTokens, string second, int secondTokens, params string[] more)
     {
-        string output = Run("llama-bench", "-m", options.Model, "-t", Text(options.Threads), "-r", "1", first, Text(firstTokens), second, Text(secondTokens), "-o", "json");
+        string output = Run("llama-bench", ["-m", options.Model, "-t", Text(options.Threads), "-r", "1", first, Text(firstTokens), second, Text(secondTokens), "-o", "json", .. more]);
         return JsonDocument.Parse(output).RootElement[0].GetProperty("avg_ts").GetDouble();
     }
 

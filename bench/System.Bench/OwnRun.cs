@@ -20,12 +20,15 @@ internal sealed class OwnRun : IDisposable
     }
 
     public double LoadSeconds { get; }
+    /// <summary>Keys and values of the largest run so far.</summary>
+    public long CacheBytesMax { get; private set; }
     public string Tier => _network.KernelTier;
 
     /// <summary>Tokens per second of one prompt from an empty cache, logits of its last token.</summary>
     public double Prefill(int tokens)
     {
         using var run = new Sequences(_network, _random, 1, tokens);
+        CacheBytesMax = Math.Max(CacheBytesMax, run.CacheBytes);
         long started = Stopwatch.GetTimestamp();
         run.Step(tokens);
         return tokens / Stopwatch.GetElapsedTime(started).TotalSeconds;
@@ -35,6 +38,7 @@ internal sealed class OwnRun : IDisposable
     public double Decode(int sequences, int tokens, int context = 1)
     {
         using var run = new Sequences(_network, _random, sequences, context + tokens);
+        CacheBytesMax = Math.Max(CacheBytesMax, run.CacheBytes);
         run.Step(context);
         long started = Stopwatch.GetTimestamp();
         for (int i = 0; i < tokens; i++)
@@ -65,6 +69,8 @@ internal sealed class OwnRun : IDisposable
             _tables = [.. Enumerable.Range(0, count * _blocks)];
             _logits = new float[count * network.Shape.Vocabulary];
         }
+
+        public long CacheBytes => _cache.Bytes;
 
         public void Step(int tokens)
         {

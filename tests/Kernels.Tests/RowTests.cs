@@ -73,9 +73,10 @@ public sealed unsafe class RowTests
     [InlineData(ActivationFormat.F16)]
     [InlineData(ActivationFormat.BF16)]
     [InlineData(ActivationFormat.Q8)]
+    [InlineData(ActivationFormat.Q8K)]
     public void Prepared_rows_equal_their_scalar_twin(ActivationFormat format)
     {
-        foreach (int inputs in format == ActivationFormat.Q8 ? (int[])[32, 64, 1024] : [1, 2, 31, 32, 65, 1024])
+        foreach (int inputs in format switch { ActivationFormat.Q8 => (int[])[32, 64, 1024], ActivationFormat.Q8K => [256, 512, 1024], _ => [1, 2, 31, 32, 65, 1024] })
         {
             int stride = ActivationRows.Stride(format, inputs);
             using NativeBuffer source = Native.Random(inputs, inputs), prepared = new(stride), twin = new(stride);
@@ -87,7 +88,27 @@ public sealed unsafe class RowTests
             var restored = new float[inputs];
             ActivationRows.Restore(format, prepared.Pointer, restored);
             for (int i = 0; i < inputs; i++)
-                Assert.Equal(source.Span()[i], restored[i], format switch { ActivationFormat.Q8 => 0.1, ActivationFormat.F32 => 0, _ => Math.Abs(source.Span()[i]) / 255 + 1e-7 });
+                Assert.Equal(source.Span()[i], restored[i], format switch { ActivationFormat.Q8 or ActivationFormat.Q8K => 0.1, ActivationFormat.F32 => 0, _ => Math.Abs(source.Span()[i]) / 255 + 1e-7 });
+        }
+    }
+
+    [Theory]
+    [InlineData(ActivationFormat.Q8)]
+    [InlineData(ActivationFormat.Q8K)]
+    public void Rounding_to_bytes_equals_its_scalar_twin_at_the_edges(ActivationFormat format)
+    {
+        int stride = ActivationRows.Stride(format, 256);
+        var random = new Random(3);
+        foreach (float size in (float[])[0, float.Epsilon, 1e-40f, 1e-37f, 1, 127, 1e30f, float.MaxValue])
+        {
+            using NativeBuffer source = Native.Floats(256, _ => size * random.Next(-127, 128) / 127), prepared = new(stride), twin = new(stride);
+            // Ties, the largest number of either sign, and twice.
+            source.Span()[7] = -size;
+            source.Span()[40] = size;
+            source.Span()[41] = size * 0.5f;
+            ActivationRows.Prepare(format, source.AsFloats(), 256, prepared.Pointer);
+            ActivationRows.Prepare_Scalar(format, source.AsFloats(), 256, twin.Pointer);
+            Assert.True(new Span<byte>(prepared.Pointer, stride).SequenceEqual(new Span<byte>(twin.Pointer, stride)), FormattableString.Invariant($"size {size}"));
         }
     }
 }

@@ -16,7 +16,7 @@ internal abstract class YmmAssembler(int rows)
     protected const int LineBytes = 64;
 
     /// <summary>How far ahead weights are asked for: the processor's own prefetchers stop at the end of a page of 4 KiB, and a product of one row is bound by memory.</summary>
-    private static readonly int PrefetchBytes = int.Parse(Environment.GetEnvironmentVariable("QANAT_PF") ?? "3072", System.Globalization.CultureInfo.InvariantCulture);
+    private const int PrefetchBytes = 3072;
 
     private const int StackBytes = 256 + RowsMax * Vectors * VectorBytes;
 

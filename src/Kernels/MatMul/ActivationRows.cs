@@ -12,7 +12,7 @@ namespace Qanat.Kernels;
 /// Q8K: per 256 inputs 384 bytes: 256 signed bytes q, the sums of each 16 of them as 16 shorts, the sums of each 32 as 8 shorts, a single d, and for each 16 a pair of shorts: -32 times the
 /// sum of those that stand first or second among four, and of the others. The roundings are those of ggml's
 /// quantize_row_q8_K: with m the first x of largest magnitude, q = round(-127 / m * x), ties to even, d = 1 / (-127 / m).</summary>
-public static unsafe class ActivationRows
+public static unsafe partial class ActivationRows
 {
     /// <summary>Inputs of a Q8 block.</summary>
     public const int BlockInputs = 32;
@@ -111,6 +111,8 @@ public static unsafe class ActivationRows
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal static void QuantizeBlock(float* source, byte* target)
     {
+        if (UsesAvx2 && TryQuantizeBlock_Avx2(source, target))
+            return;
         Vector512<float> a = Vector512.Load(source);
         Vector512<float> b = Vector512.Load(source + 16);
         float max = Lanes.Max(Vector512.Max(Vector512.Abs(a), Vector512.Abs(b)));
@@ -147,6 +149,8 @@ public static unsafe class ActivationRows
 
     internal static void QuantizeSuperBlock(float* source, byte* target)
     {
+        if (UsesAvx2 && TryQuantizeSuperBlock_Avx2(source, target))
+            return;
         Vector512<float> most = Vector512<float>.Zero;
         for (int i = 0; i < SuperBlockInputs; i += Lanes.Count)
             most = Vector512.Max(most, Vector512.Abs(Vector512.Load(source + i)));

@@ -67,8 +67,7 @@ public sealed unsafe class MatMul(KernelSet kernels, WorkerTeam team)
         return new PreparedRows((nint)target, ActivationRows.Stride(format, inputs), count);
     }
 
-    // Up to four rows are prepared sooner than the team is told of them.
-    private int RowsPerPrepareChunk(int count) => count <= 4 ? count : Math.Max(1, count / (4 * team.Threads));
+    private int RowsPerPrepareChunk(int count) => Math.Max(1, count / (4 * team.Threads));
 
     private void Run(delegate*<void*, int, int, void> body, Job* job)
     {
