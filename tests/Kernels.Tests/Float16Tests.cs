@@ -9,13 +9,17 @@ public sealed unsafe class Float16Tests
     {
         ushort* halves = stackalloc ushort[16];
         float* singles = stackalloc float[16];
+        float* eights = stackalloc float[16];
         for (int first = 0; first < 65536; first += 16)
         {
             for (int i = 0; i < 16; i++)
                 halves[i] = (ushort)(first + i);
             Float16.LoadHalf(halves).Store(singles);
+            Float16.LoadEightHalves(halves).Store(eights);
+            Float16.LoadEightHalves(halves + 8).Store(eights + 8);
             for (int i = 0; i < 16; i++)
             {
+                Assert.Equal(BitConverter.SingleToInt32Bits(singles[i]), BitConverter.SingleToInt32Bits(eights[i]));
                 float expected = (float)BitConverter.UInt16BitsToHalf(halves[i]);
                 Assert.True(float.IsNaN(expected) ? float.IsNaN(singles[i]) : BitConverter.SingleToInt32Bits(expected) == BitConverter.SingleToInt32Bits(singles[i]), $"half {halves[i]:x4}");
             }

@@ -13,7 +13,7 @@ public readonly record struct AttentionTile(int FirstRow, int Rows, int FirstPos
 /// <summary>Causal attention with grouped queries over keys and values in blocks, halves or bytes: out = softmax(q K^T * scale) V per head.
 /// The weights of the softmax are rounded to halves before they meet the values, as ggml does. A row's bits depend on nothing but its position and its
 /// sequence: every sum runs over dimensions or positions in order, and keys that a row does not see add exact zeros.</summary>
-public sealed unsafe class Attention(WorkerTeam team) : IDisposable
+public sealed unsafe partial class Attention(WorkerTeam team) : IDisposable
 {
     /// <summary>Largest head.</summary>
     public const int HeadDimMax = 256;
@@ -150,6 +150,8 @@ public sealed unsafe class Attention(WorkerTeam team) : IDisposable
         {
             float* scores = work->Scores + (long)q * work->KeysMax + firstGroup * KvLayout.GroupTokens;
             int i = 0;
+            for (; i < groups && !Vector512.IsHardwareAccelerated; i++)
+                ScoreOne_Vector256(work->Keys + i * groupSize, work->Query + q, layout.HeadDim, scores + i * KvLayout.GroupTokens, work->KeysMax);
             for (; i + 4 <= groups; i += 4)
                 ScoreFour(work->Keys + i * groupSize, work->Query + q, layout.HeadDim, scores + i * KvLayout.GroupTokens, work->KeysMax);
             for (; i < groups; i++)
@@ -274,6 +276,8 @@ public sealed unsafe class Attention(WorkerTeam team) : IDisposable
         for (int q = 0; q < work->Queries; q += QueriesTogether)
         {
             int d = 0;
+            for (; d < layout.HeadDim && !Vector512.IsHardwareAccelerated; d += Lanes.Count)
+                GatherOne_Vector256(work, q, d, firstGroup, groups, tokens);
             for (; d + 4 * Lanes.Count <= layout.HeadDim; d += 4 * Lanes.Count)
                 GatherFour(work, q, d, firstGroup, groups, tokens);
             for (; d < layout.HeadDim; d += Lanes.Count)

@@ -166,7 +166,10 @@ public readonly unsafe record struct KvLayout
 
     private static void Widen(ushort* source, float* target, int count)
     {
-        for (int i = 0; i < count; i += Lanes.Count)
+        int i = 0;
+        for (; i < count && !Vector512.IsHardwareAccelerated; i += 8)
+            Float16.LoadEightHalves(source + i).Store(target + i);
+        for (; i < count; i += Lanes.Count)
             Float16.LoadHalf(source + i).Store(target + i);
     }
 

@@ -12,6 +12,11 @@ public static unsafe class SiluMultiply
     public static void Row(float* gate, float* up, float* target, int count)
     {
         int i = 0;
+        for (; i + 8 <= count && !Vector512.IsHardwareAccelerated; i += 8)
+        {
+            Vector256<float> x = Vector256.Load(gate + i);
+            (x / (Vector256<float>.One + Lanes.Exp(-x)) * Vector256.Load(up + i)).Store(target + i);
+        }
         for (; i + Lanes.Count <= count; i += Lanes.Count)
         {
             Vector512<float> x = Vector512.Load(gate + i);
