@@ -45,7 +45,7 @@ internal sealed class AnswerServing(RunCall run, TariffState tariffs, GatewayOpt
             {
                 bool first = !pieces.Answer.IsStarted;
                 pieces.Take(events.Current, telling.Tell, telling.Finish);
-                if (first) SetHeaders(response, teller.Framing, pieces.Answer.Bill);
+                if (first) SetHeaders(response, stream, pieces.Answer.Bill);
             }
             pieces.EnsureComplete();
             if (settled is not null) await settled(pieces.Answer);
@@ -62,9 +62,9 @@ internal sealed class AnswerServing(RunCall run, TariffState tariffs, GatewayOpt
         }
     }
 
-    private static void SetHeaders(HttpResponse response, StreamFraming framing, Bill bill)
+    private static void SetHeaders(HttpResponse response, EventStream stream, Bill bill)
     {
-        EventStream.SetHeaders(response, framing);
+        stream.Open();
         BillHeaders.SetStart(response, bill);
         BillHeaders.DeclareTrailers(response);
     }

@@ -10,19 +10,22 @@ internal sealed class EventStream(HttpResponse response, StreamFraming framing, 
     private readonly Utf8JsonWriter json = new(response.BodyWriter, JsonAnswer.Options);
     private Task? heartbeat;
     private bool unflushed;
+    private bool isOpen;
 
     /// <summary>Something was written, sent or not: it cannot be taken back.</summary>
     public bool HasBegun { get; private set; }
 
-    public static void SetHeaders(HttpResponse response, StreamFraming framing)
+    /// <summary>The call is admitted: sets the framing's headers. Not before this may a heartbeat send them: until then the answer can still be a refusal with its own status, and what else they tell is not known.</summary>
+    public void Open()
     {
+        isOpen = true;
         response.ContentType = framing.ContentType;
         response.Headers.CacheControl = "no-cache";
         // Proxies that buffer (nginx) are told not to.
         response.Headers["X-Accel-Buffering"] = "no";
     }
 
-    /// <summary>Waits for what comes next; sends what was written before it waits, and a heartbeat every interval while it does.</summary>
+    /// <summary>Waits for what comes next; sends what was written before it waits, and, once it is open, a heartbeat every interval while it does.</summary>
     public async ValueTask<bool> WaitAsync(ValueTask<bool> next, CancellationToken cancel)
     {
         if (next.IsCompletedSuccessfully) return next.Result;
@@ -37,7 +40,7 @@ internal sealed class EventStream(HttpResponse response, StreamFraming framing, 
                 await Task.WhenAny(waiting, heartbeat);
                 if (!heartbeat.IsCompleted) continue;
                 heartbeat = null;
-                if (waiting.IsCompleted) continue;
+                if (waiting.IsCompleted || !isOpen) continue;
                 cancel.ThrowIfCancellationRequested();
                 Write(framing.Heartbeat);
                 await FlushAsync(cancel);

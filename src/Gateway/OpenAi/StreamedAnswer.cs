@@ -16,7 +16,7 @@ internal sealed class StreamedAnswer(AnswerState answer, EventStream stream, Htt
         {
             case Admitted when first:
                 // Headers leave with the first event: a call that fails before it still gets a proper status.
-                EventStream.SetHeaders(response, StreamFraming.Events);
+                stream.Open();
                 BillHeaders.SetStart(response, answer.Bill);
                 BillHeaders.DeclareTrailers(response);
                 break;

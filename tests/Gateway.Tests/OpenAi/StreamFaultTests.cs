@@ -130,6 +130,27 @@ public sealed class StreamFaultTests(GatewayFixture fixture) : IClassFixture<Gat
         await client.ReadUntilAsync("[DONE]");
     }
 
+    [Theory]
+    [InlineData("/v1/chat/completions", "[DONE]")]
+    [InlineData("/v1/messages", "message_stop")]
+    public async Task Nothing_is_sent_while_a_call_waits_to_be_admitted_so_that_its_headers_are_whole_and_a_refusal_has_its_own_status(string path, string end)
+    {
+        const string Asked = """{"model":"scripted-1","stream":true,"max_tokens":8,"messages":[{"role":"user","content":"Hi"}]}""";
+        ManualClock clock = new();
+        await using TestGateway gateway = await TestGateway.StartAsync(clock: clock, options: new GatewayOptions { HeartbeatInterval = TimeSpan.FromSeconds(10) });
+        gateway.Script.Answer = (call, _) => WaitThenAsync(clock, Script.Say(call, "Hello"));
+        using (RawClient client = await RawClient.PostAsync(gateway, path, Asked))
+        {
+            await AdvanceUntilAsync(clock, client.ReadUntilAsync(end));
+            Assert.Contains("x-qanat-request-id: ", client.Received, StringComparison.Ordinal);
+            Assert.Contains("Content-Type: text/event-stream", client.Received, StringComparison.Ordinal);
+        }
+        gateway.Script.Answer = (_, _) => WaitThenAsync(clock, Script.Refuse(new ApiException(429, "rate_limit_error", "queue_full", "Busy.", retryAfter: TimeSpan.FromSeconds(2))));
+        using RawClient refused = await RawClient.PostAsync(gateway, path, Asked);
+        await AdvanceUntilAsync(clock, refused.ReadUntilAsync("Busy."));
+        Assert.StartsWith("HTTP/1.1 429 ", refused.Received, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Every_prompt_of_a_list_is_answered_and_billed_together()
     {
@@ -165,6 +186,13 @@ public sealed class StreamFaultTests(GatewayFixture fixture) : IClassFixture<Gat
         await gate;
         yield return new ChoiceFinished(0, AnswerEnd.Stop);
         yield return Script.Settle(call, admitted, 0);
+    }
+
+    /// <summary>As a call that waits for its turn: longer than three heartbeats.</summary>
+    private static async IAsyncEnumerable<CallEvent> WaitThenAsync(TimeProvider clock, IAsyncEnumerable<CallEvent> then)
+    {
+        await Task.Delay(TimeSpan.FromSeconds(35), clock);
+        await foreach (CallEvent happened in then) yield return happened;
     }
 
     /// <summary>Moves the clock until what is awaited has happened: when the server sets its timer is its own affair.</summary>
