@@ -63,6 +63,7 @@ public sealed class MockEngine : IAsyncDisposable
         LastBody = request.Body;
         MockPlan plan = script(request);
         MockCount count = counts.GetOrAdd(id, _ => new MockCount());
+        await plan.FirstWhen;
         if (plan.First > TimeSpan.Zero || plan.First == Timeout.InfiniteTimeSpan) await Task.Delay(plan.First, TimeProvider.System, context.RequestAborted).ContinueWith(static _ => { }, TaskScheduler.Default);
         if (context.RequestAborted.IsCancellationRequested)
         {

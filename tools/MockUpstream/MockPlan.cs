@@ -21,6 +21,9 @@ public sealed record MockPlan
 
     /// <summary>Before the first byte; infinite: never.</summary>
     public TimeSpan First { get; init; }
+
+    /// <summary>Nothing is answered before this.</summary>
+    public Task FirstWhen { get; init; } = Task.CompletedTask;
     public TimeSpan PerToken { get; init; }
 
     /// <summary>Breaks the connection after so many words.</summary>

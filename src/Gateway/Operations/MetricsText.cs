@@ -15,6 +15,7 @@ internal sealed class MetricsText(IBookStore store, DirectoryState directory, Ta
         Family(text, "qanat_draining", "gauge", "1 while the process is about to end.", [([], drain.IsDraining ? 1 : 0)]);
         Family(text, "qanat_requests_active", "gauge", "Requests under way.", [([], live.Snapshot().Active)]);
         WriteEngines(text);
+        WriteUpstreams(text);
         await WriteBooksAsync(text, cancel);
         WriteBudgets(text);
         return text.ToString();
@@ -34,6 +35,33 @@ internal sealed class MetricsText(IBookStore store, DirectoryState directory, Ta
 
         void Of(string name, string type, string help, Func<EngineStatus, long> value) => Family(text, name, type, help, engines.Select(each => (Model(each.Deployment), value(each.Status))));
         static (string, string)[] Model(Deployment deployment) => [("model", deployment.Name.Value)];
+    }
+
+    /// <summary>Counts since the start, like an engine's; what upstreams cost is in the books.</summary>
+    private void WriteUpstreams(StringBuilder text)
+    {
+        (string Name, UpstreamHealth Health, UpstreamFiguresSnapshot Figures)[] all = [.. (routing.Upstreams?.Current ?? UpstreamMap.Empty).All.Where(each => !each.Spec.IsOff).Select(each => (each.Spec.Name, each.State.Health, each.State.Figures.Snapshot()))];
+        Family(text, "qanat_upstream_up", "gauge", "1 while calls may go to the upstream, 0 while it is left alone.", all.Select(each => (Labels(each.Name), each.Health.IsUp ? 1L : 0L)));
+        Family(text, "qanat_upstream_calls_running", "gauge", "Calls under way at the upstream.", all.Select(each => (Labels(each.Name), (long)each.Health.Running)));
+        Family(text, "qanat_upstream_calls_total", "counter", "Attempts since the start that the upstream served, or failed.",
+            all.SelectMany(each => new[] { (Labels(each.Name, ("result", "served")), each.Health.Served), (Labels(each.Name, ("result", "failed")), each.Health.Failed) }));
+        Family(text, "qanat_upstream_usage_total", "counter", "Answers since the start, by how the usage that the upstream told stands to our own count. Missing: billed by our own count.",
+            all.SelectMany(each => Enum.GetValues<UsageCheckState>().Select(state => (Labels(each.Name, ("state", state.ToString().ToLowerInvariant())), each.Figures.Of(state)))));
+        const string Waits = "qanat_upstream_first_token_milliseconds";
+        Head(text, Waits, "histogram", "From asking the upstream to the first piece of its answer.");
+        foreach ((string name, _, UpstreamFiguresSnapshot figures) in all)
+        {
+            long sum = 0;
+            for (int place = 0; place < figures.Waits.Length; place++)
+            {
+                sum += figures.Waits[place];
+                Sample(text, Waits + "_bucket", Labels(name, ("le", place == figures.Waits.Length - 1 ? "+Inf" : UpstreamFigures.WaitClassesMs[place].ToString(CultureInfo.InvariantCulture))), sum);
+            }
+            Sample(text, Waits + "_sum", Labels(name), figures.WaitedMs);
+            Sample(text, Waits + "_count", Labels(name), figures.Answers);
+        }
+
+        static (string, string)[] Labels(string upstream, params ReadOnlySpan<(string, string)> more) => [("upstream", upstream), .. more];
     }
 
     private async Task WriteBooksAsync(StringBuilder text, CancellationToken cancel)
@@ -77,13 +105,17 @@ internal sealed class MetricsText(IBookStore store, DirectoryState directory, Ta
 
     private static void Family(StringBuilder text, string name, string type, string help, IEnumerable<((string Name, string Value)[] Labels, long Value)> samples)
     {
-        text.Append(CultureInfo.InvariantCulture, $"# HELP {name} {help}\n# TYPE {name} {type}\n");
-        foreach (((string Name, string Value)[] labels, long value) in samples)
-        {
-            text.Append(name);
-            if (labels.Length > 0) text.Append('{').AppendJoin(',', labels.Select(label => $"{label.Name}=\"{Escape(label.Value)}\"")).Append('}');
-            text.Append(CultureInfo.InvariantCulture, $" {value}\n");
-        }
+        Head(text, name, type, help);
+        foreach (((string Name, string Value)[] labels, long value) in samples) Sample(text, name, labels, value);
+    }
+
+    private static void Head(StringBuilder text, string name, string type, string help) => text.Append(CultureInfo.InvariantCulture, $"# HELP {name} {help}\n# TYPE {name} {type}\n");
+
+    private static void Sample(StringBuilder text, string name, (string Name, string Value)[] labels, long value)
+    {
+        text.Append(name);
+        if (labels.Length > 0) text.Append('{').AppendJoin(',', labels.Select(label => $"{label.Name}=\"{Escape(label.Value)}\"")).Append('}');
+        text.Append(CultureInfo.InvariantCulture, $" {value}\n");
     }
 
     private static string Escape(string value) => value.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal);

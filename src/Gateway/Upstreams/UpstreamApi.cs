@@ -8,7 +8,6 @@ namespace Qanat.Gateway;
 /// <summary>Upstreams over HTTP: add, change, list, remove, test, and how calls are spread over them. Secrets go in and never come out.</summary>
 internal sealed class UpstreamApi(RoutingState routing)
 {
-    private const int NameCharsMax = 64;
     private const int ModelsMax = 200;
 
     private UpstreamDirectory Directory => routing.Upstreams ?? throw new ApiException(404, "invalid_request_error", "no_upstreams", "This server keeps no upstreams.");
@@ -56,17 +55,15 @@ internal sealed class UpstreamApi(RoutingState routing)
     private static UpstreamSpec ReadSpec(JsonFields fields)
     {
         string name = fields.RequiredText("name");
-        if (name.Length > NameCharsMax || name == "attempt" || name.Any(c => !char.IsAsciiLetterOrDigit(c) && c is not ('-' or '_' or '.')))
-            throw Refusal.Value("name", $"letters, digits, '-', '_' and '.', at most {NameCharsMax} of them.");
-        string address = fields.RequiredText("url");
-        if (!Uri.TryCreate(address, UriKind.Absolute, out Uri? url) || url.Scheme is not ("http" or "https") || url.UserInfo.Length > 0 || url.Query.Length > 0)
-            throw Refusal.Value("url", "an http or https address without a name, password or query, such as http://gpu-1:8000/v1.");
+        if (UpstreamSpec.Refuse(name) is { } rule) throw Refusal.Value("name", rule);
+        Uri url = UpstreamSpec.ReadUrl(fields.RequiredText("url")) ?? throw Refusal.Value("url", UpstreamSpec.UrlRule);
         UpstreamSpec standard = new(name, UpstreamProtocol.OpenAi, url, []);
         return standard with
         {
             Protocol = fields.Text("protocol") is { } word ? Reading("protocol", () => UpstreamJson.ProtocolOf(word)) : standard.Protocol,
             Models = ReadModels(fields),
             AllowPrivate = fields.Flag("allow_private") ?? false,
+            IsOff = fields.Flag("enabled") is false,
             Weight = (int)(fields.Integer("weight", 1, 1_000) ?? standard.Weight),
             Rank = (int)(fields.Integer("rank", 0, 100) ?? standard.Rank),
             ConcurrentMax = (int)(fields.Integer("concurrent_max", 1, 100_000) ?? standard.ConcurrentMax),

@@ -15,7 +15,7 @@ public sealed class UpstreamMap
     {
         All = [.. all.OrderBy(each => each.Spec.Name, StringComparer.Ordinal)];
         Routes = routes;
-        Sets = All.SelectMany(each => each.Spec.Models.Select(model => new UpstreamTarget(each.State, model, each.Link)))
+        Sets = All.Where(each => !each.Spec.IsOff).SelectMany(each => each.Spec.Models.Select(model => new UpstreamTarget(each.State, model, each.Link)))
             .GroupBy(target => target.Model.Name)
             .ToImmutableDictionary(group => group.Key, group => new UpstreamSet(routes.FirstOrDefault(route => route.Model == group.Key) ?? UpstreamRoute.Standard(group.Key), [.. group], options));
     }

@@ -10,8 +10,8 @@ public sealed class UpstreamHealthChecks(UpstreamDirectory directory, TimeProvid
 
     public void Start() => running = Task.Run(RunAsync);
 
-    /// <summary>Checks all of them once.</summary>
-    public Task CheckAsync(CancellationToken cancel) => Task.WhenAll(directory.Current.All.Select(upstream => CheckAsync(upstream, cancel)));
+    /// <summary>Checks all that are on once.</summary>
+    public Task CheckAsync(CancellationToken cancel) => Task.WhenAll(directory.Current.All.Where(upstream => !upstream.Spec.IsOff).Select(upstream => CheckAsync(upstream, cancel)));
 
     private async Task CheckAsync(Upstream upstream, CancellationToken cancel)
     {

@@ -15,6 +15,7 @@ internal static class UpstreamJson
         ["url"] = spec.Url.AbsoluteUri,
         ["models"] = new JsonArray([.. spec.Models.Select(Of)]),
         ["allow_private"] = spec.AllowPrivate,
+        ["enabled"] = !spec.IsOff,
         ["weight"] = spec.Weight,
         ["rank"] = spec.Rank,
         ["concurrent_max"] = spec.ConcurrentMax,
@@ -64,6 +65,8 @@ internal static class UpstreamJson
     public static UpstreamSpec Read(JsonObject json) => new(Text(json, "name"), ProtocolOf(Text(json, "protocol")), new Uri(Text(json, "url")), [.. json["models"]!.AsArray().Select(model => ReadModel(model!.AsObject()))])
     {
         AllowPrivate = json["allow_private"]!.GetValue<bool>(),
+        // What was stored before it could be turned off is on.
+        IsOff = json["enabled"]?.GetValue<bool>() is false,
         Weight = json["weight"]!.GetValue<int>(),
         Rank = json["rank"]!.GetValue<int>(),
         ConcurrentMax = json["concurrent_max"]!.GetValue<int>(),

@@ -90,10 +90,8 @@ public sealed class UpstreamServing(UpstreamDirectory directory, TariffState tar
     private async Task<bool> IsSlowAsync(Task beginning)
     {
         if (beginning.IsCompleted) return false;
-        using CancellationTokenSource passed = new();
-        Task first = await Task.WhenAny(beginning, Task.Delay(options.AdmitAfter, clock, passed.Token));
-        await passed.CancelAsync();
-        return first != beginning;
+        await beginning.WaitAsync(options.AdmitAfter, clock).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        return !beginning.IsCompleted;
     }
 
     /// <summary>Nobody waits for the answer any more: it is not begun, or what has begun is handed over to be closed.</summary>
@@ -140,8 +138,10 @@ public sealed class UpstreamServing(UpstreamDirectory directory, TariffState tar
         {
             // What comes as a whole cannot be ended midway: only where the hold pays for all of it.
             bool stream = !(call.Call.Whole && call.MaxNewTokens is { } most && most <= call.AllowedNewTokens);
+            long asked = clock.GetTimestamp();
             answer = await target.Link.AskAsync(call.Call, target.Model, call.Hold.Id, call.MaxNewTokens, stream, cancel);
             await answer.ReadAsync(events);
+            target.State.Figures.Began(clock.GetElapsedTime(asked));
             call.Serve(target, Instant.Now(clock));
             return answer;
         }
@@ -244,6 +244,7 @@ public sealed class UpstreamServing(UpstreamDirectory directory, TariffState tar
         UsageRecord record = Settlement.Record(call.Hold, used, outcome, call.FirstTokenAt ?? now, now, call.Hold.Pool ?? UpstreamSpec.PoolOf("none"), call.Terms, call.Call.Cache, billed.FreeTokens, tariffs.Costs);
         await AppendAsync(new HoldSettled(record));
         limits.Settle(call.Reservation, record);
+        call.Serving?.State.Figures.Settled(call.Use.State);
         live.Worked(record.Tokens.Input, record.Tokens.Output, 0);
         return record;
     }

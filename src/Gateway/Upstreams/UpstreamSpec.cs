@@ -21,7 +21,12 @@ public enum UpstreamProtocol
 /// <param name="AllowPrivate">It may be at a private address: nothing else makes the gateway connect to one.</param>
 public sealed record UpstreamSpec(string Name, UpstreamProtocol Protocol, Uri Url, ImmutableArray<UpstreamModel> Models)
 {
+    private const int NameCharsMax = 64;
+
     public bool AllowPrivate { get; init; }
+
+    /// <summary>It is known and keeps its history, but no call goes to it.</summary>
+    public bool IsOff { get; init; }
 
     /// <summary>Its part of the traffic beside other upstreams of the same model and rank.</summary>
     public int Weight { get; init; } = 1;
@@ -42,6 +47,23 @@ public sealed record UpstreamSpec(string Name, UpstreamProtocol Protocol, Uri Ur
 
     /// <summary>The pool that stands for it in the books.</summary>
     public PoolName Pool => PoolOf(Name);
+
+    /// <summary>Why a name cannot be one; null: it can.</summary>
+    public static string? Refuse(string name)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        // "attempt" begins a line of what was bought.
+        return name.Length is 0 or > NameCharsMax || name == "attempt" || name.Any(c => !char.IsAsciiLetterOrDigit(c) && c is not ('-' or '_' or '.'))
+            ? FormattableString.Invariant($"letters, digits, '-', '_' and '.', at most {NameCharsMax} of them.")
+            : null;
+    }
+
+    /// <summary>Null: the text is no address that could be asked.</summary>
+    public static Uri? ReadUrl(string text) =>
+        Uri.TryCreate(text, UriKind.Absolute, out Uri? url) && url.Scheme is ("http" or "https") && url.UserInfo.Length == 0 && url.Query.Length == 0 ? url : null;
+
+    /// <summary>What an address is, for those who wrote something else.</summary>
+    public const string UrlRule = "an http or https address without a name, password or query, such as http://gpu-1:8000/v1.";
 
     public static PoolName PoolOf(string upstream) => new("upstream/" + upstream);
     public static DeploymentName DeploymentOf(string upstream) => new("upstream/" + upstream);

@@ -17,6 +17,7 @@ public sealed class UpstreamState(UpstreamSpec spec, UpstreamOptions options, Ti
     private bool? lastCheckOk;
 
     public UpstreamSpec Spec { get; } = spec;
+    public UpstreamFigures Figures { get; } = new();
     public int Running => Volatile.Read(ref running);
 
     /// <summary>Takes a place for a call if the upstream may have one now. Every place ends with one of Succeeded, Failed or Left.</summary>

@@ -13,10 +13,10 @@ internal sealed class UpstreamFixture : IAsyncDisposable
 {
     public static readonly ModelName Model = new("mock");
     public static readonly TokenRates Asked = TokenRates.PerMillion(Currency.Usd, "1", "2");
-    private readonly string folder = Directory.CreateTempSubdirectory("qanat-upstreams").FullName;
     private readonly List<MockEngine> mocks = [];
     private readonly CommitGate gate = new();
 
+    public required string Folder { get; init; }
     public required SqliteBookStore Store { get; init; }
     public required DirectoryState Tenants { get; init; }
     public required TariffState Tariffs { get; init; }
@@ -33,6 +33,7 @@ internal sealed class UpstreamFixture : IAsyncDisposable
         options ??= new UpstreamOptions { Rest = TimeSpan.FromMinutes(5) };
         UpstreamFixture fixture = new()
         {
+            Folder = folder,
             Store = store,
             Tenants = await DirectoryState.LoadAsync(store, clock, default),
             Tariffs = await TariffState.LoadAsync(store, default),
@@ -89,6 +90,9 @@ internal sealed class UpstreamFixture : IAsyncDisposable
         return events;
     }
 
+    /// <summary>What /metrics says.</summary>
+    public Task<string> MetricsAsync() => new MetricsText(Store, Tenants, Tariffs, Limits, new RoutingState { Upstreams = Directory_ }, new LiveMeter(TimeProvider.System), new DrainState(), TimeProvider.System).WriteAsync(default);
+
     public async Task<UsageRecord> OnlyRecordAsync() => Assert.Single(await Store.ReadUsageAsync(new UsageQuery(Period.All)));
 
     public static string TextOf(IEnumerable<CallEvent> events) =>
@@ -111,6 +115,6 @@ internal sealed class UpstreamFixture : IAsyncDisposable
         Tariffs.Dispose();
         gate.Dispose();
         await Store.DisposeAsync();
-        Directory.Delete(folder, recursive: true);
+        Directory.Delete(Folder, recursive: true);
     }
 }

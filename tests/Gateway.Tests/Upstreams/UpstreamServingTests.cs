@@ -39,6 +39,10 @@ public sealed class UpstreamServingTests
         Assert.True(missing.Tokens.Input > 0 && missing.Charge > Money.Zero(Currency.Usd) && missing.Cost > Money.Zero(Currency.Usd));
         UsageRecord lied = Assert.IsType<Settled>((await fixture.RunAsync(fixture.Chat()))[^1]).Record;
         Assert.Equal((UsageCheckState.Differs, 1_005L, 5L), (lied.Upstream!.State, lied.Tokens.Output, lied.Upstream.Counted.Output));
+        string metrics = await fixture.MetricsAsync();
+        foreach (string line in (string[])["_up{upstream=\"gpu-1\"} 1", "_calls_total{upstream=\"gpu-1\",result=\"served\"} 2", "_usage_total{upstream=\"gpu-1\",state=\"missing\"} 1",
+            "_usage_total{upstream=\"gpu-1\",state=\"differs\"} 1", "_first_token_milliseconds_bucket{upstream=\"gpu-1\",le=\"+Inf\"} 2", "_first_token_milliseconds_count{upstream=\"gpu-1\"} 2"])
+            Assert.Contains("\nqanat_upstream" + line + "\n", metrics, StringComparison.Ordinal);
         await fixture.AssertSoundAsync();
     }
 
@@ -205,6 +209,63 @@ public sealed class UpstreamServingTests
         await fixture.AddAsync("a", _ => new MockPlan { Tokens = 10 });
         Outcome?[] outcomes = await Task.WhenAll(Enumerable.Range(0, 5).Select(_ => Task.Run(() => TryAsync(fixture, fixture.Tokens(100, 200)))));
         Assert.All(outcomes, outcome => Assert.Equal(Outcome.Completed, outcome));
+        await fixture.AssertSoundAsync();
+    }
+
+    [Fact]
+    public async Task A_call_is_told_to_be_admitted_before_a_slow_upstream_has_answered()
+    {
+        await using UpstreamFixture fixture = await UpstreamFixture.StartAsync(options: new UpstreamOptions { AdmitAfter = TimeSpan.Zero });
+        TaskCompletionSource mayAnswer = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        MockEngine mock = await fixture.AddAsync("slow", _ => new MockPlan { Tokens = 4, FirstWhen = mayAnswer.Task });
+        List<CallEvent> events = [];
+        await foreach (CallEvent happened in fixture.Pipeline.RunAsync(fixture.Chat(), Cancel))
+        {
+            if (events.Count == 0) mayAnswer.SetResult();
+            events.Add(happened);
+        }
+        // Who serves was not known yet.
+        Assert.Equal((null, 1), (Assert.Single(events.OfType<Admitted>()).ServedModel, mock.Requests));
+        Assert.IsType<Admitted>(events[0]);
+        Assert.Equal((Outcome.Completed, 4L), ((await fixture.OnlyRecordAsync()).Outcome, (await fixture.OnlyRecordAsync()).Tokens.Output));
+        await fixture.AssertSoundAsync();
+    }
+
+    [Fact]
+    public async Task Who_leaves_before_a_slow_upstream_has_answered_holds_nothing_and_is_never_charged_for_an_answer()
+    {
+        await using UpstreamFixture fixture = await UpstreamFixture.StartAsync(options: new UpstreamOptions { AdmitAfter = TimeSpan.Zero });
+        await fixture.AddAsync("slow", _ => new MockPlan { First = Timeout.InfiniteTimeSpan });
+        using CancellationTokenSource leaving = new();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(async () =>
+        {
+            await foreach (CallEvent happened in fixture.Pipeline.RunAsync(fixture.Chat(), leaving.Token))
+            {
+                Assert.IsType<Admitted>(happened);
+                await leaving.CancelAsync();
+            }
+        });
+        foreach (UsageRecord record in await fixture.Store.ReadUsageAsync(new UsageQuery(Period.All), Cancel))
+            Assert.Equal((Outcome.AbortedByClient, 0L), (record.Outcome, record.Tokens.Output));
+        await fixture.AssertSoundAsync();
+    }
+
+    [Fact]
+    public async Task When_nobody_serves_a_call_that_was_admitted_early_it_fails_and_costs_nothing()
+    {
+        await using UpstreamFixture fixture = await UpstreamFixture.StartAsync(options: new UpstreamOptions { AdmitAfter = TimeSpan.Zero });
+        TaskCompletionSource mayAnswer = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        await fixture.AddAsync("broken", _ => new MockPlan { Status = 500, FirstWhen = mayAnswer.Task });
+        ApiException error = await Assert.ThrowsAsync<ApiException>(async () =>
+        {
+            await foreach (CallEvent happened in fixture.Pipeline.RunAsync(fixture.Chat(), Cancel))
+            {
+                Assert.IsType<Admitted>(happened);
+                mayAnswer.SetResult();
+            }
+        });
+        Assert.Equal(503, error.Status);
+        Assert.Empty(await fixture.Store.ReadUsageAsync(new UsageQuery(Period.All), Cancel));
         await fixture.AssertSoundAsync();
     }
 
