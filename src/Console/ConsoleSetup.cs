@@ -34,6 +34,7 @@ public static class ConsoleSetup
         services.AddSingleton<JournalData>();
         services.AddSingleton<FinanceData>();
         services.AddSingleton<TariffChanges>();
+        services.AddSingleton<UpstreamData>();
         services.AddSingleton<PlaygroundCalls>();
         services.AddSingleton<OutlookDesk>();
 

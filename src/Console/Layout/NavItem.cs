@@ -22,6 +22,7 @@ internal sealed record NavItem(string Href, string Label, string ShortLabel, Ico
         new("/tenants", "Tenants & keys", "Tenants", IconName.Tenants, NavGroup.Setup, PhonePlace.Sheet, Permission.SeeDirectory),
         new("/contracts", "Contracts", "Contracts", IconName.Contracts, NavGroup.Setup, PhonePlace.Sheet, Permission.SeeBooks),
         new("/costs", "Cost facts", "Costs", IconName.Costs, NavGroup.Setup, PhonePlace.Sheet, Permission.SeeCosts),
+        new("/upstreams", "Upstreams", "Upstreams", IconName.Upstreams, NavGroup.Setup, PhonePlace.Sheet, Permission.Operate),
         new("/prices", "Prices & costs", "Prices", IconName.Prices, NavGroup.Setup, PhonePlace.Sheet, Permission.SeePrices),
         new("/audit", "Audit log", "Audit", IconName.Audit, NavGroup.Setup, PhonePlace.Sheet, Permission.SeeAudit),
         new("/settings", "Settings", "Settings", IconName.Settings, NavGroup.Setup, PhonePlace.Sheet, Permission.SeeStatus),

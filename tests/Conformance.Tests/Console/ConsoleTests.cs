@@ -209,7 +209,7 @@ public sealed class ConsoleTests(DemoServer server) : IClassFixture<DemoServer>
         page.PageError += (_, error) => faults.Add(error);
         page.Response += (_, response) => { if (response.Status >= 400) faults.Add($"{response.Status} {response.Url}"); };
         page.Request += (_, request) => { if (new Uri(request.Url).Authority != server.Address.Authority) faults.Add($"leaves the server: {request.Url}"); };
-        foreach (string path in (string[])["/", "/pnl?period=all", "/pnl?period=week&by=day", "/requests?period=all", "/journal?period=all", "/journal?view=trial", "/journal?view=sheet", "/tenants", "/prices", "/playground", "/checks", "/invoices", "/contracts", "/costs", "/capacity?period=all", "/periods", "/audit", "/settings"])
+        foreach (string path in (string[])["/", "/pnl?period=all", "/pnl?period=week&by=day", "/requests?period=all", "/journal?period=all", "/journal?view=trial", "/journal?view=sheet", "/tenants", "/upstreams", "/prices", "/playground", "/checks", "/invoices", "/contracts", "/costs", "/capacity?period=all", "/periods", "/audit", "/settings"])
         {
             await page.GotoAsync(path);
             await page.WaitForSelectorAsync("main h1");
