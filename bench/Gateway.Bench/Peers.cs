@@ -27,6 +27,16 @@ internal sealed class Peer : IAsyncDisposable
         }
     }
 
+    /// <summary>Processor time used so far.</summary>
+    public TimeSpan Processor
+    {
+        get
+        {
+            process.Refresh();
+            return process.TotalProcessorTime;
+        }
+    }
+
     public static async Task<Peer> MockAsync(int tokens, int perTokenMs)
     {
         Process process = Start("dotnet", [ProgramOf("tools/MockUpstream", "Qanat.MockUpstream.dll"), "--tokens", $"{tokens}", "--per-token-ms", $"{perTokenMs}"]);

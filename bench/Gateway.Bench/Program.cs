@@ -2,7 +2,7 @@ using System.Globalization;
 using Qanat.Gateway.Bench;
 
 // overhead [N]: what the front door, the books and HTTP add to a call, beside the same call made on the engine directly, in the same process and in turn.
-// upstream whole | stream [RATE] [SECONDS]: what is added to calls of an upstream, beside a bare YARP and npm's Portkey gateway, open-loop and closed-loop.
+// upstream whole | stream [RATE] [SECONDS] [PEERS]: what is added to calls of an upstream, beside a bare YARP and npm's Portkey gateway, open-loop and closed-loop.
 // idle [N]: what so many streams that say nothing keep in memory.
 // smoke: the same with few calls, to see that it runs.
 switch (args)
@@ -14,7 +14,7 @@ switch (args)
         await Overhead.RunAsync(count);
         return 0;
     case ["upstream", "whole" or "stream", .. { } more]:
-        await UpstreamOverhead.RunAsync(more.Length > 0 ? int.Parse(more[0], CultureInfo.InvariantCulture) : 1_000, more.Length > 1 ? int.Parse(more[1], CultureInfo.InvariantCulture) : 10, args[1] == "stream");
+        await UpstreamOverhead.RunAsync(more.Length > 0 ? int.Parse(more[0], CultureInfo.InvariantCulture) : 1_000, more.Length > 1 ? int.Parse(more[1], CultureInfo.InvariantCulture) : 10, args[1] == "stream", more.Length > 2 ? more[2].Split(',') : []);
         return 0;
     case ["idle", .. { } more]:
         Console.WriteLine(await UpstreamOverhead.IdleAsync(more.Length > 0 ? int.Parse(more[0], CultureInfo.InvariantCulture) : 2_000));
@@ -26,6 +26,6 @@ switch (args)
         await Overhead.RunAsync(calls: 20);
         return 0;
     default:
-        Console.Error.WriteLine("usage: overhead [calls] | upstream whole|stream [rate] [seconds] | idle [streams] | smoke");
+        Console.Error.WriteLine("usage: overhead [calls] | upstream whole|stream [rate] [seconds] [yarp,qanat,portkey] | idle [streams] | smoke");
         return 2;
 }

@@ -9,22 +9,38 @@ internal static class UpstreamOverhead
     private const int Tokens = 16;
     private const int Clients = 32;
 
-    public static async Task RunAsync(int perSecond, int seconds, bool stream)
+    /// <summary>A server runs for days: every gateway gets time until its hot code is compiled for good, that is until a round needs no less processor time for an answer than the round before.</summary>
+    private const int WarmUpRoundSeconds = 4;
+    private const int WarmUpRoundsMax = 10;
+
+    /// <param name="wanted">Names of peers; empty: all.</param>
+    public static async Task RunAsync(int perSecond, int seconds, bool stream, string[] wanted)
     {
         string data = Directory.CreateTempSubdirectory("qanat-upstream-bench").FullName;
         JsonObject result = new() { ["rate_per_second"] = perSecond, ["seconds"] = seconds, ["tokens"] = Tokens, ["closed_loop_clients"] = Clients };
         await using (Peer mock = await Peer.MockAsync(Tokens, perTokenMs: 0))
         {
-            await using Peer qanat = await Peer.QanatAsync(mock.Url, data);
-            await using Peer yarp = await Peer.YarpAsync(mock.Url);
-            Peer? portkey = await Peer.PortkeyAsync(mock.Url);
-            if (portkey is null) await System.Console.Error.WriteLineAsync("npm or node is missing: Portkey's gateway is not measured.");
-            Peer[] all = portkey is null ? [mock, yarp, qanat] : [mock, yarp, qanat, portkey];
-            JsonObject mode = [];
-            foreach (Peer peer in all) mode[peer.Name] = await MeasureAsync(peer, stream, perSecond, seconds);
-            foreach (Peer peer in all.Skip(1)) Compare(mode, peer.Name);
+            // One after the other: a peer that is idle still has its timers and its collector.
+            (string Name, Func<Task<Peer?>> Start)[] peers =
+            [
+                ("yarp", async () => await Peer.YarpAsync(mock.Url)),
+                ("qanat", async () => await Peer.QanatAsync(mock.Url, data)),
+                ("portkey", () => Peer.PortkeyAsync(mock.Url)),
+            ];
+            JsonObject mode = new() { [mock.Name] = await MeasureAsync(mock, stream, perSecond, seconds) };
+            foreach ((string name, Func<Task<Peer?>> start) in peers)
+            {
+                if (wanted.Length > 0 && !wanted.Contains(name)) continue;
+                await using Peer? peer = await start();
+                if (peer is null)
+                {
+                    await System.Console.Error.WriteLineAsync($"{name} is not measured: npm or node is missing.");
+                    continue;
+                }
+                mode[name] = await MeasureAsync(peer, stream, perSecond, seconds);
+                Compare(mode, name);
+            }
             result[stream ? "streaming" : "whole"] = mode;
-            if (portkey is not null) await portkey.DisposeAsync();
         }
         Directory.Delete(data, recursive: true);
         System.Console.WriteLine(result.ToJsonString(new JsonSerializerOptions { WriteIndented = true }));
@@ -33,19 +49,36 @@ internal static class UpstreamOverhead
     private static async Task<JsonObject> MeasureAsync(Peer peer, bool stream, int perSecond, int seconds)
     {
         using LoadGenerator load = new(peer.Url, peer.Headers, LoadGenerator.Body(stream, 64));
-        await load.ClosedAsync(8, 3);
+        int warmUpRounds = await WarmUpAsync(peer, load);
         LoadResult one = await load.ClosedAsync(1, Math.Min(3, seconds));
         LoadResult open = await load.OpenAsync(perSecond, seconds);
+        TimeSpan before = peer.Processor;
         LoadResult closed = await load.ClosedAsync(Clients, Math.Min(5, seconds));
         return new JsonObject
         {
+            ["warm_up_rounds"] = warmUpRounds,
             ["one_client_p50_ms"] = one.At(0.5),
             ["open_p50_ms"] = open.At(0.5),
             ["open_p99_ms"] = open.At(0.99),
             ["open_failed"] = open.Failed,
             ["closed_per_second"] = closed.PerSecond,
             ["closed_failed"] = closed.Failed,
+            ["closed_processor_us_per_answer"] = closed.SortedMs.Length == 0 ? null : Math.Round((peer.Processor - before).TotalMicroseconds / closed.SortedMs.Length, 1),
         };
+    }
+
+    private static async Task<int> WarmUpAsync(Peer peer, LoadGenerator load)
+    {
+        double last = double.PositiveInfinity;
+        for (int round = 1; ; round++)
+        {
+            TimeSpan before = peer.Processor;
+            LoadResult result = await load.ClosedAsync(Clients, WarmUpRoundSeconds);
+            double each = (peer.Processor - before).TotalMicroseconds / Math.Max(1, result.SortedMs.Length);
+            System.Console.Error.WriteLine($"{peer.Name}: warm-up round {round}, {each:0} us of processor an answer");
+            if (round == (peer.Name == "direct" ? 2 : WarmUpRoundsMax) || each > last * 0.97) return round;
+            last = each;
+        }
     }
 
     private static void Compare(JsonObject mode, string peer)
@@ -53,7 +86,7 @@ internal static class UpstreamOverhead
         JsonObject direct = mode["direct"]!.AsObject(), its = mode[peer]!.AsObject();
         foreach (string figure in (string[])["one_client_p50_ms", "open_p50_ms", "open_p99_ms"])
             its["added_" + figure] = Math.Round(its[figure]!.GetValue<double>() - direct[figure]!.GetValue<double>(), 3);
-        its["throughput_beside_yarp"] = Math.Round(its["closed_per_second"]!.GetValue<double>() / mode["yarp"]!["closed_per_second"]!.GetValue<double>(), 3);
+        if (mode["yarp"] is not null) its["throughput_beside_yarp"] = Math.Round(its["closed_per_second"]!.GetValue<double>() / mode["yarp"]!["closed_per_second"]!.GetValue<double>(), 3);
     }
 
     /// <summary>Streams that have begun and say nothing more: what they keep in memory.</summary>

@@ -169,6 +169,8 @@ public sealed class QanatServer : IAsyncDisposable
         // Cookie keys lie in the data directory, which only its owner reads, like the books themselves.
         builder.Logging.AddFilter("Microsoft.AspNetCore.DataProtection", LogLevel.Error);
         if (!string.IsNullOrWhiteSpace(Environment.GetEnvironmentVariable(CollectorVariable))) ExportTelemetry(builder);
+        // Where nobody collects spans no request needs one; what these log, below our minimum, is all that the category is for.
+        else builder.Logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
         addState(builder);
         builder.AddQanatGateway();
         if (options.Parts == ServedParts.Everything)

@@ -66,7 +66,8 @@ public static class GatewayHosting
     {
         ArgumentNullException.ThrowIfNull(app);
         app.UseRouting();
-        app.UseWhen(context => ApiRoutes.IsApi(context.Request.Path), api => api.UseMiddleware<ErrorBoundary>().UseMiddleware<RetryJoin>());
+        // The APIs end here: what pages need (cookies, policies, forms) does not stand in their way.
+        app.UseWhen(context => ApiRoutes.IsApi(context.Request.Path), api => api.UseMiddleware<ErrorBoundary>().UseMiddleware<RetryJoin>().UseEndpoints(_ => { }));
         app.UseWhen(McpEndpoint.Is, mcp => mcp.UseMiddleware<ErrorBoundary>().Use(McpEndpoint.AdmitAsync));
         app.MapMethods("/healthz", ["GET", "HEAD"], HealthAsync);
         app.MapMethods("/readyz", ["GET", "HEAD"], app.Services.GetRequiredService<OperationsEndpoints>().ReadyAsync);

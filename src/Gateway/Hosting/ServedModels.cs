@@ -18,11 +18,17 @@ public sealed class ServedModels(Func<IReadOnlyList<ServedModel>> list)
         Instant since = Instant.Now(clock);
         ConditionalWeakTable<Deployment, ServedModel> known = [];
         ConditionalWeakTable<UpstreamSet, ServedModel> outside = [];
+        // Asked by every request: gathered anew only when an upstream or a deployment came or went.
+        Gathered last = new(UpstreamMap.Empty, [], []);
         return new ServedModels(() =>
         {
-            IEnumerable<ServedModel> upstreams = (routing.Upstreams?.Current ?? UpstreamMap.Empty).Sets.Values.OrderBy(set => set.Name.Value, StringComparer.Ordinal)
-                .Select(set => outside.GetValue(set, each => ServedModel.From(each, since)));
-            return [.. upstreams.Concat(routing.Deployments.Select(deployment => known.GetValue(deployment, each => ServedModel.From(each, since)))).DistinctBy(model => model.Name)];
+            (UpstreamMap map, IReadOnlyCollection<Deployment> deployments) = (routing.Upstreams?.Current ?? UpstreamMap.Empty, routing.Deployments);
+            Gathered gathered = Volatile.Read(ref last);
+            if (ReferenceEquals(gathered.Upstreams, map) && ReferenceEquals(gathered.Deployments, deployments)) return gathered.All;
+            IEnumerable<ServedModel> upstreams = map.Sets.Values.OrderBy(set => set.Name.Value, StringComparer.Ordinal).Select(set => outside.GetValue(set, each => ServedModel.From(each, since)));
+            gathered = new Gathered(map, deployments, [.. upstreams.Concat(deployments.Select(deployment => known.GetValue(deployment, each => ServedModel.From(each, since)))).DistinctBy(model => model.Name)]);
+            Volatile.Write(ref last, gathered);
+            return gathered.All;
         });
     }
 
@@ -39,4 +45,6 @@ public sealed class ServedModels(Func<IReadOnlyList<ServedModel>> list)
         throw new ApiException(404, Refusal.InvalidRequest, "model_not_found",
             $"The model '{shown}' does not exist or you have no access to it. Served here: {string.Join(", ", all.Select(each => each.Name.Value))}.", "model");
     }
+
+    private sealed record Gathered(UpstreamMap Upstreams, IReadOnlyCollection<Deployment> Deployments, ServedModel[] All);
 }

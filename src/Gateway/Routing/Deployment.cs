@@ -26,8 +26,10 @@ public sealed class Deployment(ModelName name, LoadedModel model, InferenceEngin
 public sealed class RoutingState
 {
     private volatile ImmutableDictionary<ModelName, Deployment> deployments = ImmutableDictionary<ModelName, Deployment>.Empty;
+    private volatile IReadOnlyCollection<Deployment> inOrder = [];
 
-    public IReadOnlyCollection<Deployment> Deployments => [.. deployments.Values.OrderBy(each => each.Name.Value, StringComparer.Ordinal)];
+    /// <summary>By name. The same collection until one comes or goes.</summary>
+    public IReadOnlyCollection<Deployment> Deployments => inOrder;
 
     /// <summary>The engines outside this process; null: none can be configured here.</summary>
     public UpstreamDirectory? Upstreams { get; set; }
@@ -39,6 +41,7 @@ public sealed class RoutingState
     {
         ArgumentNullException.ThrowIfNull(deployment);
         deployments = deployments.Add(deployment.Name, deployment);
+        inOrder = [.. deployments.Values.OrderBy(each => each.Name.Value, StringComparer.Ordinal)];
     }
 
     /// <exception cref="ApiException">404: nothing is served under that name.</exception>
