@@ -67,10 +67,23 @@ public sealed class AgentTests
         Assert.Equal(Content, place.Written());
     }
 
+    [Fact]
+    public async Task Opencode_writes_a_file()
+    {
+        using Workplace place = new();
+        await using TestGateway gateway = await ScriptedServer.StartAsync(tool => tool == "write" ? place.Write("filePath") : null);
+        System.IO.File.WriteAllText(Path.Combine(place.Folder, "opencode.json"), $$"""
+            {"$schema":"https://opencode.ai/config.json","share":"disabled","autoupdate":false,"permission":{"edit":"allow","bash":"allow"},"provider":{"qanat":{"npm":"@ai-sdk/openai-compatible","name":"Qanat",
+            "options":{"baseURL":"{{gateway.Uri}}v1","apiKey":"{{gateway.Key}}"},"models":{"scripted-1":{"name":"scripted","limit":{"context":200000,"output":32000} } } } } }
+            """);
+        await place.RunAsync(place.Script("opencode-linux-x64-baseline/bin/opencode"), ["run", "--print-logs", "--model", "qanat/scripted-1", "Create hello.txt"], []);
+        Assert.Equal(Content, place.Written());
+    }
+
     /// <summary>A folder to work in and a home, both thrown away afterwards.</summary>
     private sealed class Workplace : IDisposable
     {
-        private readonly string packages = NodePackages.Install(Path.Combine(AppContext.BaseDirectory, "Clients", "Agents"));
+        private readonly string packages = NodePackages.Install(Path.Combine(AppContext.BaseDirectory, "Clients"));
         private readonly string root = Directory.CreateTempSubdirectory("qanat-agent-").FullName;
 
         public Workplace()
@@ -99,6 +112,8 @@ public sealed class AgentTests
             ProcessStartInfo start = new(program, arguments) { WorkingDirectory = Folder };
             foreach ((string name, string value) in environment) start.Environment[name] = value;
             start.Environment["HOME"] = Home;
+            // opencode takes its folder, and with it opencode.json, from here.
+            start.Environment["PWD"] = Folder;
             start.Environment["XDG_CONFIG_HOME"] = start.Environment["XDG_DATA_HOME"] = start.Environment["XDG_STATE_HOME"] = start.Environment["XDG_CACHE_HOME"] = Home;
             start.Environment["NO_PROXY"] = "127.0.0.1";
             string problem = "";

@@ -8,9 +8,17 @@ namespace Qanat.Conformance.Tests;
 /// <summary>npm packages for a test, installed once into a folder of the user's cache that is named after the package.json.</summary>
 internal static class NodePackages
 {
+    private static readonly Lock Installing = new();
+
     /// <summary>The folder with node_modules and the scripts beside the package.json; skips the test when node or npm is missing.</summary>
     /// <param name="source">A folder with package.json and *.mjs.</param>
     public static string Install(string source)
+    {
+        // Tests run side by side, and npm in one folder must not.
+        lock (Installing) return InstallOnce(source);
+    }
+
+    private static string InstallOnce(string source)
     {
         foreach (string tool in new[] { "node", "npm" })
         {
