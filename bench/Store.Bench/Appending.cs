@@ -7,9 +7,13 @@ namespace Qanat.Store.Bench;
 /// <summary>How fast facts become durable.</summary>
 internal static class Appending
 {
+    /// <summary>Written before measuring begins, until the code that runs is the compiled one.</summary>
+    private const int WarmUp = 100_000;
+
     /// <summary>Usage records, each awaited by its caller before the next: unique id, hourly and daily sums, fsync.</summary>
     public static async Task<string> RecordsAsync(SqlStore store, Workload workload, int count, int callers)
     {
+        await WarmAsync(store, workload, callers);
         UsageRecord[] records = [.. Enumerable.Range(0, count).Select(_ => workload.NextRecord(Instant.Now(TimeProvider.System)))];
         long[] waits = await CallAsync(count, callers, index => store.AppendAsync(new HoldSettled(records[index])));
         return Report("records", count, callers, waits);
@@ -36,6 +40,7 @@ internal static class Appending
     /// <summary>Records that come at a given rate, whoever is still waiting: how long does each wait for its own commit?</summary>
     public static async Task<string> SteadyAsync(SqlStore store, Workload workload, int count, int ratePerSecond)
     {
+        await WarmAsync(store, workload, callers: 256);
         UsageRecord[] records = [.. Enumerable.Range(0, count).Select(_ => workload.NextRecord(Instant.Now(TimeProvider.System)))];
         long[] waits = new long[count];
         Task[] tasks = new Task[count];
@@ -56,6 +61,14 @@ internal static class Appending
             await store.AppendAsync(new HoldSettled(records[index]));
             waits[index] = Stopwatch.GetTimestamp() - began;
         }
+    }
+
+    private static async Task WarmAsync(SqlStore store, Workload workload, int callers)
+    {
+        UsageRecord[] records = [.. Enumerable.Range(0, WarmUp).Select(_ => workload.NextRecord(Instant.Now(TimeProvider.System)))];
+        await CallAsync(WarmUp, callers, index => store.AppendAsync(new HoldSettled(records[index])));
+        records = [];
+        GC.Collect();
     }
 
     /// <summary>Fills a store with records over 91 days, to measure queries on.</summary>

@@ -4,30 +4,49 @@ using Qanat.Books;
 
 namespace Qanat.Store.Bench;
 
-/// <summary>A month with all its records, none posted, and how long it takes to close it: post, bring every account to where the facts say, make every figure again, declare.</summary>
+/// <summary>A month with all its records, posted while they came or not at all, and how long it takes to close it: post, bring every account to where the facts say, make every figure again, declare.</summary>
 internal static class MonthEnd
 {
-    private const long MonthNanoseconds = 30 * 24 * Instant.NanosecondsPerHour;
+    private const int Hours = 30 * 24;
 
     /// <summary>2026-10-01T00:00:00Z.</summary>
     private static readonly Instant s_start = new(1_790_812_800_000_000_000);
-    private static readonly Instant s_end = new(s_start.UnixNanoseconds + MonthNanoseconds);
+    private static readonly Instant s_end = new(s_start.UnixNanoseconds + Hours * Instant.NanosecondsPerHour);
 
-    public static async Task<string> FillAsync(SqlStore store, Workload workload, int count)
+    /// <summary>Writes the month hour by hour: its records, then the pool's time.</summary>
+    /// <param name="posting">Post each hour when it is over, as a server does; the last hour stays as it is.</param>
+    public static async Task<string> FillAsync(SqlStore store, Workload workload, int count, bool posting)
+    {
+        long start = Stopwatch.GetTimestamp(), posted = 0;
+        Bookkeeper bookkeeper = new(store);
+        for (int hour = 0; hour < Hours; hour++)
+        {
+            if (posting)
+            {
+                long began = Stopwatch.GetTimestamp();
+                await bookkeeper.PostAsync();
+                posted += Stopwatch.GetTimestamp() - began;
+            }
+            await FillHourAsync(store, workload, hour, (int)((hour + 1L) * count / Hours - (long)hour * count / Hours));
+        }
+        return Line(posting ? "served" : "month", count, start, $",\"posting_seconds\":{posted / Stopwatch.Frequency}");
+    }
+
+    private static async Task FillHourAsync(SqlStore store, Workload workload, int hour, int count)
     {
         const int GroupFacts = 500;
-        long start = Stopwatch.GetTimestamp(), busy = 0;
+        Instant from = new(s_start.UnixNanoseconds + hour * Instant.NanosecondsPerHour);
+        long busy = 0;
         Queue<Task> waiting = [];
         for (int index = 0; index < count; index += GroupFacts)
         {
             if (waiting.Count >= 8) await waiting.Dequeue();
-            UsageRecord[] records = [.. Enumerable.Range(index, Math.Min(GroupFacts, count - index)).Select(at => workload.NextRecord(new Instant(s_start.UnixNanoseconds + at * (MonthNanoseconds / count))))];
+            UsageRecord[] records = [.. Enumerable.Range(index, Math.Min(GroupFacts, count - index)).Select(at => workload.NextRecord(new Instant(from.UnixNanoseconds + at * (Instant.NanosecondsPerHour / count))))];
             busy += records.Sum(record => record.Device.TotalNanoseconds);
             waiting.Enqueue(store.AppendAsync(new Together([.. records.Select(record => new HoldSettled(record))])));
         }
         await Task.WhenAll(waiting);
-        await store.AppendAsync(new StepsMetered([], [new CapacityRecord(Workload.Pool, s_start, s_end, CapacityState.Serving, busy)]));
-        return Line("month", count, start);
+        await store.AppendAsync(new StepsMetered([], [new CapacityRecord(Workload.Pool, from, new Instant(from.UnixNanoseconds + Instant.NanosecondsPerHour), CapacityState.Serving, busy)]));
     }
 
     public static async Task<string> CloseAsync(SqlStore store)
@@ -39,12 +58,12 @@ internal static class MonthEnd
         return Line("close", records, start);
     }
 
-    private static string Line(string mode, long records, long start)
+    private static string Line(string mode, long records, long start, string more = "")
     {
         using Process process = Process.GetCurrentProcess();
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
         return string.Create(CultureInfo.InvariantCulture, $$"""
-            {"mode":"{{mode}}","records":{{records}},"seconds":{{seconds:F1}},"per_second":{{records / seconds:F0}},"processor_seconds":{{process.TotalProcessorTime.TotalSeconds:F1}},"peak_rss_bytes":{{process.PeakWorkingSet64}}}
+            {"mode":"{{mode}}","records":{{records}},"seconds":{{seconds:F1}},"per_second":{{records / seconds:F0}},"processor_seconds":{{process.TotalProcessorTime.TotalSeconds:F1}},"peak_rss_bytes":{{process.PeakWorkingSet64}}{{more}}}
             """);
     }
 }

@@ -3,7 +3,7 @@ using Qanat.Books;
 using Qanat.Store;
 using Qanat.Store.Bench;
 
-// store-bench limit|records|requests|steady|fill|post|sums|month|close [--directory DIR] [--store CONNECTION] [--count N] [--callers N] [--rate N]
+// store-bench limit|records|requests|steady|fill|post|sums|month|served|close [--directory DIR] [--store CONNECTION] [--count N] [--callers N] [--rate N]
 // Prints one JSON object per line. See docs/benchmarks.md for what each mode measures.
 Arguments arguments = Arguments.Parse(args);
 Directory.CreateDirectory(arguments.Directory);
@@ -22,9 +22,10 @@ string line = arguments.Mode switch
     "fill" => await Appending.FillAsync(store, workload, arguments.Count),
     "post" => await Appending.PostAsync(store),
     "sums" => await Summing.RunAsync(store),
-    "month" => await MonthEnd.FillAsync(store, workload, arguments.Count),
+    "month" => await MonthEnd.FillAsync(store, workload, arguments.Count, posting: false),
+    "served" => await MonthEnd.FillAsync(store, workload, arguments.Count, posting: true),
     "close" => await MonthEnd.CloseAsync(store),
-    _ => throw new ArgumentException($"'{arguments.Mode}' is not a mode: limit, records, requests, steady, fill, post, sums, month or close."),
+    _ => throw new ArgumentException($"'{arguments.Mode}' is not a mode: limit, records, requests, steady, fill, post, sums, month, served or close."),
 };
 Console.WriteLine(line);
 

@@ -15,18 +15,28 @@ internal static class IdTime
     /// <summary>The id tells when the request was completed, to within a day after.</summary>
     public static bool IsInOrder(RequestId id, Instant completedAt)
     {
-        Span<byte> bytes = stackalloc byte[16];
-        id.Value.TryWriteBytes(bytes, bigEndian: true, out _);
-        long placed = (long)BinaryPrimitives.ReadUInt32BigEndian(bytes) << 16 | BinaryPrimitives.ReadUInt16BigEndian(bytes[4..]);
-        long took = completedAt.UnixNanoseconds / NanosecondsPerMillisecond - placed;
+        long took = completedAt.UnixNanoseconds / NanosecondsPerMillisecond - MillisecondsOf(id.Value);
         return took is >= 0 and <= LongestMilliseconds;
     }
+
+    /// <summary>The time in the id is more than a day after this instant: it was not made then.</summary>
+    public static bool IsAhead(Guid id, Instant at) => MillisecondsOf(id) > at.UnixNanoseconds / NanosecondsPerMillisecond + LongestMilliseconds;
+
+    /// <summary>All ids that are not ahead of this instant are below.</summary>
+    public static Guid FirstAhead(Instant at) => FirstOf(at.UnixNanoseconds / NanosecondsPerMillisecond + LongestMilliseconds + 1);
 
     /// <summary>No id in order of a request completed at or after this instant is below.</summary>
     public static Guid LowestFrom(Instant completedAt) => FirstOf(completedAt.UnixNanoseconds / NanosecondsPerMillisecond - LongestMilliseconds);
 
     /// <summary>All ids in order of requests completed before this instant are below.</summary>
     public static Guid Above(Instant completedBefore) => FirstOf(completedBefore.UnixNanoseconds / NanosecondsPerMillisecond + 1);
+
+    private static long MillisecondsOf(Guid id)
+    {
+        Span<byte> bytes = stackalloc byte[16];
+        id.TryWriteBytes(bytes, bigEndian: true, out _);
+        return (long)BinaryPrimitives.ReadUInt32BigEndian(bytes) << 16 | BinaryPrimitives.ReadUInt16BigEndian(bytes[4..]);
+    }
 
     private static Guid FirstOf(long milliseconds)
     {

@@ -26,7 +26,7 @@ public sealed class PostgresBookStore : SqlStore
             PostgresSchema.EnsureThere(database);
             PostgresWriter.TakeOwnership(database);
             PostgresSchema.Apply(database, migrations, clock);
-            return new PostgresBookStore(new PostgresWriter(database, options.ReconnectMax, clock), connectionString, options, clock);
+            return new PostgresBookStore(new PostgresWriter(database, options, clock), connectionString, options, clock);
         }
         catch (Exception failure) when (failure is NpgsqlException or ArgumentException or TimeoutException)
         {

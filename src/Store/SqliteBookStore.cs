@@ -15,7 +15,7 @@ public sealed class SqliteBookStore : SqlStore
     private readonly LogFlusher _flusher;
 
     private SqliteBookStore(DirectoryLock taken, SqliteDatabase writer, Checkpointer checkpointer, LogFlusher flusher, string file, StoreOptions options, TimeProvider clock)
-        : base(Committing(new FactWriter(writer)), () => OpenReader(file), checkpointer.AfterCommit, options, clock, flusher)
+        : base(Committing(new FactWriter(writer, options)), () => OpenReader(file), checkpointer.AfterCommit, options, clock, flusher)
     {
         _file = file;
         _lock = taken;

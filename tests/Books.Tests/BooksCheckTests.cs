@@ -15,7 +15,7 @@ public class BooksCheckTests
         Assert.Equal(
         [
             "every transaction balances", "trial balance", "sums are the journal's", "every posted record is in one posting", "postings re-derive from their records", "receivables are the charges",
-            "charges re-rate", "no free quota is exceeded", "costs re-derive", "no request is settled twice", "no hold is both open and settled",
+            "charges re-rate", "no free quota is exceeded", "costs re-derive", "no request is settled twice", "no hold is both open and settled", "daily sums are the records'",
             "capacity has no gap and no overlap", "device time is conserved", "pool cost is its running time at its rates", "compute cost is the cost of the posted records", "used + unused + in progress = pool cost",
             "closed periods are unchanged", "invoices re-derive", "store is sound",
         ], report.Identities.Select(i => i.Name));
@@ -61,6 +61,9 @@ public class BooksCheckTests
 
     [Fact]
     public async Task A_hold_that_is_open_and_settled_is_found() => await FailsAsync("no hold is both open and settled", store => new HoldsKept(store));
+
+    [Fact]
+    public async Task Daily_sums_that_are_not_the_records_are_found() => await FailsAsync("daily sums are the records'", store => new UsageChanged(store, r => r with { Tokens = r.Tokens with { Output = r.Tokens.Output + 1 } }));
 
     [Fact]
     public async Task A_gap_in_the_capacity_is_found() => await FailsAsync("capacity has no gap and no overlap", store => new CapacityChanged(store, c => c with { To = c.To.Plus(-1) }));

@@ -39,11 +39,21 @@ public sealed class MemoryBookStore : IBookStore
 
     public Task<ImmutableArray<UsageSum>> SumUsageAsync(SumQuery query, CancellationToken cancel = default) =>
         Task.FromResult<ImmutableArray<UsageSum>>([.. Select(new UsageQuery(query.Period, query.Tenant, query.Project, query.Model))
-            .GroupBy(r => (Key: KeyOf(query.By, r.Party.Tenant, r.Party.Project, r.Model, r.Pool, r.CompletedAt), Currency: r.Charge?.Currency ?? r.Cost?.Currency ?? Currency.Usd))
-            .Select(g => new UsageSum(g.Key.Key, g.LongCount(), g.LongCount(r => r.Charge is null), g.LongCount(r => r.Cost is null),
-                g.Aggregate(default(TokenCounts), (sum, r) => sum + r.Tokens), g.Aggregate(default(DeviceTime), (sum, r) => sum + r.Device),
-                Sum(g.Key.Currency, g.Where(r => r.Charge is not null).Select(r => r.Charge!.Value)),
-                Sum(g.Key.Currency, g.Where(r => r.Cost?.Currency == g.Key.Currency).Select(r => r.Cost!.Value))))]);
+            .SelectMany(r => CurrenciesOf(r).Select((currency, index) => (Record: r, Currency: currency, Counts: index == 0)))
+            .GroupBy(l => (Key: KeyOf(query.By, l.Record.Party.Tenant, l.Record.Party.Project, l.Record.Model, l.Record.Pool, l.Record.CompletedAt), l.Currency))
+            .Select(g => (g.Key.Key, g.Key.Currency, All: g.Select(l => l.Record), Counted: g.Where(l => l.Counts).Select(l => l.Record)))
+            .Select(g => new UsageSum(g.Key, g.Counted.LongCount(), g.Counted.LongCount(r => r.Charge is null), g.Counted.LongCount(r => r.Cost is null),
+                g.Counted.Aggregate(default(TokenCounts), (sum, r) => sum + r.Tokens), g.Counted.Aggregate(default(DeviceTime), (sum, r) => sum + r.Device),
+                Sum(g.Currency, g.Counted.Where(r => r.Charge is not null).Select(r => r.Charge!.Value)),
+                Sum(g.Currency, g.All.Where(r => r.Cost?.Currency == g.Currency).Select(r => r.Cost!.Value))))]);
+
+    /// <summary>The currency in which a record counts, and that of its cost when it is another.</summary>
+    private static IEnumerable<Currency> CurrenciesOf(UsageRecord record)
+    {
+        Currency counted = record.Charge?.Currency ?? record.Cost?.Currency ?? Currency.Usd;
+        yield return counted;
+        if (record.Cost is { } cost && cost.Currency != counted) yield return cost.Currency;
+    }
 
     public Task<ImmutableArray<EntrySum>> SumEntriesAsync(SumQuery query, CancellationToken cancel = default) =>
         Task.FromResult<ImmutableArray<EntrySum>>([.. state.Journal.Values.Where(t => query.Period.Contains(t.At))

@@ -1,4 +1,3 @@
-using Microsoft.Data.Sqlite;
 using Qanat.Books;
 
 namespace Qanat.Store.Tests;
@@ -91,14 +90,7 @@ public sealed class BackupTests : IDisposable
     public async Task Books_of_the_first_release_are_brought_forward_with_all_they_hold()
     {
         string home = _directory.File("old");
-        await SqliteBookStore.Open(home, s_clock, StoreOptions.Default, [SqliteSchema.Shipped[0]]).DisposeAsync();
-        using (SqliteConnection connection = new($"Data Source={Path.Combine(home, "qanat.db")};Pooling=False"))
-        {
-            connection.Open();
-            using SqliteCommand fill = connection.CreateCommand();
-            fill.CommandText = FirstRelease.Rows;
-            fill.ExecuteNonQuery();
-        }
+        await FirstRelease.WriteAsync(home, FirstRelease.Rows);
         await using SqlStore store = await new StoreLocation(home).OpenAsync(s_clock);
         Assert.Empty(await store.VerifyAsync(Cancel));
         UsageRecord[] all = await store.StreamUsageAsync(new UsageQuery(Period.All), Cancel).ToArrayAsync(Cancel);

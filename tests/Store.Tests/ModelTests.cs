@@ -15,7 +15,7 @@ public sealed class ModelTests
         Gen.UInt.Array[1, 150].SampleAsync(async choices =>
         {
             using TestDirectory directory = new();
-            await Compare(choices, async () => await SqliteBookStore.OpenAsync(directory.Path, TimeProvider.System));
+            await Compare(choices, async () => await SqliteBookStore.OpenAsync(directory.Path, TimeProvider.System, Options(choices)));
         }, iter: 20, threads: 1);
 
     [Fact]
@@ -25,9 +25,12 @@ public sealed class ModelTests
         return Gen.UInt.Array[1, 150].SampleAsync(async choices =>
         {
             string schema = server.NewSchema();
-            await Compare(choices, async () => await PostgresBookStore.OpenAsync(schema, TimeProvider.System));
+            await Compare(choices, async () => await PostgresBookStore.OpenAsync(schema, TimeProvider.System, Options(choices)));
         }, iter: 6, threads: 1);
     }
+
+    /// <summary>Sums are written at every commit, every few, or hardly ever.</summary>
+    private static StoreOptions Options(uint[] choices) => StoreOptions.Default with { UnsummedRecordsMax = (int)(choices[0] % 3) switch { 0 => 0, 1 => 5, _ => 4_096 } };
 
     private static async Task Compare(uint[] choices, Func<Task<IStore>> open)
     {

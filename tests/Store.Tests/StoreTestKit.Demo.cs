@@ -83,4 +83,14 @@ public abstract partial class StoreTestKit
             new DemoCleared(TestBooks.At(300), null) { Cleared = [new ClearedUsage(TestBooks.Pool, 12_000, 1), new ClearedUsage(new PoolName("gpu"), 12_000, 1)] });
         Assert.Equal([new ClearedUsage(TestBooks.Pool, 48_000, 4), new ClearedUsage(new PoolName("gpu"), 12_000, 1)], await Store.ReadClearedUsageAsync(Cancel));
     }
+
+    [Fact]
+    public async Task A_record_that_has_waited_for_its_posting_since_before_the_demo_still_waits_after_it()
+    {
+        UsageRecord waiting = Facts.NewRecord(TestBooks.At(0));
+        await Append(new HoldSettled(waiting));
+        DemoBooks demo = await WithDemo();
+        await Append(demo.Clearing);
+        Assert.Equal([waiting, demo.Real], await Store.StreamUsageAsync(new UsageQuery(Period.All, Posted: false), Cancel).ToArrayAsync(Cancel));
+    }
 }

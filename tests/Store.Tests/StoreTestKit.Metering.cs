@@ -209,4 +209,24 @@ public abstract partial class StoreTestKit
             Assert.Equal(record.Cost, stored.Cost);
         }
     }
+
+    [Fact]
+    public async Task A_fact_that_is_refused_at_its_very_end_leaves_the_request_it_settled_open()
+    {
+        Hold hold = Facts.NewHold();
+        await Append(new HoldPlaced(hold));
+        Together unposted = new([new HoldSettled(Facts.RecordOf(hold)), new TransactionPosted(Facts.NewTransaction(), [new RequestId(Facts.NewId())])]);
+        // Handed over at once with others, so that it is written, refused and undone among facts that stay.
+        Task[] before = Others(0), refused = [Store.AppendAsync(unposted, Cancel)], after = Others(20);
+        await Task.WhenAll(before);
+        await Assert.ThrowsAsync<StoreException>(() => refused[0]);
+        await Task.WhenAll(after);
+        await Append(TestBooks.Steps([TestBooks.ProgressOf(hold, 5)]));
+        Assert.Equal(5, (await Only(Store.ReadOpenHoldsAsync(Cancel))).Progress.Tokens.Output);
+        await Append(new HoldSettled(Facts.RecordOf(hold)));
+        Assert.Empty(await Store.ReadOpenHoldsAsync(Cancel));
+        Assert.Equal(1, (await Total()).Requests);
+
+        Task[] Others(int from) => [.. Enumerable.Range(from, 20).Select(index => Store.AppendAsync(new Audited(new AuditEntry(TestBooks.At(index), "test", "beside", "it", null, null)), Cancel))];
+    }
 }

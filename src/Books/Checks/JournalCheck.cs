@@ -82,7 +82,7 @@ internal sealed class JournalCheck
         if (!Templates.IsUsage(transaction.Template)) return;
 
         usagePostings++;
-        if (records.IsEmpty || records.Select(UsagePoster.GroupOf).Distinct().Skip(1).Any() || !records.Select(r => r.Id).ToHashSet().SetEquals(ids))
+        if (records.IsEmpty || !AreOneGroup(records) || !AreThese(records, ids))
         {
             underived.Add($"Posting {transaction.Id} lists {ids.Length.ToString(System.Globalization.CultureInfo.InvariantCulture)} records; those found do not belong to it, or not together.");
             return;
@@ -91,6 +91,17 @@ internal sealed class JournalCheck
         if (!expected.Entries.SequenceEqual(transaction.Entries) || expected.At != transaction.At || expected.Id != transaction.Id)
             underived.Add($"Posting {transaction.Id} differs from the sum of its records.");
     }
+
+    private static bool AreOneGroup(ImmutableArray<UsageRecord> records)
+    {
+        UsageGroup first = UsagePoster.GroupOf(records[0]);
+        foreach (UsageRecord record in records)
+            if (UsagePoster.GroupOf(record) != first) return false;
+        return true;
+    }
+
+    private static bool AreThese(ImmutableArray<UsageRecord> records, ImmutableArray<RequestId> ids) =>
+        records.Length == ids.Length && (records.Select(r => r.Id).SequenceEqual(ids) || records.Select(r => r.Id).ToHashSet().SetEquals(ids));
 
     private async Task CompareRollupsAsync(IBookStore store, CancellationToken cancel)
     {

@@ -9,6 +9,7 @@ internal sealed class UsageCheck
     private readonly CostBook costs;
     private readonly Dictionary<string, Contract> contracts;
     private readonly Dictionary<string, long> freeTokens = new(StringComparer.Ordinal);
+    private readonly UsageTally tally = new();
     private readonly List<ulong> ids = [];
     private readonly Findings rates = new();
     private readonly Findings costings = new();
@@ -48,6 +49,7 @@ internal sealed class UsageCheck
         foreach (OpenHold open in await store.ReadOpenHoldsAsync(cancel).ConfigureAwait(false))
             await AddOpenAsync(store, open, cancel).ConfigureAwait(false);
         await FindSettledTwiceAsync(store, cancel).ConfigureAwait(false);
+        await tally.CompleteAsync(store, cancel).ConfigureAwait(false);
     }
 
     public IEnumerable<Identity> Identities()
@@ -58,6 +60,7 @@ internal sealed class UsageCheck
         yield return new Identity("costs re-derive", "", "records with a cost", costed, "of them equal to their device time at the pool rate used, or to what upstreams ask", costed - costings.Count, IdentityUnit.Of("records"), costings.Texts);
         yield return new Identity("no request is settled twice", "", "usage records", Records, "of them with an id of their own", Records - twice.Count, IdentityUnit.Of("records"), twice.Texts);
         yield return new Identity("no hold is both open and settled", "", "open holds", openHolds, "of them without a usage record", openHolds - openAndSettled.Count, IdentityUnit.Of("holds"), openAndSettled.Texts);
+        yield return tally.Identity();
     }
 
     internal static UInt128 Number(RequestId id)
@@ -70,6 +73,7 @@ internal sealed class UsageCheck
     private void Add(UsageRecord record)
     {
         Records++;
+        tally.Add(record);
         ids.Add(Short(record.Id));
         DeviceTime[record.Pool] = DeviceTime.GetValueOrDefault(record.Pool) + record.Device.TotalNanoseconds;
         if (record.Charge is not null || record.Price is not null) Rerate(record);

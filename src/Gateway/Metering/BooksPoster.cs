@@ -91,27 +91,34 @@ public sealed class CommitGate : IDisposable
     }
 }
 
-/// <summary>Posts settled usage and capacity to the journal, every few seconds and whenever statements are asked for.</summary>
-public sealed class BooksPoster(IBookStore store, CommitGate gate, TimeProvider clock, ILogger<BooksPoster> log) : IDisposable
+/// <summary>Posts settled usage and capacity to the journal: whenever statements are asked for, when an hour is over, and when much has gathered. A posting sums up what records of one hour have in common,
+/// so that posting more often would only make more postings of the same records.</summary>
+public sealed class BooksPoster(IBookStore store, CommitGate gate, LiveMeter live, TimeProvider clock, ILogger<BooksPoster> log) : IDisposable
 {
+    /// <summary>Requests that may wait for their posting: as many as take a blink to post.</summary>
+    private const int WaitingMax = Bookkeeper.RoundRecords;
+
     /// <summary>What began to count earlier is posted in the first of these months.</summary>
     private const int MonthsBackMax = 60;
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
     private readonly Bookkeeper bookkeeper = new(store);
+    private readonly SemaphoreSlim posting = new(1);
     private readonly CancellationTokenSource stopping = new();
     private Task running = Task.CompletedTask;
     private Instant duesThrough;
+    private Instant postedHour;
+    private long postedFinished;
 
     public void Start() => running = Task.Run(RunAsync);
 
     /// <summary>Everything settled so far is in the journal when this completes.</summary>
-    public Task<PostingSummary> PostNowAsync(CancellationToken cancel) => gate.RunAsync(() => bookkeeper.PostAsync(cancel), cancel);
+    public Task<PostingSummary> PostNowAsync(CancellationToken cancel) => RunAsync(() => bookkeeper.PostAsync(cancel), cancel);
 
     /// <summary>Posts, then reads the books at that same moment.</summary>
     public Task<T> PostThenAsync<T>(Func<IBookStore, Task<T>> read, CancellationToken cancel)
     {
         ArgumentNullException.ThrowIfNull(read);
-        return gate.RunAsync(async () =>
+        return RunAsync(async () =>
         {
             await bookkeeper.PostAsync(cancel);
             return await read(store);
@@ -122,7 +129,7 @@ public sealed class BooksPoster(IBookStore store, CommitGate gate, TimeProvider 
     public Task<T> PostThenAloneAsync<T>(Func<IBookStore, Task<T>> read, CancellationToken cancel)
     {
         ArgumentNullException.ThrowIfNull(read);
-        return gate.RunAloneAsync(async () =>
+        return RunAloneAsync(async () =>
         {
             await bookkeeper.PostAsync(cancel);
             return await read(store);
@@ -130,14 +137,14 @@ public sealed class BooksPoster(IBookStore store, CommitGate gate, TimeProvider 
     }
 
     /// <summary>Posts what is settled, then what was declared and is due before an instant. Nothing new: nothing posted.</summary>
-    public Task<int> PostDuesAsync(Instant through, CancellationToken cancel) => gate.RunAsync(async () =>
+    public Task<int> PostDuesAsync(Instant through, CancellationToken cancel) => RunAsync(async () =>
     {
         await bookkeeper.PostAsync(cancel);
         return (await Declarations.ReadAsync(store, cancel)).ClosedThrough >= through ? 0 : await PeriodEnd.PostAsync(store, through, cancel);
     }, cancel);
 
     /// <summary>The same for each month that has ended since a fact began to count, and is open: a bill of January that arrives in March belongs to January as long as that is not closed.</summary>
-    public Task<int> PostDuesSinceAsync(Instant since, Instant now, CancellationToken cancel) => gate.RunAsync(async () =>
+    public Task<int> PostDuesSinceAsync(Instant since, Instant now, CancellationToken cancel) => RunAsync(async () =>
     {
         await bookkeeper.PostAsync(cancel);
         Instant closed = (await Declarations.ReadAsync(store, cancel)).ClosedThrough;
@@ -150,7 +157,7 @@ public sealed class BooksPoster(IBookStore store, CommitGate gate, TimeProvider 
 
     /// <summary>Closes everything before an instant: no meter commits meanwhile.</summary>
     public Task<ClosingResult> CloseAsync(string name, Instant through, Instant declaredAt, string who, CancellationToken cancel) =>
-        gate.RunAloneAsync(() => PeriodClosing.CloseAsync(store, bookkeeper, name, through, declaredAt, who, cancel), cancel);
+        RunAloneAsync(() => PeriodClosing.CloseAsync(store, bookkeeper, name, through, declaredAt, who, cancel), cancel);
 
     /// <summary>Posts once more and ends. Call after the meters have ended.</summary>
     public async Task StopAsync()
@@ -159,20 +166,45 @@ public sealed class BooksPoster(IBookStore store, CommitGate gate, TimeProvider 
         await running;
     }
 
-    public void Dispose() => stopping.Dispose();
+    public void Dispose()
+    {
+        posting.Dispose();
+        stopping.Dispose();
+    }
+
+    private Task<T> RunAsync<T>(Func<Task<T>> work, CancellationToken cancel) => AfterUsageAsync(() => gate.RunAsync(work, cancel), cancel);
+    private Task<T> RunAloneAsync<T>(Func<Task<T>> work, CancellationToken cancel) => AfterUsageAsync(() => gate.RunAloneAsync(work, cancel), cancel);
+
+    /// <summary>One caller at a time. Usage, which is nearly all there is to post, is posted while the meters go on; they wait only for the rest.</summary>
+    private async Task<T> AfterUsageAsync<T>(Func<Task<T>> work, CancellationToken cancel)
+    {
+        await posting.WaitAsync(cancel);
+        try
+        {
+            await bookkeeper.PostUsageAsync(cancel);
+            return await work();
+        }
+        finally
+        {
+            posting.Release();
+        }
+    }
 
     private async Task RunAsync()
     {
         using PeriodicTimer timer = new(Interval, clock);
         try
         {
-            while (await timer.WaitForNextTickAsync(stopping.Token)) await PostOnceAsync();
+            while (await timer.WaitForNextTickAsync(stopping.Token))
+                if (IsDue()) await PostOnceAsync();
         }
         catch (OperationCanceledException)
         {
             await PostOnceAsync();
         }
     }
+
+    private bool IsDue() => Instant.Now(clock).HourStart != postedHour || live.FinishedTotal - postedFinished >= WaitingMax;
 
     /// <summary>Depreciation, bills, energy and the like accrue by the day: once after each midnight. Whatever is wrong with a declared fact must not keep usage from being posted.</summary>
     private async Task PostDayAsync()
@@ -200,10 +232,12 @@ public sealed class BooksPoster(IBookStore store, CommitGate gate, TimeProvider 
     /// <summary>A failure leaves records unposted; the next round posts them.</summary>
     private async Task PostOnceAsync()
     {
+        (Instant hour, long finished) = (Instant.Now(clock).HourStart, live.FinishedTotal);
         try
         {
             await PostNowAsync(CancellationToken.None);
             await PostDayAsync();
+            (postedHour, postedFinished) = (hour, finished);
         }
         catch (StoreException error)
         {

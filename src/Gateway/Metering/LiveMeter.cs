@@ -15,9 +15,17 @@ public sealed class LiveMeter(TimeProvider clock)
     private readonly Lock gate = new();
     private readonly Bucket[] ring = new Bucket[SecondsKept + 1];
     private int active;
+    private long finishedTotal;
+
+    /// <summary>Requests that have ended since the start.</summary>
+    public long FinishedTotal => Interlocked.Read(ref finishedTotal);
 
     public void Started() => Count((ref bucket) => bucket.Started++, activeChange: 1);
-    public void Finished() => Count((ref bucket) => bucket.Finished++, activeChange: -1);
+    public void Finished()
+    {
+        Interlocked.Increment(ref finishedTotal);
+        Count((ref bucket) => bucket.Finished++, activeChange: -1);
+    }
 
     public void Worked(long promptTokens, long generatedTokens, long busyNanoseconds) => Count((ref bucket) =>
     {

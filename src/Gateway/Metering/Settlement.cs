@@ -12,6 +12,9 @@ public static class Settlement
         ArgumentNullException.ThrowIfNull(used);
         ArgumentNullException.ThrowIfNull(terms);
         ArgumentNullException.ThrowIfNull(costs);
+        // The clock may have been set back meanwhile, and the engine's own goes on by itself: nothing ends before it began.
+        if (firstTokenAt < hold.PlacedAt) firstTokenAt = hold.PlacedAt;
+        if (at < firstTokenAt) at = firstTokenAt;
         RatedUsage usage = new(used.Tokens, hold.Operation, outcome, cache);
         if (used.Upstream is { Attempts: [.., { Upstream: var name }] } use)
         {

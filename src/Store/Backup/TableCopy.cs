@@ -9,8 +9,11 @@ internal static class TableCopy
     private static readonly string[] s_tables =
     [
         "names", "tenants", "projects", "keys", "price_versions", "pool_rates", "declarations", "holds", "releases", "transactions", "entries", "entry_days", "entry_totals",
-        "usage", "posted", "posted_through", "cleared_usage", "capacity", "audit", "usage_hours", "usage_days", "documents",
+        "usage", "posted", "posted_through", "cleared_usage", "capacity", "audit", "usage_hours", "usage_days", "summed_through", "documents",
     ];
+
+    /// <summary>Not copied but made again, where it is a table.</summary>
+    private const string Derived = "usage_of_tenants";
 
     private enum Kind { Number, Text, Id, Bytes }
 
@@ -19,13 +22,15 @@ internal static class TableCopy
     public static long Run(SqlDatabase source, SqlDatabase target, SqliteDatabase described, CancellationToken cancel)
     {
         List<string> there = Names(described);
+        there.Remove(Derived);
         if (!there.Order(StringComparer.Ordinal).SequenceEqual(s_tables.Order(StringComparer.Ordinal)))
             throw new InvalidOperationException("The schema has tables that a backup does not copy: " + string.Join(", ", there.Except(s_tables, StringComparer.Ordinal)));
         long rows = 0;
         source.BeginSnapshot();
         target.Begin();
-        target["DELETE FROM posted_through"].Run();
+        foreach (string mark in (ReadOnlySpan<string>)["posted_through", "summed_through"]) target[$"DELETE FROM {mark}"].Run();
         foreach (string table in s_tables) rows += Copy(source, target, table, Columns(described, table), cancel);
+        if (target.KeepsUsageOfTenants) target[$"INSERT INTO {Derived} SELECT tenant, completed_at, id, no FROM usage WHERE no <= ({UsageRollups.Through}) ORDER BY tenant, completed_at, id"].Run();
         target.Commit();
         source.Rollback();
         return rows;

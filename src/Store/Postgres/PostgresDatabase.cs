@@ -77,6 +77,14 @@ internal sealed class PostgresDatabase : SqlDatabase
 
     public NpgsqlCommand NewCommand(string sql) => new(sql, _connection);
 
+    /// <summary>Rows into a table, all or none.</summary>
+    public void Copy(string sql, Action<NpgsqlBinaryImporter> write)
+    {
+        using NpgsqlBinaryImporter importer = _connection.BeginBinaryImport(sql);
+        write(importer);
+        importer.Complete();
+    }
+
     public T Running<T>(NpgsqlCommand command, Func<NpgsqlCommand, T> run)
     {
         using (command)
@@ -93,9 +101,15 @@ internal sealed class PostgresDatabase : SqlDatabase
         }
     }
 
-    /// <summary>PostgreSQL keeps references by itself; checksums, where the cluster has them, are counted by the server.</summary>
+    /// <summary>Checksums, where the cluster has them, are counted by the server. References of the large tables are looked at here, because their rows are written without.</summary>
     public override IEnumerable<string> CheckFile()
     {
+        foreach ((string table, string column, string parent) in References())
+        {
+            long astray = this[$"SELECT count(*) FROM {table} WHERE {column} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {parent} AS parent WHERE parent.no = {table}.{column})"].Scalar() ?? 0;
+            if (astray > 0) yield return string.Create(CultureInfo.InvariantCulture, $"In {table}, rows refer to {parent} that are not there: {astray}.");
+        }
+
         long failures = this["SELECT coalesce(checksum_failures, 0) FROM pg_stat_database WHERE datname = current_database()"].Scalar() ?? 0;
         if (failures > 0) yield return string.Create(CultureInfo.InvariantCulture, $"The database server found damaged pages: {failures}.");
     }
@@ -114,6 +128,23 @@ internal sealed class PostgresDatabase : SqlDatabase
     protected override void Interrupt() => _running?.Cancel();
 
     public override void Dispose() => _connection.Dispose();
+
+    private static IEnumerable<(string Table, string Column, string Parent)> References()
+    {
+        foreach (string table in (string[])["usage", "holds", "entries"])
+        {
+            foreach (string name in (string[])["model", "deployment", "pool"]) yield return (table, name, "names");
+            foreach (string owner in (string[])["tenant", "project"]) yield return (table, owner, owner + "s");
+        }
+        foreach (string table in (string[])["usage", "holds"])
+        {
+            yield return (table, "key", "keys");
+            yield return (table, "price", "price_versions");
+        }
+        yield return ("usage", "pool_rate", "pool_rates");
+        yield return ("entries", "txn", "transactions");
+        yield return ("entries", "account", "names");
+    }
 
     private PostgresStatement Statement(string sql, string? cursor)
     {

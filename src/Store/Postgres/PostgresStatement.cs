@@ -135,9 +135,12 @@ internal sealed class PostgresStatement(PostgresDatabase database, string sql, s
     }
 }
 
-/// <summary>Rows as arrays, one per column: one statement and one way to the server for all of them.</summary>
+/// <summary>Rows as arrays, one per column: one statement and one way to the server for all of them. Many rows that meet no conflict are copied, which the server takes twice as fast.</summary>
 internal sealed class PostgresRows(PostgresDatabase database, string table, string columns, string conflict) : Statement, IRowWriter
 {
+    /// <summary>Fewer are not worth the beginning and the end of a copy.</summary>
+    private const int CopyRowsMin = 32;
+
     private readonly List<Column> _columns = [];
     private int _column;
     private int _rows;
@@ -153,9 +156,23 @@ internal sealed class PostgresRows(PostgresDatabase database, string table, stri
     public int Flush()
     {
         if (_rows == 0) return 0;
+        if (_rows >= CopyRowsMin && conflict.Length == 0) return Copy();
         PostgresStatement insert = new(database, $"INSERT INTO {table} ({columns}) SELECT * FROM unnest({string.Join(", ", _columns.Select(_ => "?"))}) {conflict}");
         foreach (Column column in _columns) insert.Add(column.Parameter());
         return insert.Run();
+    }
+
+    private int Copy()
+    {
+        database.Copy($"COPY {table} ({columns}) FROM STDIN (FORMAT BINARY)", importer =>
+        {
+            for (int row = 0; row < _rows; row++)
+            {
+                importer.StartRow();
+                foreach (Column column in _columns) column.Write(importer, row);
+            }
+        });
+        return _rows;
     }
 
     public override Statement Add(long value) => Add<long?>(NpgsqlDbType.Bigint, value);
@@ -184,11 +201,23 @@ internal sealed class PostgresRows(PostgresDatabase database, string table, stri
     private abstract class Column
     {
         public abstract NpgsqlParameter Parameter();
+        public abstract void Write(NpgsqlBinaryImporter importer, int row);
     }
 
     private sealed class Column<T>(NpgsqlDbType type) : Column
     {
         public List<T> Values { get; } = [];
+
+        public override void Write(NpgsqlBinaryImporter importer, int row)
+        {
+            T value = Values[row];
+            if (value is long number) importer.Write(number, type);
+            else if (value is string text) importer.Write(text, type);
+            else if (value is Guid id) importer.Write(id, type);
+            else if (value is byte[] bytes) importer.Write(bytes, type);
+            else importer.WriteNull();
+        }
+
         public override NpgsqlParameter Parameter() => new NpgsqlParameter<T[]> { TypedValue = [.. Values], NpgsqlDbType = NpgsqlDbType.Array | type };
     }
 }

@@ -5,15 +5,18 @@ namespace Qanat.Store;
 
 /// <summary>The one connection that writes. It holds an advisory lock, so that a second process is refused; the lock ends with the connection, however that ends.
 /// Every commit counts up a row in the same transaction: when the connection is lost in the middle of a commit, the row says whether it took place.</summary>
-internal sealed class PostgresWriter(PostgresDatabase database, TimeSpan reconnectMax, TimeProvider clock) : IDisposable
+internal sealed class PostgresWriter(PostgresDatabase database, StoreOptions options, TimeProvider clock) : IDisposable
 {
     /// <summary>"Qnat", beside the schema's name: two installations may share a database in schemas of their own.</summary>
     private const string TakeLock = "SELECT CASE WHEN pg_try_advisory_lock(1366188404, hashtext(coalesce(current_schema(), ''))) THEN 1 ELSE 0 END";
 
     private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(100);
-    private readonly FactWriter _facts = new(database);
+    private readonly FactWriter _facts = new(database, options);
     private readonly ManualResetEventSlim _closing = new();
     private StoreException? _broken;
+
+    /// <summary>The counter of commits as this connection left it; null: it has to be asked for.</summary>
+    private long? _commits;
 
     /// <exception cref="StoreException">Another process writes to the same books.</exception>
     public static void TakeOwnership(PostgresDatabase database)
@@ -30,17 +33,27 @@ internal sealed class PostgresWriter(PostgresDatabase database, TimeSpan reconne
         try
         {
             Ready();
-            commits = Count();
+            commits = _commits ??= Count();
+            _commits = null;
             _facts.Commit(facts, outcomes, Number);
+            _commits ??= commits;
         }
         catch (StoreException lost) when (!database.IsConnected)
         {
+            _commits = null;
             if (commits == 0 || Committed() is not long now || now == commits) throw;
             _ = lost; // it was the answer that was lost, not the commit
         }
         catch (Exception failure) when (database.Explain(failure) is var (_, message))
         {
+            _commits = null;
             throw new StoreException(message, failure);
+        }
+
+        void Number()
+        {
+            database["UPDATE commits SET number = number + 1"].Run();
+            _commits = commits + 1;
         }
     }
 
@@ -49,8 +62,6 @@ internal sealed class PostgresWriter(PostgresDatabase database, TimeSpan reconne
         _closing.Set();
         database.Dispose();
     }
-
-    private void Number() => database["UPDATE commits SET number = number + 1"].Run();
 
     private long Count() => database["SELECT number FROM commits"].Scalar() ?? throw new StoreException("The table that counts commits is empty: restore a backup.");
 
@@ -70,7 +81,7 @@ internal sealed class PostgresWriter(PostgresDatabase database, TimeSpan reconne
                 _closing.Wait(s_pause);
             }
         }
-        while (!_closing.IsSet && clock.GetElapsedTime(start) < reconnectMax);
+        while (!_closing.IsSet && clock.GetElapsedTime(start) < options.ReconnectMax);
         return null;
     }
 

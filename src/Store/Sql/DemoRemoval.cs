@@ -22,15 +22,18 @@ internal sealed class DemoRemoval(SqlDatabase database, RowNumbers numbers, Entr
         Run("DELETE FROM doomed");
         Run($"INSERT INTO doomed SELECT txn FROM entries WHERE tenant IN {Demo} UNION SELECT txn FROM posted WHERE record IN (SELECT no FROM usage WHERE tenant IN {Demo})");
         long transactions = Count("doomed");
-        Run("UPDATE posted_through SET record = coalesce((SELECT min(record) - 1 FROM posted WHERE txn IN (SELECT no FROM doomed)), record)");
+        const string FirstFreed = "(SELECT min(record) FROM posted WHERE txn IN (SELECT no FROM doomed))";
+        Run($"UPDATE posted_through SET record = {FirstFreed} - 1 WHERE record >= {FirstFreed}");
         Run("DELETE FROM posted WHERE txn IN (SELECT no FROM doomed)");
         Run("DELETE FROM entries WHERE txn IN (SELECT no FROM doomed)");
         rollups.Rebuild($"SELECT at - at % {EntrySums.Day} FROM transactions WHERE no IN (SELECT no FROM doomed)");
         Run("DELETE FROM transactions WHERE no IN (SELECT no FROM doomed)");
         foreach (string table in (ReadOnlySpan<string>)["usage", "usage_hours", "usage_days", "releases", "price_versions", "keys", "projects"])
             Run($"DELETE FROM {table} WHERE tenant IN {Demo}");
+        if (database.KeepsUsageOfTenants) Run($"DELETE FROM usage_of_tenants WHERE tenant IN {Demo}");
         // The next record may get the number of one that is gone.
-        Run("UPDATE posted_through SET record = (SELECT coalesce(max(no), 0) FROM usage) WHERE record > (SELECT coalesce(max(no), 0) FROM usage)");
+        foreach (string mark in (ReadOnlySpan<string>)["posted_through", "summed_through"])
+            Run($"UPDATE {mark} SET record = (SELECT coalesce(max(no), 0) FROM usage) WHERE record > (SELECT coalesce(max(no), 0) FROM usage)");
         Run("DELETE FROM documents WHERE tenant IN (SELECT id FROM tenants WHERE is_demo = 1)");
         Run("DELETE FROM tenants WHERE is_demo = 1");
         string what = string.Create(CultureInfo.InvariantCulture, $"{tenants} tenants, {records} records, {transactions} transactions");

@@ -19,12 +19,12 @@ internal sealed class FactWriter
     private readonly DocumentFacts _documents;
     private StoreException? _broken;
 
-    public FactWriter(SqlDatabase database)
+    public FactWriter(SqlDatabase database, StoreOptions options)
     {
         _database = database;
         _numbers = new RowNumbers(database);
         _identities = new RowIdentities(database);
-        _usageRollups = new UsageRollups(database);
+        _usageRollups = new UsageRollups(database, options.UnsummedRecordsMax);
         _entryRollups = new EntryRollups(database);
         _directory = new DirectoryFacts(database, _numbers);
         _prices = new PriceFacts(database, _numbers, _identities);
@@ -52,6 +52,8 @@ internal sealed class FactWriter
         catch (Exception failure)
         {
             Rollback();
+            _usageRollups.Lost();
+            _holds.Lost();
             if (_database.Explain(failure) is not var (kind, message)) throw;
             StoreException failed = new(message, failure);
             if (kind == FailureKind.Broken) _broken = failed;
@@ -89,8 +91,11 @@ internal sealed class FactWriter
 
     private void Commit(Action? within)
     {
+        _usageRollups.Complete();
         within?.Invoke();
         _database.Commit();
+        _holds.Committed();
+        _usageRollups.Committed();
     }
 
     /// <summary>Writes facts with their sums; why they are refused, or null when they are written.</summary>
@@ -120,21 +125,23 @@ internal sealed class FactWriter
     /// <summary>Reads what the books know of the requests and transactions that facts are about.</summary>
     private void Load(IReadOnlyList<Fact> facts)
     {
-        HashSet<Guid> touched = [], decided = [], transactions = [];
+        HashSet<Guid> touched = [], transactions = [];
+        Dictionary<Guid, Instant> decided = [];
         foreach (Fact fact in facts) Collect(fact, touched, decided, transactions);
+        _usageRollups.Load();
         _holds.Load(touched, decided);
         _journal.Load(transactions);
     }
 
-    private static void Collect(Fact fact, HashSet<Guid> touched, HashSet<Guid> decided, HashSet<Guid> transactions)
+    private static void Collect(Fact fact, HashSet<Guid> touched, Dictionary<Guid, Instant> decided, HashSet<Guid> transactions)
     {
         switch (fact)
         {
             case StepsMetered steps: foreach (UsageProgress progress in steps.Progress) touched.Add(progress.Id.Value); break;
-            case HoldPlaced placed: decided.Add(placed.Hold.Id.Value); break;
-            case HoldSettled settled: decided.Add(settled.Record.Id.Value); break;
-            case HoldExtended extended: decided.Add(extended.Id.Value); break;
-            case HoldReleased released: decided.Add(released.Id.Value); break;
+            case HoldPlaced placed: decided[placed.Hold.Id.Value] = placed.Hold.PlacedAt; break;
+            case HoldSettled settled: decided[settled.Record.Id.Value] = settled.Record.CompletedAt; break;
+            case HoldExtended extended: decided.TryAdd(extended.Id.Value, default); break;
+            case HoldReleased released: decided[released.Id.Value] = released.At; break;
             case TransactionPosted posted: transactions.Add(posted.Transaction.Id.Value); break;
             case DemoCleared { Replacement: Transaction replacement }: transactions.Add(replacement.Id.Value); break;
             case Together together: foreach (Fact part in together.Facts) Collect(part, touched, decided, transactions); break;
@@ -173,20 +180,28 @@ internal sealed class FactWriter
 
     private void Write(DemoCleared cleared)
     {
-        Flush();
+        WriteRows();
         if (_demo.Remove(cleared) is not AuditEntry audit) return;
         _numbers.Forget();
+        _usageRollups.Removed();
         if (cleared.Replacement is Transaction replacement) _journal.Post(new TransactionPosted(replacement, []));
         _journal.Audit(audit);
     }
 
-    /// <summary>Usage goes before what posts it.</summary>
+    /// <summary>Everything of some facts is written. What the writer remembers of it changes last: until then, any of it may be refused and undone.</summary>
     private void Flush()
+    {
+        WriteRows();
+        _usageRollups.Flush();
+        _holds.Accept();
+    }
+
+    /// <summary>Usage goes before what posts it.</summary>
+    private void WriteRows()
     {
         _holds.Flush();
         _capacity.Flush();
         _journal.Flush();
-        _usageRollups.Flush();
         _entryRollups.Flush();
     }
 
@@ -205,6 +220,8 @@ internal sealed class FactWriter
     private void Rollback()
     {
         Forget();
+        _holds.RolledBack();
+        _usageRollups.RolledBack();
         if (_database.InTransaction) _database.Rollback();
     }
 }

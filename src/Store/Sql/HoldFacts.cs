@@ -3,39 +3,113 @@ using Qanat.Books;
 namespace Qanat.Store;
 
 /// <summary>Holds from placing to the usage record or the release. A request id is in one place only: open holds, usage, or releases.
-/// What a batch of facts is about is read before it, decided on in memory and written back at once, so that a database behind a wire is asked a few times per batch and not per fact.</summary>
+/// The writer is the only one who writes, so it remembers the open holds, and the highest id there is: ids are made in the order of time, so that a new request is known to be new without a look into the database.</summary>
 internal sealed class HoldFacts(SqlDatabase database, RowNumbers numbers, RowIdentities identities, UsageRollups rollups)
 {
     private readonly Dictionary<Guid, Request> _requests = [];
     private readonly List<Request> _changed = [];
+    private readonly List<Request> _flushed = [];
 
+    /// <summary>Requests that were written in this transaction, as they then were.</summary>
+    private readonly Dictionary<Guid, Request> _written = [];
+
+    /// <summary>Every open hold of the last commit; null: not read yet.</summary>
+    private Dictionary<Guid, OpenHold>? _open;
+
+    /// <summary>No committed request whose id tells its time has a higher one.</summary>
+    private Guid _highest;
+
+    /// <summary>The facts since <see cref="Load"/> are undone.</summary>
     public void Forget()
     {
         _requests.Clear();
         _changed.Clear();
+        _flushed.Clear();
     }
 
-    /// <summary>Reads what is known of requests.</summary>
-    /// <param name="touched">Requests whose open hold matters.</param> <param name="decided">Requests of which it matters, too, whether and how they have ended.</param>
-    public void Load(HashSet<Guid> touched, HashSet<Guid> decided)
+    /// <summary>Nothing of the facts since <see cref="Load"/> failed: what they have written is what the next ones find.</summary>
+    public void Accept()
+    {
+        foreach (Request request in _flushed) _written[request.Id] = request.Copy();
+        _flushed.Clear();
+    }
+
+    /// <summary>The transaction is undone.</summary>
+    public void RolledBack()
+    {
+        Forget();
+        _written.Clear();
+    }
+
+    /// <summary>Nobody knows whether the transaction was committed: everything is read again.</summary>
+    public void Lost()
+    {
+        RolledBack();
+        _open = null;
+    }
+
+    public void Committed()
+    {
+        foreach ((Guid id, Request request) in _written)
+        {
+            if (request.Hold is Hold hold) _open![id] = new OpenHold(hold, request.Progress!);
+            else _open!.Remove(id);
+            if (request.TellsItsTime && id > _highest) _highest = id;
+        }
+        _written.Clear();
+    }
+
+    /// <summary>Finds out what is known of requests.</summary>
+    /// <param name="touched">Requests whose open hold matters.</param> <param name="decided">Requests of which it matters, too, whether and how they have ended, with the time of the fact about them.</param>
+    public void Load(HashSet<Guid> touched, Dictionary<Guid, Instant> decided)
     {
         _requests.Clear();
-        foreach (Guid id in touched) _requests[id] = new Request();
-        foreach (Guid id in decided) _requests[id] = new Request();
-        foreach (Statement row in database.WithIds(HoldRows.Select, _requests.Keys))
+        ReadOpen();
+        foreach (Guid id in touched) _requests[id] = Known(id);
+        HashSet<Guid> asked = [];
+        foreach ((Guid id, Instant at) in decided)
         {
-            OpenHold open = HoldRows.Read(row, identities);
-            Request request = _requests[open.Hold.Id.Value];
-            (request.Hold, request.Progress, request.HoldIsStored) = (open.Hold, open.Progress, true);
-            decided.Remove(open.Hold.Id.Value);
+            Request request = _requests[id] = Known(id);
+            request.TellsItsTime |= !IdTime.IsAhead(id, at);
+            bool isNew = request.TellsItsTime && id > _highest;
+            if (request.Hold is null && !request.HasEnded && !isNew) asked.Add(id);
         }
-        foreach (Statement row in database.WithIds(UsageRows.Select, decided))
+        foreach (Statement row in database.WithIds(UsageRows.Select, asked))
         {
             UsageRecord record = UsageRows.Read(row, identities);
             _requests[record.Id.Value].Settled = record;
         }
-        decided.RemoveWhere(id => _requests[id].Settled is not null);
-        foreach (Statement row in database.WithIds("SELECT id FROM releases", decided)) _requests[row.Guid()].IsReleased = true;
+        asked.RemoveWhere(id => _requests[id].Settled is not null);
+        foreach (Statement row in database.WithIds("SELECT id FROM releases", asked)) _requests[row.Guid()].IsReleased = true;
+    }
+
+    /// <summary>As the facts before this one left it.</summary>
+    private Request Known(Guid id) => _written.TryGetValue(id, out Request? request) ? request.Copy()
+        : _open!.TryGetValue(id, out OpenHold? open) ? new Request { Hold = open.Hold, Progress = open.Progress, HoldIsStored = true } : new Request();
+
+    private void ReadOpen()
+    {
+        if (_open is not null) return;
+        Dictionary<Guid, OpenHold> open = [];
+        Statement rows = database[HoldRows.Select];
+        while (rows.Step())
+        {
+            OpenHold hold = HoldRows.Read(rows, identities);
+            open[hold.Hold.Id.Value] = hold;
+        }
+        rows.Reset();
+        // Usage from outside may have ids far ahead of its time; all others were made here.
+        Guid ahead = IdTime.FirstAhead(new Instant(database["SELECT max(completed_at) FROM usage"].Scalar() ?? 0));
+        _highest = default;
+        foreach (Statement highest in (ReadOnlySpan<Statement>)[
+            database["SELECT id FROM usage WHERE id < ? ORDER BY id DESC LIMIT 1"].Add(ahead),
+            database["SELECT id FROM holds ORDER BY id DESC LIMIT 1"],
+            database["SELECT id FROM releases ORDER BY id DESC LIMIT 1"]])
+        {
+            if (highest.Step() && highest.Guid() is var id && id > _highest) _highest = id;
+            highest.Reset();
+        }
+        _open = open;
     }
 
     public void Place(Hold hold)
@@ -121,7 +195,11 @@ internal sealed class HoldFacts(SqlDatabase database, RowNumbers numbers, RowIde
         if (_changed.Count == 0) return;
         WriteHolds();
         WriteUsage();
-        foreach (Request request in _changed) request.IsChanged = request.IsNew = false;
+        foreach (Request request in _changed)
+        {
+            request.IsChanged = request.IsNew = false;
+            _flushed.Add(request);
+        }
         _changed.Clear();
     }
 
@@ -179,6 +257,12 @@ internal sealed class HoldFacts(SqlDatabase database, RowNumbers numbers, RowIde
     /// <summary>A request while a batch is being written.</summary>
     private sealed class Request
     {
+        /// <summary>Known as soon as there is a hold or a record.</summary>
+        public Guid Id => Hold?.Id.Value ?? Progress?.Id.Value ?? Settled!.Id.Value;
+
+        /// <summary>Its id is not ahead of its time, as those that are made here; one from outside may be.</summary>
+        public bool TellsItsTime { get; set; }
+
         public Hold? Hold { get; set; }
         public UsageProgress? Progress { get; set; }
         public UsageRecord? Settled { get; set; }
@@ -187,6 +271,8 @@ internal sealed class HoldFacts(SqlDatabase database, RowNumbers numbers, RowIde
         public bool IsNew { get; set; }
         public bool IsChanged { get; set; }
         public bool HasEnded => Settled is not null || IsReleased;
+
+        public Request Copy() => (Request)MemberwiseClone();
     }
 }
 

@@ -13,8 +13,8 @@ internal static class PostedRecords
     /// <summary>Condition: the record of this row is posted.</summary>
     public const string IsPosted = "EXISTS (SELECT 1 FROM posted WHERE record = no)";
 
-    /// <summary>Condition: it is not.</summary>
-    public const string IsUnposted = "no > (SELECT record FROM posted_through) AND NOT " + IsPosted;
+    /// <summary>No record up to this number is unposted. Given as a value, it shows a planner how few records are left.</summary>
+    public static long Through(SqlDatabase database) => database["SELECT record FROM posted_through"].Scalar()!.Value;
 
     /// <summary>The ids of a transaction's records.</summary>
     public static List<Guid> Of(SqlDatabase database, long transaction)

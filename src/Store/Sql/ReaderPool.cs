@@ -67,19 +67,33 @@ internal sealed class ReaderPool : IDisposable
         {
             using Snapshot snapshot = new(this);
             using IEnumerator<T> rows = query(snapshot.Reader).GetEnumerator();
-            List<T> chunk = new(StreamChunkRows);
-            do
+            List<T> chunk = new(StreamChunkRows), next = new(StreamChunkRows);
+            Task filling = FillAsync(next);
+            try
             {
-                if (_closing.IsCancellationRequested) throw Closed();
-                chunk.Clear();
-                await Task.Run(() => Fill(rows, chunk, snapshot.Reader, cancel), cancel).ConfigureAwait(false);
-                foreach (T row in chunk)
+                do
                 {
-                    cancel.ThrowIfCancellationRequested();
-                    yield return row;
+                    await filling.ConfigureAwait(false);
+                    if (_closing.IsCancellationRequested) throw Closed();
+                    (chunk, next) = (next, chunk);
+                    next.Clear();
+                    // The next rows are read while these are looked at.
+                    if (chunk.Count == StreamChunkRows) filling = FillAsync(next);
+                    foreach (T row in chunk)
+                    {
+                        cancel.ThrowIfCancellationRequested();
+                        yield return row;
+                    }
                 }
+                while (chunk.Count == StreamChunkRows);
             }
-            while (chunk.Count == StreamChunkRows);
+            finally
+            {
+                await filling.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+
+            // Not cancelled before it runs: the reader is given back only after it.
+            Task FillAsync(List<T> into) => Task.Run(() => Fill(rows, into, snapshot.Reader, cancel), CancellationToken.None);
         }
         finally
         {
@@ -137,11 +151,34 @@ internal sealed class ReaderPool : IDisposable
         public Snapshot(ReaderPool pool)
         {
             _pool = pool;
-            Reader = pool._idle.TryTake(out Reader? idle) ? idle : new Reader(pool._open());
-            Reader.Database.BeginSnapshot();
+            Reader = Begun(pool);
         }
 
         public Reader Reader { get; }
+
+        /// <summary>A reader that has lain idle may have lost its server meanwhile, and only learns of it now.</summary>
+        private static Reader Begun(ReaderPool pool)
+        {
+            while (pool._idle.TryTake(out Reader? idle))
+            {
+                try
+                {
+                    idle.Database.BeginSnapshot();
+                    return idle;
+                }
+                catch (Exception failure) when (idle.Database.Explain(failure) is not null)
+                {
+                    idle.Dispose();
+                }
+            }
+            Reader fresh = new(pool._open());
+            _ = fresh.Database.Reading(() =>
+            {
+                fresh.Database.BeginSnapshot();
+                return true;
+            }, CancellationToken.None);
+            return fresh;
+        }
 
         public void Dispose()
         {

@@ -34,6 +34,9 @@ internal abstract class SqlDatabase : IDisposable
 
     public abstract void DeleteWithIds(string table, IReadOnlyCollection<Guid> ids);
 
+    /// <summary>Whether usage_of_tenants is a table, written in bulk with the sums, and not what an index knows.</summary>
+    public virtual bool KeepsUsageOfTenants => false;
+
     /// <summary>True inside a transaction; a database leaves it by itself after some failures, such as a full disk.</summary>
     public abstract bool InTransaction { get; }
 

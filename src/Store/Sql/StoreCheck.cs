@@ -11,8 +11,10 @@ internal static class StoreCheck
     {
         ImmutableArray<string>.Builder findings = ImmutableArray.CreateBuilder<string>();
         findings.AddRange(reader.Database.CheckFile());
-        Count(reader, findings, Differing("usage_hours", FreshUsage(3_600_000_000_000)), "Hourly sums differ from the usage records they sum up");
-        Count(reader, findings, Differing("usage_days", FreshUsage(86_400_000_000_000)), "Daily sums differ from the usage records they sum up");
+        Count(reader, findings, Differing("usage_hours", $"SELECT {FreshUsage(3_600_000_000_000)} WHERE no <= ({UsageRollups.Through}) GROUP BY 1, 2, 3, 4, 5, 6, 7"), "Hourly sums differ from the usage records they sum up");
+        Count(reader, findings, Differing("usage_days", $"SELECT {FreshUsage(86_400_000_000_000)} WHERE no <= ({UsageRollups.Through}) GROUP BY 1, 2, 3, 4, 5, 6, 7"), "Daily sums differ from the usage records they sum up");
+        if (reader.Database.KeepsUsageOfTenants)
+            Count(reader, findings, Differing("usage_of_tenants", $"SELECT tenant, completed_at, id, no FROM usage WHERE no <= ({UsageRollups.Through})"), "Records by tenant differ from the usage records");
         Count(reader, findings, Differing("entry_days", EntryRollups.FreshDays + " GROUP BY 1, 2, 3, 4, 5, 6, 7"), "Daily sums of entries differ from the entries they sum up");
         Count(reader, findings, Differing("entry_totals", EntryRollups.FreshTotals + " GROUP BY 1, 2, 3, 4, 5, 6"), "Totals of entries differ from the entries they sum up");
         Count(reader, findings, "SELECT count(*) FROM usage WHERE id IN (SELECT id FROM holds)", "Requests are both open and settled");
@@ -37,11 +39,12 @@ internal static class StoreCheck
         SELECT (SELECT count(*) FROM (SELECT * FROM fresh EXCEPT SELECT * FROM {table}) AS missing) + (SELECT count(*) FROM (SELECT * FROM {table} EXCEPT SELECT * FROM fresh) AS wrong)
         """;
 
-    private static string FreshUsage(long grain) => string.Create(CultureInfo.InvariantCulture, $"""
-        SELECT start - start % {grain}, tenant, project, key, model, pool, currency, sum(requests), sum(unpriced), sum(uncosted),
+    /// <summary>Columns and source of rows that the tables of sums must have, but for their grouping.</summary>
+    public static string FreshUsage(long grain) => string.Create(CultureInfo.InvariantCulture, $"""
+        start - start % {grain}, tenant, project, key, model, pool, currency, sum(requests), sum(unpriced), sum(uncosted),
           sum(input), sum(cache_read), sum(cache_write), sum(output), sum(reasoning), sum(prefill_ns), sum(decode_ns),
           {StoredMoney.Summed("charge")}, {StoredMoney.Summed("cost")}
-        FROM usage_lines GROUP BY 1, 2, 3, 4, 5, 6, 7
+        FROM usage_lines
         """);
 
     private const string Unbalanced = """

@@ -1,18 +1,66 @@
+using System.Runtime.InteropServices;
 using Qanat.Books;
 
 namespace Qanat.Store;
 
-/// <summary>Keeps the sums by hour and by day in step with the records: gathers what the records of a batch add, then adds it in the same transaction,
-/// one row per group instead of one per record. The view usage_lines says the same in SQL; the store's check compares the two.</summary>
-internal sealed class UsageRollups(SqlDatabase database)
+/// <summary>Keeps the sums by hour and by day in step with the records: gathers what records add, over many commits, and adds it to the tables one row per group instead of one per record.
+/// The table summed_through says, in the same transaction, up to which record the tables go; who asks for sums adds the few records after it (<see cref="UsageSums"/>), so that every answer is exact.
+/// The view usage_lines says the same in SQL: it makes the sums afresh for the store's check, and what was gathered after a start.</summary>
+/// <param name="recordsMax">Records that may be gathered: questions have to add them up besides the tables.</param>
+internal sealed class UsageRollups(SqlDatabase database, int recordsMax)
 {
-    private readonly Dictionary<RollupKey, RollupSum> _hours = [];
-    private readonly Dictionary<RollupKey, RollupSum> _days = [];
+    /// <summary>Above this, a sum might leave 64 bits: what adds to it is written at once, so that the database refuses the fact that would break it.</summary>
+    private const long FigureMax = long.MaxValue / 2;
 
-    public void Forget()
+    private readonly Dictionary<RollupKey, RollupSum> _fact = [];
+    private readonly Dictionary<RollupKey, RollupSum> _transaction = [];
+    private Dictionary<RollupKey, RollupSum>? _committed;
+    private long _records;
+    private Int128 _figureBound;
+    private bool _isWritten;
+    private bool _isStale;
+
+    /// <summary>The number of the last record in the tables.</summary>
+    public const string Through = "SELECT record FROM summed_through";
+
+    public static long ThroughIn(SqlDatabase database) => database[Through].Scalar()!.Value;
+
+    /// <summary>The facts since the last <see cref="Flush"/> are undone.</summary>
+    public void Forget() => _fact.Clear();
+
+    /// <summary>The transaction is undone.</summary>
+    public void RolledBack()
     {
-        _hours.Clear();
-        _days.Clear();
+        Forget();
+        _transaction.Clear();
+        _isWritten = _isStale = false;
+    }
+
+    /// <summary>Nobody knows whether the transaction was committed: what is not in the tables is added up again.</summary>
+    public void Lost()
+    {
+        RolledBack();
+        _committed = null;
+    }
+
+    /// <summary>Records were removed: what is not in the tables is added up again after the commit.</summary>
+    public void Removed() => _isStale = true;
+
+    /// <summary>Before records are written that the tables do not hold.</summary>
+    public void Load()
+    {
+        if (_committed is not null) return;
+        Dictionary<RollupKey, RollupSum> committed = [];
+        Statement rows = database[$"SELECT {StoreCheck.FreshUsage(Instant.NanosecondsPerHour)} WHERE no > ({Through}) GROUP BY 1, 2, 3, 4, 5, 6, 7"];
+        while (rows.Step())
+        {
+            RollupKey key = new(rows.Long(), new PartyRow(rows.Long(), rows.Long(), rows.Long()), rows.Long(), rows.Long(), rows.Text());
+            committed[key] = new RollupSum(rows.Long(), rows.Long(), rows.Long(), rows.Tokens(), rows.Device(), rows.Picos(), rows.Picos());
+        }
+        rows.Reset();
+        _records = committed.Values.Sum(sum => sum.Requests);
+        _figureBound = committed.Values.Aggregate(Largest(), (bound, sum) => bound + sum.Figure);
+        _committed = committed;
     }
 
     /// <param name="model">Row number of its name; likewise the pool.</param>
@@ -20,30 +68,90 @@ internal sealed class UsageRollups(SqlDatabase database)
     {
         string currency = record.Charge?.Currency.Code ?? record.Cost?.Currency.Code ?? StoredMoney.NoCurrency;
         bool sameCurrency = record.Cost is Money cost && cost.Currency.Code == currency;
-        RollupKey key = new(0, party, model, pool, currency);
-        Add(key, record.CompletedAt, new RollupSum(1, record.Charge is null ? 1 : 0, record.Cost is null ? 1 : 0, record.Tokens, record.Device,
-            record.Charge?.Picos ?? 0, sameCurrency ? record.Cost!.Value.Picos : 0));
-        if (record.Cost is Money other && !sameCurrency)
-            Add(key with { Currency = other.Currency.Code }, record.CompletedAt, new RollupSum(0, 0, 0, default, default, 0, other.Picos));
+        RollupKey key = new(record.CompletedAt.HourStart.UnixNanoseconds, party, model, pool, currency);
+        Add(key, new RollupSum(1, record.Charge is null ? 1 : 0, record.Cost is null ? 1 : 0, record.Tokens, record.Device, record.Charge?.Picos ?? 0, sameCurrency ? record.Cost!.Value.Picos : 0));
+        if (record.Cost is Money other && !sameCurrency) Add(key with { Currency = other.Currency.Code }, new RollupSum(0, 0, 0, default, default, 0, other.Picos));
     }
 
-    /// <summary>Adds what was gathered to the tables.</summary>
+    /// <summary>The records added are written. Nothing of these facts may fail after this.</summary>
     public void Flush()
     {
-        Flush(_hours, "usage_hours");
-        Flush(_days, "usage_days");
+        if (_fact.Count == 0) return;
+        if (_figureBound > FigureMax)
+        {
+            Write();
+            _figureBound = Largest();
+            return;
+        }
+        AddAll(_transaction, _fact);
+        _fact.Clear();
     }
 
-    private void Add(RollupKey key, Instant at, RollupSum sum)
+    /// <summary>Before the commit: writes what was gathered when it is much.</summary>
+    public void Complete()
     {
-        Add(_hours, key with { Start = at.HourStart.UnixNanoseconds }, sum);
-        Add(_days, key with { Start = at.DayStart.UnixNanoseconds }, sum);
+        if (!_isStale && _records >= recordsMax) Write();
     }
 
-    private static void Add(Dictionary<RollupKey, RollupSum> sums, RollupKey key, RollupSum sum) =>
-        sums[key] = sums.TryGetValue(key, out RollupSum before) ? before + sum : sum;
+    public void Committed()
+    {
+        if (_isStale) _committed = null;
+        else
+        {
+            if (_isWritten) _committed!.Clear();
+            if (_isWritten) _records = _transaction.Values.Sum(sum => sum.Requests);
+            AddAll(_committed!, _transaction);
+        }
+        _transaction.Clear();
+        _isWritten = _isStale = false;
+    }
 
-    private void Flush(Dictionary<RollupKey, RollupSum> sums, string table)
+    /// <summary>Everything gathered goes into the tables. What is gathered changes only after that has succeeded.</summary>
+    private void Write()
+    {
+        Dictionary<RollupKey, RollupSum> hours = _isWritten ? [] : new(_committed!), days = [];
+        AddAll(hours, _transaction);
+        AddAll(hours, _fact);
+        foreach ((RollupKey key, RollupSum sum) in hours) Add(days, key with { Start = new Instant(key.Start).DayStart.UnixNanoseconds }, sum);
+        Write(hours, "usage_hours");
+        Write(days, "usage_days");
+        if (database.KeepsUsageOfTenants) database[$"INSERT INTO usage_of_tenants SELECT tenant, completed_at, id, no FROM usage WHERE no > ({Through}) ORDER BY tenant, completed_at, id"].Run();
+        database["UPDATE summed_through SET record = (SELECT coalesce(max(no), 0) FROM usage)"].Run();
+        _transaction.Clear();
+        _fact.Clear();
+        _isWritten = true;
+    }
+
+    /// <summary>The largest figure of any day.</summary>
+    private Int128 Largest()
+    {
+        Int128 largest = 0;
+        Statement row = database[$"SELECT {string.Join(", ", s_figures.Select(figure => $"coalesce(max({figure}), 0), coalesce(min({figure}), 0)"))} FROM usage_days"];
+        row.Step();
+        foreach (string _ in s_figures) largest = Int128.Max(largest, Int128.Max(row.Long(), -(Int128)row.Long()));
+        row.Reset();
+        return largest;
+    }
+
+    private void Add(RollupKey key, RollupSum sum)
+    {
+        _figureBound += sum.Figure;
+        _records += sum.Requests;
+        Add(_fact, key, sum);
+    }
+
+    private static void Add(Dictionary<RollupKey, RollupSum> sums, RollupKey key, RollupSum sum)
+    {
+        ref RollupSum there = ref CollectionsMarshal.GetValueRefOrAddDefault(sums, key, out _);
+        there += sum;
+    }
+
+    private static void AddAll(Dictionary<RollupKey, RollupSum> sums, Dictionary<RollupKey, RollupSum> more)
+    {
+        foreach ((RollupKey key, RollupSum sum) in more) Add(sums, key, sum);
+    }
+
+    private void Write(Dictionary<RollupKey, RollupSum> sums, string table)
     {
         if (sums.Count == 0) return;
         IRowWriter rows = database.Rows(table, Keys + Figures, table == "usage_hours" ? s_addToHours : s_addToDays);
@@ -54,19 +162,19 @@ internal sealed class UsageRollups(SqlDatabase database)
             rows.EndRow();
         }
         rows.Flush();
-        sums.Clear();
     }
 
     private const string Keys = "start, tenant, project, key, model, pool, currency";
     private const string Figures = ", requests, unpriced, uncosted, input, cache_read, cache_write, output, reasoning, prefill_ns, decode_ns, charge_milli, charge_pico, cost_milli, cost_pico";
+    private static readonly string[] s_counts = ["requests", "unpriced", "uncosted", "input", "cache_read", "cache_write", "output", "reasoning", "prefill_ns", "decode_ns"];
+    private static readonly string[] s_figures = [.. s_counts, "charge_milli", "cost_milli"];
     private static readonly string s_addToHours = AddTo("usage_hours");
     private static readonly string s_addToDays = AddTo("usage_days");
 
     private static string AddTo(string table)
     {
-        string[] counts = ["requests", "unpriced", "uncosted", "input", "cache_read", "cache_write", "output", "reasoning", "prefill_ns", "decode_ns"];
         return $"""
-            ON CONFLICT ({Keys}) DO UPDATE SET {string.Join(", ", counts.Select(count => $"{count} = {table}.{count} + excluded.{count}"))},
+            ON CONFLICT ({Keys}) DO UPDATE SET {string.Join(", ", s_counts.Select(count => $"{count} = {table}.{count} + excluded.{count}"))},
               {StoredMoney.AddExcluded(table, "charge")}, {StoredMoney.AddExcluded(table, "cost")}
             """;
     }
@@ -77,5 +185,10 @@ internal sealed class UsageRollups(SqlDatabase database)
     {
         public static RollupSum operator +(RollupSum a, RollupSum b) => new(a.Requests + b.Requests, a.Unpriced + b.Unpriced, a.Uncosted + b.Uncosted,
             a.Tokens + b.Tokens, a.Device + b.Device, a.Charge + b.Charge, a.Cost + b.Cost);
+
+        /// <summary>No column of this row is larger. Shifting by 29 bits divides by less than the picos of a thousandth.</summary>
+        public Int128 Figure => Int128.Max(
+            (Int128)Tokens.Input + Tokens.CacheRead + Tokens.CacheWrite + Tokens.Output + Tokens.Reasoning + Device.PrefillNanoseconds + Device.DecodeNanoseconds,
+            Int128.Max(Int128.Abs(Charge), Int128.Abs(Cost)) >> 29) + Requests;
     }
 }

@@ -5,7 +5,7 @@ using Qanat.Books;
 
 namespace Qanat.Store;
 
-/// <summary>Sums of usage over a period: whole days and hours of it from the rollups, the edges from the records.</summary>
+/// <summary>Sums of usage over a period: whole days and hours of it from the rollups, the edges and the newest from the records.</summary>
 internal static class UsageSums
 {
     private const long Hour = Instant.NanosecondsPerHour;
@@ -13,7 +13,7 @@ internal static class UsageSums
 
     public static ImmutableArray<UsageSum> Sum(Reader reader, SumQuery query, Currency home)
     {
-        string sql = Compose(query.Period, GroupColumns.Of(query.By), GroupColumns.Keys(query.By), query, out Filter values);
+        string sql = Compose(reader, query.Period, GroupColumns.Of(query.By), GroupColumns.Keys(query.By), query, out Filter values);
         Statement rows = values.Bind(reader.Database[sql].Add(home.Code));
         ImmutableArray<UsageSum>.Builder sums = ImmutableArray.CreateBuilder<UsageSum>();
         while (rows.Step())
@@ -28,7 +28,7 @@ internal static class UsageSums
 
     public static ImmutableArray<SpendRow> Spend(Reader reader, Period period, Currency home)
     {
-        string sql = Compose(period, "tenant, project, key", "tenant, project, key, ", new SumQuery(period, GroupBy.None), out Filter values);
+        string sql = Compose(reader, period, "tenant, project, key", "tenant, project, key, ", new SumQuery(period, GroupBy.None), out Filter values);
         Statement rows = values.Bind(reader.Database[sql].Add(home.Code));
         ImmutableArray<SpendRow>.Builder spend = ImmutableArray.CreateBuilder<SpendRow>();
         while (rows.Step())
@@ -46,21 +46,33 @@ internal static class UsageSums
     }
 
     /// <summary>The statement; its first value is the currency of what has none.</summary>
-    private static string Compose(Period period, string groups, string keys, SumQuery query, out Filter values)
+    private static string Compose(Reader reader, Period period, string groups, string keys, SumQuery query, out Filter values)
     {
         values = new Filter();
         long grain = query.By.HasFlag(GroupBy.Hour) ? Hour : query.By.HasFlag(GroupBy.Day) ? Day : 1;
+        List<PeriodSegment> segments = grain == Hour ? PeriodSegments.Of(period, Hour) : PeriodSegments.Of(period, Day, Hour);
         StringBuilder lines = new();
-        foreach (PeriodSegment segment in grain == Hour ? PeriodSegments.Of(period, Hour) : PeriodSegments.Of(period, Day, Hour))
+        foreach (PeriodSegment segment in segments)
         {
             string table = segment.Grain switch { Day => "usage_days", Hour => "usage_hours", _ => "usage_lines" };
-            Filter filter = new Filter().Within("start", segment.Period).About(query.Tenant, query.Project, query.Model);
-            if (lines.Length > 0) lines.Append(" UNION ALL ");
-            lines.Append(CultureInfo.InvariantCulture, $"SELECT start - start % {grain} AS start, tenant, project, key, model, pool, currency, {Figures} FROM {table}{filter.Sql}");
-            values.Take(filter);
+            Add(lines, values, grain, table, new Filter().Within("start", segment.Period).About(query.Tenant, query.Project, query.Model));
+        }
+        if (segments.FindAll(segment => segment.Grain != 0) is [var first, ..] whole)
+        {
+            // The newest records are not in the tables yet. The plus keeps the planner from indexes that lead to more than those.
+            long through = UsageRollups.ThroughIn(reader.Database);
+            Period within = new(first.Period.From, whole[^1].Period.To);
+            Add(lines, values, grain, "usage_lines", new Filter().And("no > ?", through).Within("+start", within).About(query.Tenant, query.Project, query.Model, plus: "+"));
         }
         if (lines.Length == 0) lines.Append($"SELECT start, tenant, project, key, model, pool, currency, {Figures} FROM usage_days WHERE 1 = 0");
         return $"SELECT {groups}, CASE currency WHEN '{StoredMoney.NoCurrency}' THEN ? ELSE currency END AS money, {FigureSums} FROM ({lines}) AS lines GROUP BY {keys}money";
+    }
+
+    private static void Add(StringBuilder lines, Filter values, long grain, string table, Filter filter)
+    {
+        if (lines.Length > 0) lines.Append(" UNION ALL ");
+        lines.Append(CultureInfo.InvariantCulture, $"SELECT start - start % {grain} AS start, tenant, project, key, model, pool, currency, {Figures} FROM {table}{filter.Sql}");
+        values.Take(filter);
     }
 
     private const string Figures = """

@@ -20,7 +20,17 @@ internal sealed class SqliteDatabase : SqlDatabase
     private readonly Dictionary<string, SqliteStatement> _statements = new(StringComparer.Ordinal);
     private readonly Dictionary<(string, string, string), SqliteStatement> _writers = [];
 
+    /// <summary>A connection is used by one thread at a time, so that it need not guard itself at each call.</summary>
+    static SqliteDatabase()
+    {
+        SQLitePCL.Batteries_V2.Init();
+        // Refused when something in this process has used SQLite before; then it goes on as it was.
+        _ = SQLitePCL.raw.sqlite3_config(SQLitePCL.raw.SQLITE_CONFIG_MULTITHREAD);
+    }
+
     private SqliteDatabase(SqliteConnection connection) => _connection = connection;
+
+    public override bool KeepsUsageOfTenants => true;
 
     public override bool InTransaction => SQLitePCL.raw.sqlite3_get_autocommit(_connection.Handle) == 0;
 

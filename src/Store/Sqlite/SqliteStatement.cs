@@ -11,6 +11,9 @@ internal sealed class SqliteStatement : Statement, IRowWriter, IDisposable
 {
     private readonly sqlite3 _db;
     private readonly sqlite3_stmt _stmt;
+
+    /// <summary>The statement itself; <see cref="_stmt"/> keeps it alive until this is disposed of.</summary>
+    private readonly nint _native;
     private int _bind;
     private int _written;
 
@@ -18,6 +21,7 @@ internal sealed class SqliteStatement : Statement, IRowWriter, IDisposable
     {
         _db = db;
         SqliteException.ThrowExceptionForRC(raw.sqlite3_prepare_v3(db, sql, raw.SQLITE_PREPARE_PERSISTENT, out _stmt), db);
+        _native = _stmt.DangerousGetHandle();
     }
 
     public Statement Row => this;
@@ -38,20 +42,20 @@ internal sealed class SqliteStatement : Statement, IRowWriter, IDisposable
         return written;
     }
 
-    public override Statement Add(long value) => Bound(raw.sqlite3_bind_int64(_stmt, ++_bind, value));
-    public override Statement AddNoLong() => Bound(raw.sqlite3_bind_null(_stmt, ++_bind));
+    public override Statement Add(long value) => Bound(NativeSqlite.Bind(_native, ++_bind, value));
+    public override Statement AddNoLong() => Bound(NativeSqlite.BindNull(_native, ++_bind));
     protected override Statement AddNoText() => AddNoLong();
 
     public override Statement Add(Guid id)
     {
         Span<byte> bytes = stackalloc byte[16];
         if (!id.TryWriteBytes(bytes, bigEndian: true, out _)) throw new InvalidOperationException("A UUID has 16 bytes.");
-        return Bound(raw.sqlite3_bind_blob(_stmt, ++_bind, bytes));
+        return Bound(NativeSqlite.BindBlob(_native, ++_bind, bytes));
     }
 
     public override Statement Add(ReadOnlySpan<byte> bytes) =>
         // SQLite would take the null pointer of an empty span for NULL.
-        Bound(bytes.IsEmpty ? raw.sqlite3_bind_zeroblob(_stmt, ++_bind, 0) : raw.sqlite3_bind_blob(_stmt, ++_bind, bytes));
+        Bound(bytes.IsEmpty ? raw.sqlite3_bind_zeroblob(_stmt, ++_bind, 0) : NativeSqlite.BindBlob(_native, ++_bind, bytes));
 
     protected override Statement AddText(string text)
     {
@@ -61,7 +65,7 @@ internal sealed class SqliteStatement : Statement, IRowWriter, IDisposable
         byte[]? rented = bytesMax > 512 ? ArrayPool<byte>.Shared.Rent(bytesMax) : null;
         Span<byte> buffer = rented ?? stackalloc byte[512];
         int written = Encoding.UTF8.GetBytes(text, buffer);
-        int result = raw.sqlite3_bind_text(_stmt, ++_bind, buffer[..written]);
+        int result = NativeSqlite.BindText(_native, ++_bind, buffer[..written]);
         if (rented is not null) ArrayPool<byte>.Shared.Return(rented);
         return Bound(result);
     }
@@ -94,15 +98,15 @@ internal sealed class SqliteStatement : Statement, IRowWriter, IDisposable
         return result == raw.SQLITE_ROW;
     }
 
-    protected override bool IsNull(int column) => raw.sqlite3_column_type(_stmt, column) == raw.SQLITE_NULL;
-    protected override long Long(int column) => raw.sqlite3_column_int64(_stmt, column);
-    protected override Guid Guid(int column) => new(raw.sqlite3_column_blob(_stmt, column), bigEndian: true);
-    protected override byte[] Bytes(int column) => raw.sqlite3_column_blob(_stmt, column).ToArray();
-    protected override string Text(int column) => Encoding.UTF8.GetString(raw.sqlite3_column_blob(_stmt, column));
+    protected override bool IsNull(int column) => NativeSqlite.ColumnType(_native, column) == raw.SQLITE_NULL;
+    protected override long Long(int column) => NativeSqlite.ColumnLong(_native, column);
+    protected override Guid Guid(int column) => new(NativeSqlite.ColumnBytes(_native, column), bigEndian: true);
+    protected override byte[] Bytes(int column) => NativeSqlite.ColumnBytes(_native, column).ToArray();
+    protected override string Text(int column) => Encoding.UTF8.GetString(NativeSqlite.ColumnBytes(_native, column));
 
     /// <summary>The currency most rows have needs no text.</summary>
     protected override Currency Currency(int column) =>
-        raw.sqlite3_column_blob(_stmt, column).SequenceEqual("USD"u8) ? Books.Currency.Usd : base.Currency(column);
+        NativeSqlite.ColumnBytes(_native, column).SequenceEqual("USD"u8) ? Books.Currency.Usd : base.Currency(column);
 
     private Statement Bound(int result)
     {

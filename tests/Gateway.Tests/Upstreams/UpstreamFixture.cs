@@ -17,7 +17,7 @@ internal sealed class UpstreamFixture : IAsyncDisposable
     private readonly CommitGate gate = new();
 
     public required string Folder { get; init; }
-    public required SqliteBookStore Store { get; init; }
+    public required SqlStore Store { get; init; }
     public required DirectoryState Tenants { get; init; }
     public required TariffState Tariffs { get; init; }
     public required UpstreamDirectory Directory_ { get; init; }
@@ -25,11 +25,12 @@ internal sealed class UpstreamFixture : IAsyncDisposable
     public CallPipeline Pipeline { get; private set; } = null!;
     public Caller Caller { get; private set; } = null!;
 
-    public static async Task<UpstreamFixture> StartAsync(Money? budget = null, UpstreamOptions? options = null)
+    /// <param name="connection">Of books in PostgreSQL; null: in a folder of the fixture's own.</param>
+    public static async Task<UpstreamFixture> StartAsync(Money? budget = null, UpstreamOptions? options = null, TimeProvider? clock = null, string? connection = null, StoreOptions? storeOptions = null)
     {
-        TimeProvider clock = TimeProvider.System;
+        clock ??= TimeProvider.System;
         string folder = Directory.CreateTempSubdirectory("qanat-upstreams").FullName;
-        SqliteBookStore store = await SqliteBookStore.OpenAsync(folder, clock);
+        SqlStore store = await new StoreLocation(folder, connection).OpenAsync(clock, storeOptions);
         options ??= new UpstreamOptions { Rest = TimeSpan.FromMinutes(5) };
         UpstreamFixture fixture = new()
         {
