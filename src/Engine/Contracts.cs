@@ -106,9 +106,17 @@ public sealed record EngineStatus(int Waiting, int Running, int BlocksFree, int 
     /// <summary>Prompt tokens read from the prefix cache.</summary>
     public long CachedPromptTokens { get; init; }
 
+    /// <summary>The recurrent states of a network that has them; null: it has none.</summary>
+    public StateCounts? States { get; init; }
+
     /// <summary>The last thing that went wrong in a step, a sink or a sequence; null when nothing ever did.</summary>
     public string? LastFailure { get; init; }
 }
+
+/// <param name="Slots">States that there is memory for.</param>
+/// <param name="Held">Of running sequences.</param>
+/// <param name="Checkpoints">Kept, so that another sequence with the same beginning goes on from there; some may be held, too.</param>
+public sealed record StateCounts(int Slots, int Held, int Checkpoints);
 
 /// <summary>The waiting line is full: try again later.</summary>
 public sealed class QueueFullException : Exception

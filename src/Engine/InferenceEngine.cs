@@ -13,7 +13,7 @@ public sealed class InferenceEngine : IAsyncDisposable
 
     /// <summary>What the engine's thread last told of itself.</summary>
     private readonly record struct Published(int Waiting, int Running, int BlocksFree, int BlocksCached, int BlocksUsed, long Steps, long PromptTokens, long CachedPromptTokens, long GeneratedTokens,
-        long Preemptions, string? LastFailure);
+        long Preemptions, int StatesHeld, int Checkpoints, string? LastFailure);
 
     private readonly record struct Command(CommandKind Kind, SequenceId Id, SequenceRequest? Request, int NewTokens, FinishReason Reason);
 
@@ -64,6 +64,7 @@ public sealed class InferenceEngine : IAsyncDisposable
                 {
                     Preemptions = p.Preemptions,
                     CachedPromptTokens = p.CachedPromptTokens,
+                    States = _loop.States is { } states ? new StateCounts(states.SlotCount, p.StatesHeld, p.Checkpoints) : null,
                     LastFailure = p.LastFailure,
                 };
             }
@@ -213,7 +214,8 @@ public sealed class InferenceEngine : IAsyncDisposable
 
     private Published Snapshot() =>
         new(_loop.Scheduler.WaitingCount, _loop.Scheduler.RunningCount, _loop.Pool.FreeCount, _loop.Pool.CachedCount, _loop.Pool.UsedCount,
-            _loop.Steps, _loop.PromptTokens, _loop.CachedPromptTokens, _loop.GeneratedTokens, _loop.Scheduler.Preemptions, _loop.LastFailure);
+            _loop.Steps, _loop.PromptTokens, _loop.CachedPromptTokens, _loop.GeneratedTokens, _loop.Scheduler.Preemptions,
+            _loop.States?.HeldCount ?? 0, _loop.States?.CheckpointCount ?? 0, _loop.LastFailure);
 
     private void Stop()
     {

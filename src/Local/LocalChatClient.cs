@@ -79,11 +79,14 @@ internal sealed class LocalChatClient(LocalModel model) : IChatClient
         if (room < 1) throw new ArgumentException(FormattableString.Invariant($"The conversation has {prompt.Length} tokens; the model has room for {model.ContextLength}, its answer included."), nameof(conversation));
         int most = Math.Min(options?.MaxOutputTokens ?? room, room);
         ImmutableArray<string> stops = [.. options?.StopSequences ?? []];
+        SamplingDefaults advice = model.Sampling;
         var sampling = new SamplingOptions
         {
-            Temperature = options?.Temperature ?? 1,
-            TopP = options?.TopP is { } topP ? Math.Clamp(topP, float.Epsilon, 1) : 1,
-            TopK = options?.TopK ?? 0,
+            Temperature = options?.Temperature ?? advice.Temperature ?? 1,
+            TopP = Math.Clamp(options?.TopP ?? advice.TopP ?? 1, float.Epsilon, 1),
+            TopK = options?.TopK ?? advice.TopK ?? 0,
+            MinP = advice.MinP ?? 0,
+            RepetitionPenalty = advice.RepetitionPenalty ?? 1,
             PresencePenalty = options?.PresencePenalty ?? 0,
             FrequencyPenalty = options?.FrequencyPenalty ?? 0,
             Seed = options?.Seed is { } seed ? unchecked((ulong)seed) : BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong))),
@@ -91,7 +94,7 @@ internal sealed class LocalChatClient(LocalModel model) : IChatClient
         return new SequenceRequest(id, prompt, most, most, sampling, stops, -1, IgnoreStopTokens: false, "local")
         {
             Constraint = model.Format.Constraint(conversation),
-            Thinking = model.Format.ThoughtOf(conversation) is { } thought ? new ThinkingOptions(thought.OpenToken, thought.CloseToken, thought.IsOpen) { TokensMax = conversation.ThinkingTokensMax, Ending = thought.Ending } : null,
+            Thinking = model.Format.ThoughtOf(conversation) is { } thought ? new ThinkingOptions(thought.OpenToken, thought.CloseToken, thought.IsOpen) { TokensMax = thought.TokensMax, Ending = thought.Ending } : null,
         };
     }
 

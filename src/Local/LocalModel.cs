@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Threading.Channels;
 using Microsoft.Extensions.AI;
 using Qanat.Engine;
+using Qanat.Kernels;
 using Qanat.Models;
 
 namespace Qanat.Local;
@@ -11,6 +12,9 @@ public sealed record LocalModelOptions
 {
     /// <summary>Threads that compute; null: one per physical core.</summary>
     public int? Threads { get; init; }
+
+    /// <summary>How keys and values are kept.</summary>
+    public KvFormat Kv { get; init; }
 
     /// <summary>Batch, cache and waiting line.</summary>
     public EngineOptions Engine { get; init; } = new();
@@ -44,13 +48,16 @@ public sealed class LocalModel : IAsyncDisposable
     /// <summary>A sentence to show with its answers; null: none.</summary>
     public string? Notice => model.Notice;
 
+    /// <summary>How its tokens are drawn where nobody says otherwise.</summary>
+    public SamplingDefaults Sampling => model.Sampling;
+
     public EngineStatus Status => engine.Status;
 
     /// <exception cref="ModelFileException">The file cannot be served; the message says why.</exception>
     public static LocalModel Load(string path, LocalModelOptions? options = null, IProgress<string>? progress = null, CancellationToken cancel = default)
     {
         options ??= new LocalModelOptions();
-        LoadedModel model = LoadedModel.Load(path, new LoadOptions { Threads = options.Threads }, progress, cancel);
+        LoadedModel model = LoadedModel.Load(path, new LoadOptions { Threads = options.Threads, Kv = options.Kv, KvBytesMax = options.Engine.KvBytesMax }, progress, cancel);
         try
         {
             return new LocalModel(model, options);
@@ -77,6 +84,7 @@ public sealed class LocalModel : IAsyncDisposable
     }
 
     internal ChatFormat Format => model.Chat;
+
 
     /// <summary>How many numbers its hidden vectors have.</summary>
     internal int Hidden => model.Network.Shape.Hidden;

@@ -17,7 +17,7 @@ public sealed record LoadOptions
 }
 
 /// <summary>A model ready to serve: network, tokenizer, chat format and what the file says of itself.</summary>
-public sealed class LoadedModel(string name, string? notice, Network network, BpeTokenizer tokenizer, ChatFormat chat) : IDisposable
+public sealed class LoadedModel(string name, string? notice, Network network, BpeTokenizer tokenizer, ChatFormat chat, SamplingDefaults? sampling = null) : IDisposable
 {
     /// <summary>Loads a GGUF file, or a folder with config.json, tokenizer.json and *.safetensors. Takes seconds for large ones: weights are read whole and laid out for the kernels.</summary>
     /// <param name="progress">Told in a few words what is being done.</param>
@@ -26,11 +26,9 @@ public sealed class LoadedModel(string name, string? notice, Network network, Bp
     public static LoadedModel Load(string path, LoadOptions options, IProgress<string>? progress, CancellationToken cancel)
     {
         progress?.Report("Reading the model file");
-        using ModelSource file = Directory.Exists(path) ? HfCheckpoint.Open(path) : GgufFile.Open(path);
+        using ModelSource file = ModelSource.OpenAny(path);
         foreach (string note in (file as HfCheckpoint)?.Notes ?? [])
             progress?.Report(note);
-        if (file.IntegerOr("split.count", 1, 0, int.MaxValue) > 1)
-            throw file.Bad($"this is one part of a split model; join the parts into one file first");
         string name = ServedName(file.TextOrNull("general.name") ?? Path.GetFileNameWithoutExtension(path));
 
         cancel.ThrowIfCancellationRequested();
@@ -39,7 +37,7 @@ public sealed class LoadedModel(string name, string? notice, Network network, Bp
         ChatFormat chat;
         try
         {
-            chat = ChatFormat.ForQwen3(tokenizer, file.TextOrNull("tokenizer.chat_template"));
+            chat = ChatFormat.Of(tokenizer, file.TextOrNull("tokenizer.chat_template"), note => progress?.Report(note));
         }
         catch (ArgumentException e)
         {
@@ -56,7 +54,8 @@ public sealed class LoadedModel(string name, string? notice, Network network, Bp
             if (network.Shape.Vocabulary < tokenizer.Count)
                 throw file.Bad($"the tokenizer has {tokenizer.Count} tokens but the embedding only {network.Shape.Vocabulary} rows");
             cancel.ThrowIfCancellationRequested();
-            return new LoadedModel(name, file.TextOrNull("qanat.notice"), network, tokenizer, chat);
+            progress?.Report($"Loaded: the process takes {MemoryNeed.Text(Environment.WorkingSet)} of memory");
+            return new LoadedModel(name, file.TextOrNull("qanat.notice"), network, tokenizer, chat, SamplingDefaults.Read(file));
         }
         catch
         {
@@ -74,6 +73,9 @@ public sealed class LoadedModel(string name, string? notice, Network network, Bp
     public Network Network { get; } = network;
     public BpeTokenizer Tokenizer { get; } = tokenizer;
     public ChatFormat Chat { get; } = chat;
+
+    /// <summary>How its tokens are drawn where nobody says otherwise.</summary>
+    public SamplingDefaults Sampling { get; } = sampling ?? SamplingDefaults.None;
 
     public void Dispose() => Network.Dispose();
 

@@ -118,7 +118,7 @@ public sealed record TinyModelRecipe
     public string FileName => FormattableString.Invariant($"{Name}-{Type}-{Seed}-v{FormatVersion}.gguf");
 
     /// <summary>Raised whenever the same recipe would give other bytes than before.</summary>
-    private const int FormatVersion = 2;
+    private const int FormatVersion = 3;
 
     private const string Notice = "The weights of this model are random: its text means nothing.";
 

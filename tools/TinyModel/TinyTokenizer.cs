@@ -69,7 +69,14 @@ internal sealed class TinyTokenizer
         yield return new("tokenizer.ggml.padding_token_id", GgufValue.Of((uint)EndOfText));
         yield return new("tokenizer.ggml.bos_token_id", GgufValue.Of((uint)EndOfText));
         yield return new("tokenizer.ggml.add_bos_token", GgufValue.Of(false));
-        yield return new("tokenizer.chat_template", GgufValue.Of(ChatTemplate));
+        yield return new("tokenizer.chat_template", GgufValue.Of(ChatTemplate()));
+    }
+
+    /// <summary>The format of Qwen3, which Qanat has built in: for programs that render templates, and to be found equal.</summary>
+    private static string ChatTemplate()
+    {
+        using var reader = new StreamReader(typeof(TinyTokenizer).Assembly.GetManifestResourceStream("chat-template.jinja")!);
+        return reader.ReadToEnd().ReplaceLineEndings("\n");
     }
 
     private static IEnumerable<string> Corpus()
@@ -81,20 +88,6 @@ internal sealed class TinyTokenizer
             yield return reader.ReadToEnd().ReplaceLineEndings("\n");
         }
     }
-
-    /// <summary>ChatML for programs that render templates themselves; Qanat renders natively (ChatFormat).</summary>
-    private const string ChatTemplate =
-        """
-        {%- for message in messages -%}
-        <|im_start|>{{ 'user' if message.role == 'tool' else message.role }}{{ '\n' }}
-        {%- if message.role == 'tool' -%}<tool_response>{{ '\n' + message.content + '\n' }}</tool_response>{%- else -%}{{ message.content }}{%- endif -%}
-        <|im_end|>{{ '\n' }}
-        {%- endfor -%}
-        {%- if add_generation_prompt -%}
-        <|im_start|>assistant{{ '\n' }}
-        {%- if enable_thinking is defined and not enable_thinking -%}<think>{{ '\n\n' }}</think>{{ '\n\n' }}{%- endif -%}
-        {%- endif -%}
-        """;
 }
 
 /// <summary>Classes of tokens by how likely a random model should make them.</summary>

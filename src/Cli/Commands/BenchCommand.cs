@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json.Nodes;
+using Qanat.Kernels;
 
 namespace Qanat.Cli;
 
@@ -9,20 +10,21 @@ internal static class BenchCommand
 {
     public static Command Build(Shared shared)
     {
-        Argument<FileInfo> file = new("file") { Description = "A GGUF file." };
+        Argument<string> file = new("file") { Description = "A GGUF file or a folder with *.safetensors." };
         Option<int> prompt = Count("--prompt", "Prompt tokens per sequence.", 512);
         Option<int> generate = Count("--gen", "Tokens to generate per sequence.", 128);
         Option<int> parallel = Count("--parallel", "Sequences at the same time.", 1);
         Option<int> repeats = Count("--repeats", "Runs; the median counts.", 3);
         Option<int?> threads = new("--threads") { Description = "Threads to compute with. Default: one per core." };
-        Command bench = new("bench", "Measure prompt and generation speed, memory and load time of a model file.") { file, prompt, generate, parallel, repeats, threads };
+        Option<KvFormat> kv = Shared.Kv();
+        Command bench = new("bench", "Measure prompt and generation speed, memory and load time of a model file.") { file, prompt, generate, parallel, repeats, threads, kv };
         bench.SetAction((parsed, cancel) => Shared.RunAsync(async () =>
         {
-            Benchmark benchmark = new(parsed.GetRequiredValue(file).FullName, parsed.GetValue(prompt), parsed.GetValue(generate), parsed.GetValue(parallel), parsed.GetValue(threads), parsed.GetValue(repeats));
+            Benchmark benchmark = new(parsed.GetRequiredValue(file), parsed.GetValue(prompt), parsed.GetValue(generate), parsed.GetValue(parallel), parsed.GetValue(threads), parsed.GetValue(repeats), parsed.GetValue(kv));
             JsonObject result = await benchmark.RunAsync(new LineProgress(), cancel);
             shared.Terminal(parsed).Table(result, new JsonArray(result.DeepClone()),
                 new Column("model", "model"), new Column("prefill tok/s", "prefill_tokens_per_s", Align.Right, Rounded), new Column("decode tok/s", "decode_tokens_per_s", Align.Right, Rounded),
-                new Column("peak MB", "peak_rss_bytes", Align.Right, Megabytes), new Column("load s", "load_s", Align.Right, Rounded), new Column("kernels", "kernels"));
+                new Column("loaded MB", "loaded_rss_bytes", Align.Right, Megabytes), new Column("peak MB", "peak_rss_bytes", Align.Right, Megabytes), new Column("load s", "load_s", Align.Right, Rounded), new Column("kernels", "kernels"));
         }));
         return bench;
     }

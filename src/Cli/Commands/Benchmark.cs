@@ -2,21 +2,25 @@ using System.Collections.Immutable;
 using System.Diagnostics;
 using System.Text.Json.Nodes;
 using Qanat.Engine;
+using Qanat.Kernels;
 using Qanat.Models;
 
 namespace Qanat.Cli;
 
 /// <summary>How fast a model file runs here: prompt tokens and generated tokens per second of device time, peak memory, time to load.</summary>
-internal sealed record Benchmark(string File, int PromptTokens, int GeneratedTokens, int Parallel, int? Threads, int Repeats)
+internal sealed record Benchmark(string File, int PromptTokens, int GeneratedTokens, int Parallel, int? Threads, int Repeats, KvFormat Kv)
 {
+    private const long KvBytesMax = 4L << 30;
+
     /// <exception cref="CommandException">The file cannot be loaded.</exception>
     public async Task<JsonObject> RunAsync(IProgress<string> progress, CancellationToken cancel)
     {
         long began = Stopwatch.GetTimestamp();
         using LoadedModel model = await Task.Run(() => LoadModel(progress, cancel), cancel);
         double loadSeconds = Stopwatch.GetElapsedTime(began).TotalSeconds;
+        long loadedBytes = Environment.WorkingSet;
         CollectingSink sink = new();
-        EngineOptions options = new() { KvBytesMax = 4L << 30 };
+        EngineOptions options = new() { KvBytesMax = KvBytesMax };
         await using InferenceEngine engine = new(model, options, sink, TimeProvider.System);
         progress.Report($"{Path.GetFileName(File)}: {engine.Status.KernelTier}");
         await RunOnceAsync(engine, sink, model.Tokenizer.Count, Math.Min(PromptTokens, 32), Math.Min(GeneratedTokens, 4), seed: 0, cancel);
@@ -40,6 +44,8 @@ internal sealed record Benchmark(string File, int PromptTokens, int GeneratedTok
             ["repeats"] = Repeats,
             ["prefill_tokens_per_s"] = Median(prefill),
             ["decode_tokens_per_s"] = Median(decode),
+            ["kv_format"] = Kv.ToString(),
+            ["loaded_rss_bytes"] = loadedBytes,
             ["peak_rss_bytes"] = PeakRssBytes(),
             ["load_s"] = loadSeconds,
         };
@@ -49,7 +55,7 @@ internal sealed record Benchmark(string File, int PromptTokens, int GeneratedTok
     {
         try
         {
-            return LoadedModel.Load(File, new LoadOptions { Threads = Threads }, progress, cancel);
+            return LoadedModel.Load(File, new LoadOptions { Threads = Threads, Kv = Kv, KvBytesMax = KvBytesMax }, progress, cancel);
         }
         catch (Exception error) when (error is ModelFileException or IOException)
         {

@@ -56,7 +56,7 @@ internal static class ModelCommands
 
     public static Command Quantize(Shared shared)
     {
-        Argument<FileInfo> source = new("source") { Description = "A GGUF file, best in F32, F16 or BF16." };
+        Argument<FileInfo> source = new("source") { Description = "A GGUF file (the first of its parts, where there are several) or a folder with *.safetensors; best in F32, F16 or BF16." };
         Argument<FileInfo> target = new("target") { Description = "The GGUF file to write." };
         Option<QuantMix> mix = new("--type") { Description = string.Join(", ", Enum.GetNames<QuantMix>()), DefaultValueFactory = _ => QuantMix.Q4_K_M };
         Option<int?> threads = new("--threads") { Description = "Threads that compute. Default: one per core." };
@@ -69,7 +69,7 @@ internal static class ModelCommands
             string from = parsed.GetRequiredValue(source).FullName, next = to.FullName + ".part";
             try
             {
-                using GgufFile file = GgufFile.Open(from);
+                using ModelSource file = ModelSource.OpenAny(from);
                 using (FileStream stream = new(next, FileMode.Create, FileAccess.Write, FileShare.None, 1 << 20))
                     GgufQuantizer.Write(file, parsed.GetValue(mix), stream, parsed.GetValue(threads) ?? CpuTopology.PhysicalCores, new TensorProgress(file.Tensors.Count, shared.Terminal(parsed).Format), cancel);
                 File.Move(next, to.FullName, overwrite: true);

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Qanat.Kernels;
 using Qanat.Local;
 using Qanat.Models;
 
@@ -9,22 +10,25 @@ internal static class RunCommand
 {
     public static Command Build()
     {
-        Argument<FileInfo> file = new("model") { Description = "Model file (GGUF)." };
+        Argument<string> file = new("model") { Description = "A model file (GGUF) or a folder with *.safetensors." };
         Argument<string?> prompt = new("prompt") { Description = "A question to answer before leaving; without it, a chat.", Arity = ArgumentArity.ZeroOrOne };
         Option<string?> system = new("--system") { Description = "What the model is told before the chat." };
         Option<int?> threads = new("--threads") { Description = "Threads that compute with. Default: one per core." };
-        Option<float?> temperature = new("--temperature") { Description = "0 always takes the likeliest token. Default: 0.7." };
+        Option<KvFormat> kv = Shared.Kv();
+        Option<float?> temperature = new("--temperature") { Description = "0 always takes the likeliest token. Default: what the model comes with, else 0.7." };
         Option<long?> seed = new("--seed") { Description = "The same seed gives the same answers." };
+        Option<int?> maxTokens = new("--max-tokens") { Description = "Tokens of an answer at most. Default: as many as there is room for." };
         Option<bool> noThinking = new("--no-thinking") { Description = "Answer at once, where the model can." };
-        Command command = new("run", "Chat with a model file in the terminal, without a server.") { file, prompt, system, threads, temperature, seed, noThinking };
+        Command command = new("run", "Chat with a model file in the terminal, without a server.") { file, prompt, system, threads, kv, temperature, seed, maxTokens, noThinking };
         command.SetAction((parsed, cancel) => Shared.RunAsync(async () =>
         {
-            await using LocalModel model = await LoadAsync(parsed.GetRequiredValue(file).FullName, parsed.GetValue(threads), cancel);
+            await using LocalModel model = await LoadAsync(parsed.GetRequiredValue(file), new LocalModelOptions { Threads = parsed.GetValue(threads), Kv = parsed.GetValue(kv) }, cancel);
             TerminalChat chat = new(model, System.Console.In, System.Console.Out, colours: !System.Console.IsOutputRedirected, TimeProvider.System)
             {
                 System = parsed.GetValue(system),
-                Temperature = parsed.GetValue(temperature) ?? 0.7f,
+                Temperature = parsed.GetValue(temperature) ?? (model.Sampling.Temperature is null ? 0.7f : null),
                 Seed = parsed.GetValue(seed),
+                AnswerTokensMax = parsed.GetValue(maxTokens) is { } most ? Math.Max(1, most) : null,
                 Thinks = parsed.GetValue(noThinking) ? false : null,
             };
             // The first Ctrl-C ends an answer that runs; with none, the program.
@@ -43,11 +47,11 @@ internal static class RunCommand
         return command;
     }
 
-    private static async Task<LocalModel> LoadAsync(string path, int? threads, CancellationToken cancel)
+    private static async Task<LocalModel> LoadAsync(string path, LocalModelOptions options, CancellationToken cancel)
     {
         try
         {
-            return await Task.Run(() => LocalModel.Load(path, new LocalModelOptions { Threads = threads }, new LineProgress(), cancel), cancel);
+            return await Task.Run(() => LocalModel.Load(path, options, new LineProgress(), cancel), cancel);
         }
         catch (Exception error) when (error is ModelFileException or IOException or UnauthorizedAccessException)
         {

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
+using Qanat.Kernels;
 
 namespace Qanat.Cli;
 
@@ -12,6 +13,9 @@ internal sealed class Shared
 
     public DataDirectory Data(ParseResult parsed) => DataDirectory.Choose(parsed.GetValue(DataOption), parsed.GetValue(StoreOption));
     public Terminal Terminal(ParseResult parsed) => new(parsed.GetValue(JsonOption) ? OutputFormat.Json : OutputFormat.Text);
+
+    /// <summary>How keys and values are kept.</summary>
+    public static Option<KvFormat> Kv() => new("--kv") { Description = "How keys and values are kept: F16, or Q8 in about half the memory. Default: F16." };
 
     /// <summary>Runs a command against a server; see <see cref="ApiConnection"/> for which.</summary>
     public Task<int> WithServerAsync(ParseResult parsed, Func<ApiConnection, Terminal, Task> run, CancellationToken cancel) => RunAsync(async () =>

@@ -24,6 +24,10 @@ public sealed record QanatConfiguration
     public string? ModelName { get; init; }
     public int? Threads { get; init; }
     public int? KvMegabytes { get; init; }
+
+    /// <summary>"f16" or "q8".</summary>
+    public string? KvFormat { get; init; }
+
     public int? DrainSeconds { get; init; }
     public TlsConfiguration? Tls { get; init; }
     public LineConfiguration? Line { get; init; }
@@ -82,9 +86,10 @@ public sealed record QanatConfiguration
             else if (uri.Scheme == "https" && Tls is null)
                 yield return "urls: https needs tls.certificate.";
         }
-        if (Model is { } model && !File.Exists(model)) yield return $"model: there is no file {model}.";
+        if (Model is { } model && !File.Exists(model) && !Directory.Exists(model) && model.Split('/').Length != 2) yield return $"model: there is no file {model}.";
         if (Threads is < 1 or > 1024) yield return "threads: from 1 to 1024.";
         if (KvMegabytes is < 1 or > 10_000_000) yield return "kv_megabytes: from 1 to 10000000.";
+        if (KvFormat is { } format && !Enum.GetNames<Qanat.Kernels.KvFormat>().Contains(format, StringComparer.OrdinalIgnoreCase)) yield return $"kv_format: '{format}' is neither f16 nor q8.";
         if (DrainSeconds is < 0 or > 3600) yield return "drain_seconds: from 0 to 3600.";
         if (Tls is { } tls && !File.Exists(tls.Certificate)) yield return $"tls.certificate: there is no file {tls.Certificate}.";
         if (Tls?.Key is { } key && !File.Exists(key)) yield return $"tls.key: there is no file {key}.";

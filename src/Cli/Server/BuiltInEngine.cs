@@ -35,7 +35,7 @@ internal static class BuiltInEngine
         progress.Report($"Loading {Path.GetFileName(file)}");
         try
         {
-            return LoadedModel.Load(file, new LoadOptions { Threads = options.Threads, KvBytesMax = options.KvBytesMax }, progress, cancel);
+            return LoadedModel.Load(file, new LoadOptions { Threads = options.Threads, Kv = options.Kv, KvBytesMax = options.KvBytesMax }, progress, cancel);
         }
         catch (Exception error) when (error is ModelFileException or IOException)
         {

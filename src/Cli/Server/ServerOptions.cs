@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Net;
 using Qanat.Console;
 using Qanat.Gateway;
+using Qanat.Kernels;
 
 namespace Qanat.Cli;
 
@@ -22,6 +23,10 @@ public sealed record ServerOptions
     public ServedParts Parts { get; init; } = ServedParts.Everything;
     public int? Threads { get; init; }
     public long KvBytesMax { get; init; } = 512L << 20;
+
+    /// <summary>How keys and values are kept.</summary>
+    public KvFormat Kv { get; init; }
+
     public string? OwnerKey { get; init; }
     public MeterOptions Meter { get; init; } = new();
     public UpstreamOptions Upstreams { get; init; } = new();

@@ -25,8 +25,14 @@ internal sealed class TerminalChat(LocalModel model, TextReader input, TextWrite
     private CancellationTokenSource? answering;
 
     public string? System { get; set; }
-    public float Temperature { get; set; }
+
+    /// <summary>Null: as the model's makers advise.</summary>
+    public float? Temperature { get; set; }
+
     public long? Seed { get; set; }
+
+    /// <summary>Tokens of an answer; null: as many as there is room for.</summary>
+    public int? AnswerTokensMax { get; init; }
 
     /// <summary>Null: as the model likes.</summary>
     public bool? Thinks { get; set; }
@@ -128,7 +134,7 @@ internal sealed class TerminalChat(LocalModel model, TextReader input, TextWrite
 
     private ChatOptions Options()
     {
-        ChatOptions options = new() { Temperature = Temperature, Seed = Seed, Instructions = System };
+        ChatOptions options = new() { Temperature = Temperature, Seed = Seed, Instructions = System, MaxOutputTokens = AnswerTokensMax };
         if (Thinks is { } thinks) options.AdditionalProperties = new() { ["enable_thinking"] = thinks };
         return options;
     }

@@ -65,11 +65,16 @@ public sealed class Conversation(PlaygroundCalls calls, ConsoleData books, TimeP
 public sealed class PlayMessage(bool fromUser, string text)
 {
     private readonly StringBuilder text = new(text);
+    private readonly StringBuilder thought = new();
     private TimeSpan? firstToken;
     private TimeSpan lastToken;
 
     public bool FromUser { get; } = fromUser;
     public string Text => text.ToString();
+
+    /// <summary>What the model thought before it answered.</summary>
+    public string Thought => thought.ToString();
+
     public bool Growing { get; private set; } = !fromUser;
 
     /// <summary>What went wrong; null when nothing did.</summary>
@@ -99,7 +104,11 @@ public sealed class PlayMessage(bool fromUser, string text)
                 (Request, Rates, Admitted) = (admitted.Id, admitted.Rates, true);
                 break;
             case Delta delta:
-                foreach (AnswerPiece piece in delta.Pieces) text.Append(piece is TextPiece said ? said.Text : "");
+                foreach (AnswerPiece piece in delta.Pieces)
+                {
+                    if (piece is TextPiece said) text.Append(said.Text);
+                    if (piece is ReasoningPiece thinking) thought.Append(thinking.Text);
+                }
                 Generated += delta.Tokens.Length;
                 firstToken ??= at;
                 lastToken = at;

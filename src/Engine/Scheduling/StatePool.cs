@@ -29,8 +29,8 @@ internal sealed class StatePool
     }
 
     public int SlotCount => _references.Length;
-    public int CheckpointCount => _blockOfSlot.Count(block => block != Block.None);
-    public int HeldCount => _references.Count(references => references > 0);
+    public int CheckpointCount => SlotCount - _blockOfSlot.AsSpan().Count(Block.None);
+    public int HeldCount => SlotCount - _references.AsSpan().Count(0);
 
     public int References(int slot) => _references[slot];
 

@@ -27,6 +27,7 @@ internal sealed class StatusApi(RoutingState routing, LiveMeter live)
             ["running"] = status.Running,
             ["waiting"] = status.Waiting,
             ["blocks"] = new JsonObject { ["free"] = status.BlocksFree, ["cached"] = status.BlocksCached, ["used"] = status.BlocksUsed },
+            ["states"] = status.States is { } states ? new JsonObject { ["slots"] = states.Slots, ["held"] = states.Held, ["checkpoints"] = states.Checkpoints } : null,
             ["steps"] = status.Steps,
             ["prompt_tokens"] = status.PromptTokens,
             ["generated_tokens"] = status.GeneratedTokens,

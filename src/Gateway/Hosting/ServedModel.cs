@@ -32,6 +32,9 @@ public sealed class ServedModel
     /// <summary>What the engine behind it does at this moment.</summary>
     public required Func<EngineStatus> Engine { get; init; }
 
+    /// <summary>How its tokens are drawn where a caller says nothing.</summary>
+    public SamplingDefaults Sampling { get; init; } = SamplingDefaults.None;
+
     public required Func<Conversation, int[]> RenderChat { get; init; }
     public required Func<string, int[]> Encode { get; init; }
     public required TokenBytes Bytes { get; init; }
@@ -63,6 +66,7 @@ public sealed class ServedModel
             VocabularySize = tokenizer.Count,
             TokenBytesMax = tokenBytesMax,
             Engine = () => deployment.Engine.Status,
+            Sampling = model.Sampling,
             RenderChat = model.Chat.Render,
             Encode = text => tokenizer.Encode(text, SpecialText.AsPlainText),
             Bytes = tokenizer.Bytes,

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.Text.Json;
 using Qanat.Engine;
+using Qanat.Models;
 
 namespace Qanat.Gateway;
 
@@ -10,17 +11,18 @@ internal sealed class SamplingFields(GatewayOptions options, SeedSource seeds)
 {
     public SamplingOptions Read(JsonFields fields, ServedModel model)
     {
-        float topP = fields.Number("top_p", 0, 1) ?? 1;
+        SamplingDefaults advice = model.Sampling;
+        float topP = fields.Number("top_p", 0, 1) ?? advice.TopP ?? 1;
         return new SamplingOptions
         {
-            Temperature = fields.Number("temperature", 0, 2) ?? 1,
+            Temperature = fields.Number("temperature", 0, 2) ?? advice.Temperature ?? 1,
             // Nothing at all would be left of 0: it asks for the most likely token only, as the smallest positive part does.
             TopP = topP > 0 ? topP : float.Epsilon,
             TopK = ReadTopK(fields, model),
-            MinP = fields.Number("min_p", 0, 1) ?? 0,
+            MinP = fields.Number("min_p", 0, 1) ?? advice.MinP ?? 0,
             PresencePenalty = fields.Number("presence_penalty", -2, 2) ?? 0,
             FrequencyPenalty = fields.Number("frequency_penalty", -2, 2) ?? 0,
-            RepetitionPenalty = fields.Number("repetition_penalty", 0.01, 10) ?? 1,
+            RepetitionPenalty = fields.Number("repetition_penalty", 0.01, 10) ?? advice.RepetitionPenalty ?? 1,
             LogitBias = ReadLogitBias(fields, model),
             Seed = fields.Integer("seed", long.MinValue, long.MaxValue) is { } seed ? unchecked((ulong)seed) : seeds.Next(),
         };
@@ -46,7 +48,7 @@ internal sealed class SamplingFields(GatewayOptions options, SeedSource seeds)
     /// <summary>0 and -1 both mean no limit, as clients of either convention send it.</summary>
     private static int ReadTopK(JsonFields fields, ServedModel model)
     {
-        if (!fields.TryGet("top_k", out JsonElement value)) return 0;
+        if (!fields.TryGet("top_k", out JsonElement value)) return model.Sampling.TopK is { } advised && advised < model.VocabularySize ? advised : 0;
         string param = fields.PathOf("top_k");
         if (JsonFields.IntegerOf(value, param) is not { } topK || topK < -1) throw Refusal.Value(param, "it must be an integer of at least 1, or 0 or -1 for no limit.");
         return topK >= model.VocabularySize ? 0 : (int)Math.Max(0, topK);

@@ -28,6 +28,8 @@ internal sealed class MetricsText(IBookStore store, DirectoryState directory, Ta
         Of("qanat_engine_sequences_waiting", "gauge", "Sequences in the engine's queue.", status => status.Waiting);
         Of("qanat_engine_blocks_used", "gauge", "Blocks of keys and values in use.", status => status.BlocksUsed);
         Of("qanat_engine_blocks_free", "gauge", "Blocks of keys and values that are free.", status => status.BlocksFree);
+        Of("qanat_engine_states_held", "gauge", "Recurrent states of running sequences (models with gated DeltaNets).", status => status.States?.Held ?? 0);
+        Of("qanat_engine_states_kept", "gauge", "Recurrent states kept as checkpoints of the prefix cache.", status => status.States?.Checkpoints ?? 0);
         Of("qanat_engine_steps_total", "counter", "Steps since the start.", status => status.Steps);
         Of("qanat_engine_prompt_tokens_total", "counter", "Prompt tokens computed since the start.", status => status.PromptTokens);
         Of("qanat_engine_generated_tokens_total", "counter", "Tokens generated since the start.", status => status.GeneratedTokens);

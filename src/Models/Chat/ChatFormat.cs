@@ -3,8 +3,8 @@ using static Qanat.Models.ChatMarks;
 
 namespace Qanat.Models;
 
-/// <summary>Renders messages to the token ids of a prompt: ChatML as Qwen's families were trained on it. Text of users never becomes special tokens.
-/// Same ids as Qwen3's own template gives, as long as no message contains the text of a mark.</summary>
+/// <summary>Renders messages to the token ids of a prompt: ChatML as Qwen's families were trained on it, or whatever the model's own template writes. Text of users never becomes special tokens.
+/// Same ids as the template gives, as long as no message contains the text of a mark.</summary>
 public sealed class ChatFormat
 {
     /// <summary>With this sentence Qwen's own examples end a thought that is over its budget: models go on from it to the answer.</summary>
@@ -13,16 +13,63 @@ public sealed class ChatFormat
     private readonly BpeTokenizer _tokenizer;
     private readonly AnswerConstraints _constraints;
     private readonly ChatFamily _family;
+    private readonly ChatTemplate? _template;
+    private readonly PromptThought[] _thoughts;
 
-    private ChatFormat(BpeTokenizer tokenizer, ThinkingAbility ability, ChatFamily family)
+    /// <param name="template">Writes the prompts; null: the built-in format does.</param>
+    private ChatFormat(BpeTokenizer tokenizer, ChatFamily family, PromptThought[] thoughts, ChatTemplate? template)
     {
         _tokenizer = tokenizer;
         _constraints = new AnswerConstraints(tokenizer);
         _family = family;
-        Ability = ability;
+        _template = template;
+        _thoughts = thoughts;
+        Ability = thoughts[(int)Thinking.On] != thoughts[(int)Thinking.Off] ? ThinkingAbility.Switchable
+            : thoughts[(int)Thinking.On] == PromptThought.Open ? ThinkingAbility.Always : ThinkingAbility.Never;
     }
 
     public ThinkingAbility Ability { get; }
+
+    /// <summary>The model's own template writes the prompts, rather than the built-in format.</summary>
+    public bool UsesTemplate => _template is not null;
+
+    /// <summary>The format of a model: the built-in one of its family where its own template gives the same prompts, else that template (ADR 22).</summary>
+    /// <param name="template">The Jinja template that came with the model; null: there is none.</param>
+    /// <param name="note">Told when the prompts are not the built-in format's, or would not be if the template could be read.</param>
+    /// <exception cref="ArgumentException">The vocabulary lacks &lt;|im_start|&gt; or &lt;|im_end|&gt;.</exception>
+    public static ChatFormat Of(BpeTokenizer tokenizer, string? template, Action<string>? note)
+    {
+        ChatFormat builtIn = ForQwen3(tokenizer, template);
+        if (template is null) return builtIn;
+        try
+        {
+            var own = ChatTemplate.Read(template, tokenizer);
+            var format = new ChatFormat(tokenizer, builtIn._family, [.. Enum.GetValues<Thinking>().Select(own.ThoughtOf)], own);
+            if (builtIn._thoughts.AsSpan().SequenceEqual(format._thoughts) && ChatProbes.All().All(probe => IsSame(builtIn, own, probe))) return builtIn;
+            note?.Invoke("Prompts are written by the model's own chat template: it differs from the format of its family");
+            return format;
+        }
+        catch (JinjaException error)
+        {
+            note?.Invoke($"The model's chat template cannot be used ({error.Message}); prompts are written in the built-in format of its family");
+            return builtIn;
+        }
+    }
+
+    /// <summary>What a template refuses, the built-in format may take.</summary>
+    private static bool IsSame(ChatFormat builtIn, ChatTemplate own, Conversation probe)
+    {
+        if (probe.Thinking == Thinking.On && builtIn.Ability == ThinkingAbility.Never) return true;
+        if (probe.Thinking == Thinking.Off && builtIn.Ability == ThinkingAbility.Always) return true;
+        try
+        {
+            return own.Render(probe).AsSpan().SequenceEqual(builtIn.Render(probe));
+        }
+        catch (JinjaException error) when (error.IsRefusal)
+        {
+            return true;
+        }
+    }
 
     /// <summary>The format of the Qwen families; which of them it is, and which of three ways of thinking the model has is read from its own template.</summary>
     /// <param name="template">The Jinja template that came with the model; null: judged by the vocabulary.</param>
@@ -34,7 +81,14 @@ public sealed class ChatFormat
             if (!tokenizer.TryTokenOf(mark, out _))
                 throw new ArgumentException($"the vocabulary has no {mark}: this is not a chat model of the Qwen family", nameof(tokenizer));
         }
-        return new ChatFormat(tokenizer, AbilityOf(tokenizer, template), template is null ? ChatFamily.Qwen3 : ChatFamily.Of(template));
+        ChatFamily family = template is null ? ChatFamily.Qwen3 : ChatFamily.Of(template);
+        PromptThought thinks = family.OpensThought ? PromptThought.Open : PromptThought.Free;
+        return new ChatFormat(tokenizer, family, AbilityOf(tokenizer, template) switch
+        {
+            ThinkingAbility.Never => [PromptThought.Closed, PromptThought.Closed, PromptThought.Closed],
+            ThinkingAbility.Always => [PromptThought.Open, PromptThought.Open, PromptThought.Open],
+            _ => [thinks, thinks, PromptThought.Closed],
+        }, template: null);
     }
 
     /// <summary>Prompt ids, ending with the start of the assistant's turn.</summary>
@@ -49,7 +103,25 @@ public sealed class ChatFormat
             throw new ArgumentException("this model has no thinking mode", nameof(conversation));
         if (thinking == Thinking.Off && Ability == ThinkingAbility.Always)
             throw new ArgumentException("this model always thinks", nameof(conversation));
+        return _template is null ? RenderBuiltIn(conversation) : RenderByTemplate(_template, conversation);
+    }
 
+    private static int[] RenderByTemplate(ChatTemplate template, Conversation conversation)
+    {
+        try
+        {
+            return template.Render(conversation);
+        }
+        catch (JinjaException error)
+        {
+            throw new ArgumentException(error.IsRefusal ? $"the model's chat template refuses this: {error.Problem}" : $"the model's chat template cannot write this: {error.Message}", nameof(conversation), error);
+        }
+    }
+
+    private int[] RenderBuiltIn(Conversation conversation)
+    {
+        ImmutableArray<ChatMessage> messages = conversation.Messages;
+        Thinking thinking = conversation.Thinking;
         var prompt = new PromptWriter(_tokenizer);
         if (_family.CallsInTags)
             messages = [.. messages.Select(message => message with { Content = message.Content.Trim() })];
@@ -86,21 +158,35 @@ public sealed class ChatFormat
     /// <summary>What the answer to a conversation must be; null: anything.</summary>
     /// <exception cref="GrammarException">What is asked for cannot be kept; the message says why.</exception>
     public AnswerConstraint? Constraint(Conversation conversation) =>
-        _constraints.Of(conversation, new AnswerFrame(OpensThought(conversation), Ability == ThinkingAbility.Switchable && conversation.Thinking != Thinking.Off, _family.CallsInTags));
+        _constraints.Of(conversation, new AnswerFrame(OpensThought(conversation), ThoughtAfter(conversation) == PromptThought.Free, _family.CallsInTags));
 
     /// <summary>How the model thinks in answer to a conversation; null: it does not, or the vocabulary has no marks for it.</summary>
     public ThoughtMarks? ThoughtOf(Conversation conversation)
     {
-        bool thinks = Ability == ThinkingAbility.Always || (Ability == ThinkingAbility.Switchable && conversation.Thinking != Thinking.Off);
-        if (!thinks || !_tokenizer.TryTokenOf(ThinkStart, out int open) || !_tokenizer.TryTokenOf(ThinkEnd, out int close)) return null;
+        if (ThoughtAfter(conversation) == PromptThought.Closed || !_tokenizer.TryTokenOf(ThinkStart, out int open) || !_tokenizer.TryTokenOf(ThinkEnd, out int close)) return null;
         return new ThoughtMarks(open, close, OpensThought(conversation))
         {
+            TokensMax = conversation.ThinkingTokensMax ?? (KnowsEffort ? null : BudgetOf(conversation.Effort)),
             Ending = [.. _tokenizer.Encode(ThoughtEnding, SpecialText.AsPlainText), close, .. _tokenizer.Encode("\n\n", SpecialText.AsPlainText)],
         };
     }
 
+    /// <summary>The model was trained to be told how hard to think.</summary>
+    private bool KnowsEffort => _template?.SaysEffort ?? _family.HasEffort;
+
+    /// <summary>What an effort means to a model that was not: tokens after which its thought is ended (ADR 22).</summary>
+    private static int? BudgetOf(ReasoningEffort? effort) => effort switch
+    {
+        ReasoningEffort.Minimal => 256,
+        ReasoningEffort.Low => 1024,
+        ReasoningEffort.Medium => 4096,
+        _ => null,
+    };
+
+    private PromptThought ThoughtAfter(Conversation conversation) => _thoughts[(int)conversation.Thinking];
+
     /// <summary>The prompt of a conversation ends within the thought.</summary>
-    private bool OpensThought(Conversation conversation) => Ability == ThinkingAbility.Always || (Ability == ThinkingAbility.Switchable && _family.OpensThought && conversation.Thinking != Thinking.Off);
+    private bool OpensThought(Conversation conversation) => ThoughtAfter(conversation) == PromptThought.Open;
 
     private static ThinkingAbility AbilityOf(BpeTokenizer tokenizer, string? template)
     {

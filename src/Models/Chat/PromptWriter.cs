@@ -24,6 +24,20 @@ internal sealed class PromptWriter(BpeTokenizer tokenizer)
         return this;
     }
 
+    /// <summary>Text of a template's own: the marks in it are marks.</summary>
+    public PromptWriter TextWithMarks(ReadOnlySpan<char> text)
+    {
+        while (tokenizer.TryFindAdded(text, out int index, out AddedToken added))
+        {
+            _text.Append(text[..index]);
+            Flush();
+            _tokens.Add(added.Id);
+            text = text[(index + added.Text.Length)..];
+        }
+        _text.Append(text);
+        return this;
+    }
+
     public int[] Finish()
     {
         Flush();

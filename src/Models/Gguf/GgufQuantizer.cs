@@ -21,7 +21,7 @@ public static unsafe class GgufQuantizer
         bool tied = !source.TryTensor("output.weight", out _);
         KeyValuePair<string, GgufValue>[] metadata =
         [
-            .. source.Metadata.Where(entry => entry.Key is not ("general.file_type" or "general.quantization_version" or "general.alignment")),
+            .. source.Metadata.Where(entry => entry.Key is not ("general.file_type" or "general.quantization_version" or "general.alignment") && !entry.Key.StartsWith("split.", StringComparison.Ordinal)),
             new("general.file_type", GgufValue.Of(QuantMixes.FileType(mix))),
             new("general.quantization_version", GgufValue.Of(2u)),
         ];

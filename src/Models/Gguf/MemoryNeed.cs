@@ -63,7 +63,7 @@ public sealed record MemoryNeed(long WeightBytes, long WeightBytesSmall, long Kv
         return matrices * WeightFormats.PackedMatrixBytes(format, outputs, tensor.Shape[0]);
     }
 
-    private static string Text(long bytes) => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1e9:0.0} GB");
+    internal static string Text(long bytes) => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1e9:0.0} GB");
 
     /// <summary>The number that follows a word at the beginning of a line; null when there is no such file, line or number.</summary>
     private static long? FirstNumber(string file, string word)

@@ -114,6 +114,8 @@ public sealed class HfCheckpoint : ModelSource
         int[] stops = HfFolder.StopTokens(folder);
         foreach ((string key, int stop) in StopKeys.Zip(stops))
             _metadata[key] = GgufValue.Of(stop);
+        foreach ((string key, GgufValue value) in HfFolder.Sampling(folder))
+            _metadata[key] = value;
         if (HfFolder.ChatTemplate(folder) is { } template)
             _metadata["tokenizer.chat_template"] = GgufValue.Of(template);
     }

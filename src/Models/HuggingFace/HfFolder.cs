@@ -6,6 +6,7 @@ namespace Qanat.Models;
 internal static class HfFolder
 {
     private const string Index = "model.safetensors.index.json";
+    private const string GenerationConfig = "generation_config.json";
     private const long JsonBytesMax = 256 << 20;
 
     /// <summary>A JSON file of at most 256 MiB.</summary>
@@ -68,13 +69,23 @@ internal static class HfFolder
     /// <summary>The ends of generation that generation_config.json names: one id or several.</summary>
     public static int[] StopTokens(string folder)
     {
-        string path = Path.Combine(folder, "generation_config.json");
-        if (!File.Exists(path))
-            return [];
+        string path = Path.Combine(folder, GenerationConfig);
+        return ReadGenerationConfig(folder, config =>
+        {
+            if (!config.TryGetProperty("eos_token_id", out JsonElement ids) || ids.ValueKind == JsonValueKind.Null) return [];
+            JsonElement[] each = ids.ValueKind == JsonValueKind.Array ? [.. ids.EnumerateArray()] : [ids];
+            return each.Select(id => id.ValueKind == JsonValueKind.Number && id.TryGetInt32(out int number) ? number : throw new ModelFileException(path, $"\"eos_token_id\" is {ids}; it must be one token or several")).ToArray();
+        }) ?? [];
+    }
+
+    /// <summary>How generation_config.json advises to draw tokens, under GGUF's keys.</summary>
+    public static KeyValuePair<string, GgufValue>[] Sampling(string folder) => ReadGenerationConfig(folder, config => SamplingDefaults.FromGenerationConfig(config).ToArray()) ?? [];
+
+    private static T? ReadGenerationConfig<T>(string folder, Func<JsonElement, T> read) where T : class
+    {
+        string path = Path.Combine(folder, GenerationConfig);
+        if (!File.Exists(path)) return null;
         using JsonDocument document = ReadJson(path);
-        if (document.RootElement.ValueKind != JsonValueKind.Object || !document.RootElement.TryGetProperty("eos_token_id", out JsonElement ids) || ids.ValueKind == JsonValueKind.Null)
-            return [];
-        JsonElement[] each = ids.ValueKind == JsonValueKind.Array ? [.. ids.EnumerateArray()] : [ids];
-        return [.. each.Select(id => id.ValueKind == JsonValueKind.Number && id.TryGetInt32(out int number) ? number : throw new ModelFileException(path, $"\"eos_token_id\" is {ids}; it must be one token or several"))];
+        return document.RootElement.ValueKind == JsonValueKind.Object ? read(document.RootElement) : null;
     }
 }

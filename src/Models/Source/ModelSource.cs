@@ -9,6 +9,10 @@ public abstract class ModelSource(string path) : IDisposable
     /// <summary>The file or folder.</summary>
     public string Path { get; } = path;
 
+    /// <summary>Opens a GGUF file (any of its parts, where there are several), or a folder with config.json and *.safetensors.</summary>
+    /// <exception cref="ModelFileException">It is neither, or damaged.</exception>
+    public static ModelSource OpenAny(string path) => Directory.Exists(path) ? HfCheckpoint.Open(path) : GgufParts.Open(path);
+
     /// <summary>Bytes on disk.</summary>
     public abstract long Bytes { get; }
 

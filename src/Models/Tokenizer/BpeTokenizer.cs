@@ -82,6 +82,9 @@ public sealed class BpeTokenizer
         EncodePlain(rest.ToString(), tokens);
     }
 
+    /// <summary>The first text of an added token; false when there is none.</summary>
+    internal bool TryFindAdded(ReadOnlySpan<char> text, out int index, out AddedToken added) => _finder.TryFind(text, out index, out added);
+
     /// <summary>The bytes a token stands for; empty for control tokens and unused entries.</summary>
     /// <exception cref="ArgumentOutOfRangeException">No such id.</exception>
     public ReadOnlySpan<byte> Bytes(int token) => token >= 0 && token < _bytes.Length ? _bytes[token] : throw NoSuchToken(token);

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Qanat.Models;
 using Qanat.TinyModel;
 
@@ -6,7 +7,8 @@ namespace Qanat.Conformance.Tests;
 /// <summary>The same GGUF file computed by llama.cpp and by us: the same greedy tokens, nearly the same logits, the same token ids.</summary>
 public sealed class LlamaCppParityTests(ITestOutputHelper log)
 {
-    private const int NewTokens = 32;
+    /// <summary>Of each answer; QANAT_PARITY_TOKENS asks for longer ones.</summary>
+    private static readonly int NewTokens = int.TryParse(Environment.GetEnvironmentVariable("QANAT_PARITY_TOKENS"), NumberStyles.None, CultureInfo.InvariantCulture, out int tokens) && tokens is > 0 and <= 768 ? tokens : 32;
 
     /// <summary>Nats: the gate for every type.</summary>
     private const double DivergenceMax = 0.001;
@@ -116,7 +118,9 @@ public sealed class LlamaCppParityTests(ITestOutputHelper log)
 
         Assert.InRange(ours.Relative, 0, 1.25 * itself.Relative);
         Assert.InRange(ours.Divergence, 0, DivergenceMax);
-        Assert.Equal(0, ours.Different);
+        // Over thousands of tokens two of llama.cpp's logits will once be closer than its own noise.
+        if (NewTokens > 32) Assert.InRange(ours.WidestGap, 0, GapMax);
+        else Assert.Equal(0, ours.Different);
     }
 
     /// <summary>Our logits along the peer's own tokens, so that one difference does not make all later ones.</summary>

@@ -14,7 +14,7 @@ internal static class ScriptedModel
 
     private static readonly byte[][] ByteTokens = [.. Enumerable.Range(0, 256).Select(value => new[] { (byte)value })];
 
-    public static ServedModel Served(string? notice = null, int contextLength = ContextLength) => new()
+    public static ServedModel Served(string? notice = null, int contextLength = ContextLength, SamplingDefaults? sampling = null) => new()
     {
         Name = new ModelName(Name),
         Notice = notice,
@@ -22,6 +22,7 @@ internal static class ScriptedModel
         ContextLength = contextLength,
         VocabularySize = 257,
         TokenBytesMax = 1,
+        Sampling = sampling ?? SamplingDefaults.None,
         Engine = () => new EngineStatus(0, 0, 100, 0, 0, 0, 0, 0, 0, "scripted"),
         RenderChat = chat => [.. Tokens(string.Concat(chat.Messages.Select(Line)) + "assistant" + (chat.Thinking == Thinking.ModelDefault ? "" : "/" + chat.Thinking) + ":"), EndOfTurn],
         Reading = new ReadModel(4, text => [.. Tokens(text)], (task, text) => [.. Tokens($"{task}:{text}")], 1, 0, (task, query, document) => [.. Tokens(document)]),

@@ -94,6 +94,18 @@ public sealed class ChatRequestTests(GatewayFixture fixture) : IClassFixture<Gat
     [InlineData("\"top_k\":9,\"extra_body\":\"text\"", 9)]
     public async Task Extra_body_is_merged_and_wins(string fields, int topK) => Assert.Equal(topK, (await CallOfAsync(fields)).Sampling.TopK);
 
+    [Theory]
+    [InlineData("", 0.6f, 20, 0.95f)]
+    [InlineData("\"temperature\":0.1,\"top_k\":0,\"top_p\":1", 0.1f, 0, 1f)]
+    public async Task What_a_model_s_makers_advise_holds_where_nothing_is_said(string fields, float temperature, int topK, float topP)
+    {
+        ServedModel model = ScriptedModel.Served(sampling: new Models.SamplingDefaults { Temperature = 0.6f, TopK = 20, TopP = 0.95f });
+        await using TestGateway gateway = await TestGateway.StartAsync(model);
+        await gateway.PostAsync(Path, Body(fields));
+        Engine.SamplingOptions sampling = gateway.Script.Calls.Single().Sampling;
+        Assert.Equal((temperature, topK, topP), (sampling.Temperature, sampling.TopK, sampling.TopP));
+    }
+
     [Fact]
     public async Task Model_names_are_found_without_regard_to_case()
     {
