@@ -7,7 +7,7 @@ using System.Text.Json.Nodes;
 namespace Qanat.Gateway.Bench;
 
 /// <summary>A program under measurement, in a process of its own.</summary>
-internal sealed class Peer : IAsyncDisposable
+internal sealed partial class Peer : IAsyncDisposable
 {
     private readonly Process process;
 

@@ -4,6 +4,8 @@ using Qanat.Gateway.Bench;
 // overhead [N]: what the front door, the books and HTTP add to a call, beside the same call made on the engine directly, in the same process and in turn.
 // upstream whole | stream [RATE] [SECONDS] [PEERS]: what is added to calls of an upstream, beside a bare YARP and npm's Portkey gateway, open-loop and closed-loop.
 // idle [N]: what so many streams that say nothing keep in memory.
+// served MODEL.gguf [CLIENTS] [ROUNDS]: tokens per second and time to first text of clients that stream, books on, beside llama-server (LLAMA_BIN names its folder).
+// single MODEL.gguf [ROUNDS]: time to first text of a prompt of 2,000 tokens, unknown and known; what a schema costs an answer's speed.
 // smoke: the same with few calls, to see that it runs.
 switch (args)
 {
@@ -22,10 +24,16 @@ switch (args)
     case ["yarp", { } upstream]:
         await YarpProxy.RunAsync(upstream);
         return 0;
+    case ["served", { } model, .. { } more]:
+        await Served.RunAsync(model, more.Length > 0 ? int.Parse(more[0], CultureInfo.InvariantCulture) : 8, more.Length > 1 ? int.Parse(more[1], CultureInfo.InvariantCulture) : 2);
+        return 0;
+    case ["single", { } model, .. { } more]:
+        await Served.SingleAsync(model, more.Length > 0 ? int.Parse(more[0], CultureInfo.InvariantCulture) : 3);
+        return 0;
     case ["smoke"]:
         await Overhead.RunAsync(calls: 20);
         return 0;
     default:
-        Console.Error.WriteLine("usage: overhead [calls] | upstream whole|stream [rate] [seconds] [yarp,qanat,portkey] | idle [streams] | smoke");
+        Console.Error.WriteLine("usage: overhead [calls] | upstream whole|stream [rate] [seconds] [yarp,qanat,portkey] | idle [streams] | served model [clients] [rounds] | single model [rounds] | smoke");
         return 2;
 }

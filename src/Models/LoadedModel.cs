@@ -54,7 +54,7 @@ public sealed class LoadedModel(string name, string? notice, Network network, Bp
             if (network.Shape.Vocabulary < tokenizer.Count)
                 throw file.Bad($"the tokenizer has {tokenizer.Count} tokens but the embedding only {network.Shape.Vocabulary} rows");
             cancel.ThrowIfCancellationRequested();
-            progress?.Report($"Loaded: the process takes {MemoryNeed.Text(Environment.WorkingSet)} of memory");
+            progress?.Report($"Loaded: the process takes {MemoryNeed.Text(Environment.WorkingSet)} of memory; {network.KernelTier}");
             return new LoadedModel(name, file.TextOrNull("qanat.notice"), network, tokenizer, chat, SamplingDefaults.Read(file));
         }
         catch

@@ -45,7 +45,7 @@ public sealed class ChatFormat
         {
             var own = ChatTemplate.Read(template, tokenizer);
             var format = new ChatFormat(tokenizer, builtIn._family, [.. Enum.GetValues<Thinking>().Select(own.ThoughtOf)], own);
-            if (builtIn._thoughts.AsSpan().SequenceEqual(format._thoughts) && ChatProbes.All().All(probe => IsSame(builtIn, own, probe))) return builtIn;
+            if (builtIn._thoughts.AsSpan().SequenceEqual(format._thoughts) && ChatProbes.For(template).All(probe => IsSame(builtIn, own, probe))) return builtIn;
             note?.Invoke("Prompts are written by the model's own chat template: it differs from the format of its family");
             return format;
         }
@@ -242,7 +242,8 @@ public sealed class ChatFormat
 
     private void WriteAssistant(PromptWriter prompt, ChatMessage message, bool showsThought, bool isLast)
     {
-        (string reasoning, string content) = Separate(message);
+        // Families that do not write thoughts take the content as it is.
+        (string reasoning, string content) = _family.WritesThoughts ? Separate(message) : ("", message.Content);
         if (_family.CallsInTags)
             reasoning = reasoning.Trim();
         prompt.Mark(TurnStart).Text("assistant\n");

@@ -15,9 +15,10 @@ internal static class ChatProbes
 
     public static readonly Conversation Question = Conversation.Of(new ChatMessage(ChatRole.User, "Hello"));
 
-    /// <summary>Each with a system text and without, with tools and without, and with every wish about thinking.</summary>
-    public static IEnumerable<Conversation> All()
+    /// <summary>Each with a system text and without, with tools and without, and with every wish about thinking that the template knows of.</summary>
+    public static IEnumerable<Conversation> For(string template)
     {
+        bool keeps = template.Contains("preserve_thinking", StringComparison.Ordinal), saysEffort = template.Contains("reasoning_effort", StringComparison.Ordinal);
         foreach (ChatMessage[] messages in Turns())
         {
             foreach (bool hasSystem in new[] { false, true })
@@ -26,8 +27,12 @@ internal static class ChatProbes
                 {
                     Conversation chat = new([.. hasSystem ? [s_system] : Array.Empty<ChatMessage>(), .. messages]) { Tools = tools };
                     foreach (Thinking thinking in Enum.GetValues<Thinking>()) yield return chat with { Thinking = thinking };
-                    yield return chat with { PreserveThinking = true };
-                    yield return chat with { PreserveThinking = false };
+                    if (keeps)
+                    {
+                        yield return chat with { PreserveThinking = true };
+                        yield return chat with { PreserveThinking = false };
+                    }
+                    if (!saysEffort) continue;
                     foreach (ReasoningEffort effort in Enum.GetValues<ReasoningEffort>()) yield return chat with { Effort = effort };
                 }
             }

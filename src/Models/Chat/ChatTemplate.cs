@@ -130,8 +130,9 @@ internal sealed class ChatTemplate
             using JsonDocument document = JsonDocument.Parse(json);
             return JinjaValue.Of(document.RootElement);
         }
-        catch (JsonException)
+        catch (Exception error) when (error is JsonException or InvalidOperationException)
         {
+            // The second: half a surrogate pair, written as an escape.
             return TextValue.Outside(json);
         }
     }

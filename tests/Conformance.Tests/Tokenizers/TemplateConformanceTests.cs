@@ -26,12 +26,12 @@ public sealed class TemplateConformanceTests : IClassFixture<TemplateConformance
         ChatFormat format = ChatFormat.Of(_renderings.Tokenizer, _renderings.Template(model), notes.Add);
         Assert.Equal(ability, format.Ability);
         Assert.True(CountWrong(model, format, out int compared, out string wrong) == 0, wrong);
-        Assert.True(compared > 100, $"only {compared} chats are compared");
+        Assert.True(compared > 30, $"only {compared} chats are compared");
         Assert.Equal(usesTemplate, format.UsesTemplate);
         Assert.Equal(usesTemplate ? 1 : 0, notes.Count);
     }
 
-    /// <summary>The language beyond what Qwen's templates use: whatever other models' templates say.</summary>
+    /// <summary>The language beyond what Qwen's templates use: whatever other models' templates say. The few that differ write none, which Python words "None" and the library as nothing, or ask for the day.</summary>
     [Fact]
     public void Templates_of_other_families_are_rendered_as_the_library_renders_them()
     {
@@ -45,7 +45,7 @@ public sealed class TemplateConformanceTests : IClassFixture<TemplateConformance
             else if (compared > 0) equal++;
         }
         TestContext.Current.TestOutputHelper?.WriteLine($"{equal} templates equal\n{string.Join("\n\n", wrong)}");
-        Assert.True(equal >= 30, $"only {equal} templates are rendered alike; not: {string.Join("\n\n", wrong)}");
+        Assert.True(equal >= 40, $"only {equal} templates are rendered alike; not: {string.Join("\n\n", wrong)}");
     }
 
     private int CountWrong(string model, ChatFormat format, out int compared, out string first)
@@ -99,7 +99,7 @@ public sealed class TemplateConformanceTests : IClassFixture<TemplateConformance
             Git(Path.Combine(_folder, "source"), "checkout", "--quiet", "HEAD", "--", "models/templates");
 
             var random = new Random(21);
-            Chats = [.. Enumerable.Range(0, 250).Select(_ => TemplateChat.Random(random, startsWithQuestion: true))];
+            Chats = [.. Enumerable.Range(0, 120).Select(_ => TemplateChat.Random(random, startsWithQuestion: true))];
             string chatsPath = Path.Combine(_folder, "chats.json"), textsPath = Path.Combine(_folder, "texts.json");
             File.WriteAllText(chatsPath, new JsonArray([.. Chats.Select(chat => chat.ToJson(argumentsAsText: false))]).ToJsonString());
             NodePackages.Run(packages, "render-texts.mjs", TemplateFolder, chatsPath, textsPath);
