@@ -33,7 +33,7 @@ public sealed class ChatFormat
     /// <summary>The model's own template writes the prompts, rather than the built-in format.</summary>
     public bool UsesTemplate => _template is not null;
 
-    /// <summary>The format of a model: the built-in one of its family where its own template gives the same prompts, else that template (ADR 22).</summary>
+    /// <summary>The format of a model: the built-in one of its family where its own template gives the same prompts, else that template (ADR 23).</summary>
     /// <param name="template">The Jinja template that came with the model; null: there is none.</param>
     /// <param name="note">Told when the prompts are not the built-in format's, or would not be if the template could be read.</param>
     /// <exception cref="ArgumentException">The vocabulary lacks &lt;|im_start|&gt; or &lt;|im_end|&gt;.</exception>
@@ -174,7 +174,7 @@ public sealed class ChatFormat
     /// <summary>The model was trained to be told how hard to think.</summary>
     private bool KnowsEffort => _template?.SaysEffort ?? _family.HasEffort;
 
-    /// <summary>What an effort means to a model that was not: tokens after which its thought is ended (ADR 22).</summary>
+    /// <summary>What an effort means to a model that was not: tokens after which its thought is ended (ADR 23).</summary>
     private static int? BudgetOf(ReasoningEffort? effort) => effort switch
     {
         ReasoningEffort.Minimal => 256,

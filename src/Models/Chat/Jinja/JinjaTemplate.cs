@@ -2,7 +2,7 @@ namespace Qanat.Models;
 
 /// <summary>
 /// A template in the part of Jinja that chat templates use: if, for, set, macro, filter, break and continue; expressions with filters, tests and methods as Python has them. White space and the
-/// names beyond Jinja's own (tojson, raise_exception) are those of the Transformers library. Nothing outside of its values can be reached, and time and memory are bounded. Why our own: ADR 22.
+/// names beyond Jinja's own (tojson, raise_exception) are those of the Transformers library. Nothing outside of its values can be reached, and time and memory are bounded. Why our own: ADR 23.
 /// </summary>
 internal sealed class JinjaTemplate
 {
