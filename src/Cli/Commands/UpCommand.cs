@@ -35,6 +35,7 @@ internal static class UpCommand
                 DrainMax = file.DrainSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : standard.DrainMax,
                 Tls = file.Tls,
                 OpenId = file.OpenId,
+                Mail = file.Mail,
                 Rates = file.RateOptions(),
                 AllowedNetworks = [.. (file.AllowedNetworks ?? []).Select(System.Net.IPNetwork.Parse)],
                 OwnerKey = Environment.GetEnvironmentVariable("QANAT_OWNER_KEY"),

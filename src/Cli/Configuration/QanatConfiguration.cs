@@ -35,6 +35,9 @@ public sealed record QanatConfiguration
     /// <summary>Who vouches for people, beside accounts of this server's own.</summary>
     public OpenIdProvider? OpenId { get; init; }
 
+    /// <summary>The server that takes mail, for alerts.</summary>
+    public MailTerms? Mail { get; init; }
+
     /// <summary>Private networks that webhooks may be in, e.g. "10.1.0.0/16".</summary>
     public IReadOnlyList<string>? AllowedNetworks { get; init; }
 
@@ -45,7 +48,7 @@ public sealed record QanatConfiguration
         DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
         ReadCommentHandling = JsonCommentHandling.Skip,
         AllowTrailingCommas = true,
-        Converters = { new JsonStringEnumConverter<KeyRole>(JsonNamingPolicy.SnakeCaseLower), new JsonStringEnumConverter<Reach>(JsonNamingPolicy.SnakeCaseLower) },
+        Converters = { new JsonStringEnumConverter<KeyRole>(JsonNamingPolicy.SnakeCaseLower), new JsonStringEnumConverter<Reach>(JsonNamingPolicy.SnakeCaseLower), new JsonStringEnumConverter<MailSecurity>(JsonNamingPolicy.SnakeCaseLower) },
     });
 
     /// <summary>Reads a file; an empty configuration when there is none.</summary>
@@ -95,6 +98,7 @@ public sealed record QanatConfiguration
         if (Tls?.Key is { } key && !File.Exists(key)) yield return $"tls.key: there is no file {key}.";
         foreach (string network in (AllowedNetworks ?? []).Where(each => !IPNetwork.TryParse(each, out _))) yield return $"allowed_networks: '{network}' is not a network such as 10.1.0.0/16.";
         foreach (string complaint in OpenId?.Complaints() ?? []) yield return complaint;
+        foreach (string complaint in Mail?.Complaints() ?? []) yield return complaint;
         if (Line?.QueueMax is < 0 or > 1_000_000) yield return "line.queue_max: from 0 to 1000000.";
         if (Line?.WaitSeconds is < 0 or > 3600) yield return "line.wait_seconds: from 0 to 3600.";
     }

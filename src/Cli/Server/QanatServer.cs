@@ -97,7 +97,7 @@ public sealed class QanatServer : IAsyncDisposable
         string localKey = "sk-local-" + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));
         BudgetLimits limits = new(options.Budgets, clock);
         LiveMeter live = new(clock);
-        UpstreamDirectory upstreams = await LoadUpstreamsAsync(options, store, clock, cancel);
+        (UpstreamDirectory upstreams, SecretBox secrets) = await LoadUpstreamsAsync(options, store, clock, cancel);
         RoutingState routing = new() { Upstreams = upstreams };
         if (options.Parts == ServedParts.Everything) await SettlePastAsync(store, tariffs, limits, clock, progress, cancel);
 
@@ -116,6 +116,7 @@ public sealed class QanatServer : IAsyncDisposable
             builder.Services.AddSingleton(new AddressGuard(options.AllowedNetworks));
             if (options.Parts == ServedParts.Everything) builder.Services.AddHostedService<BudgetAlerts>();
             builder.Services.AddSingleton(new KeyRing(directory, localKey));
+            builder.Services.AddSingleton(secrets);
             builder.Services.AddSingleton(upstreams).AddSingleton<UpstreamServing>().AddSingleton<UpstreamHealthChecks>();
             builder.Services.AddSingleton<CallPipeline>();
             builder.Services.AddSingleton<CommitGate>();
@@ -180,17 +181,19 @@ public sealed class QanatServer : IAsyncDisposable
         }
         WebApplication app = builder.Build();
         app.MapQanatGateway();
+        app.Services.GetRequiredService<MailSender>().Apply(options.Mail);
         if (options.Parts != ServedParts.Everything) return app;
         app.MapQanatConsole();
         app.Services.GetRequiredService<OpenIdSignIn>().Apply(options.OpenId);
         return app;
     }
 
-    private static async Task<UpstreamDirectory> LoadUpstreamsAsync(ServerOptions options, SqlStore store, TimeProvider clock, CancellationToken cancel)
+    private static async Task<(UpstreamDirectory, SecretBox)> LoadUpstreamsAsync(ServerOptions options, SqlStore store, TimeProvider clock, CancellationToken cancel)
     {
         try
         {
-            return await UpstreamDirectory.LoadAsync(store, store, SecretBox.Open(options.Data.SecretsKey), options.Upstreams, clock, cancel);
+            SecretBox secrets = SecretBox.Open(options.Data.SecretsKey);
+            return (await UpstreamDirectory.LoadAsync(store, store, secrets, options.Upstreams, clock, cancel), secrets);
         }
         catch (Exception error) when (error is InvalidDataException or CryptographicException or IOException or UnauthorizedAccessException)
         {

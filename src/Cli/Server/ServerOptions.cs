@@ -42,6 +42,9 @@ public sealed record ServerOptions
     /// <summary>Who vouches for people, beside accounts; null: nobody.</summary>
     public OpenIdProvider? OpenId { get; init; }
 
+    /// <summary>The server that takes mail; null: none is sent.</summary>
+    public MailTerms? Mail { get; init; }
+
     /// <summary>How long running streams may go on after a stop was asked for.</summary>
     public TimeSpan DrainMax { get; init; } = TimeSpan.FromSeconds(30);
 

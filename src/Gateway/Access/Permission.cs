@@ -39,6 +39,12 @@ public enum Permission
     SeeInvoices,
     SeeAudit,
 
+    /// <summary>Prompts and answers that a tenant has kept.</summary>
+    SeeTranscripts,
+
+    /// <summary>Whether they are kept, and deleting them.</summary>
+    ChangeTranscripts,
+
     /// <summary>Deployments, upstreams and the running process.</summary>
     Operate,
 }

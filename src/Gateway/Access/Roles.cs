@@ -11,6 +11,7 @@ public static class Roles
     private static readonly FrozenSet<Permission> OfTenants =
     [
         Permission.Infer, Permission.SeeDirectory, Permission.ChangeKeys, Permission.ChangeBudgets, Permission.SeeUsage, Permission.SeePrices, Permission.SeeInvoices,
+        Permission.SeeTranscripts, Permission.ChangeTranscripts,
     ];
 
     private static readonly FrozenDictionary<KeyRole, FrozenSet<Permission>> Table = new Dictionary<KeyRole, FrozenSet<Permission>>

@@ -4,7 +4,7 @@ using Microsoft.AspNetCore.Http;
 namespace Qanat.Gateway;
 
 /// <summary>The admin API below /api: every endpoint names the permission it needs, sees no more than its caller reaches, and answers JSON with exact decimal strings. The CLI is its first user.</summary>
-internal sealed class AdminEndpoints(Callers callers, GatewayOptions options, DirectoryApi directory, LimitsApi limits, TariffApi tariffs, UsageApi usage, BooksApi books, StatusApi status, UpstreamApi upstreams)
+internal sealed class AdminEndpoints(Callers callers, GatewayOptions options, DirectoryApi directory, LimitsApi limits, TariffApi tariffs, UsageApi usage, BooksApi books, StatusApi status, UpstreamApi upstreams, TranscriptApi transcripts)
 {
     public void Map(ApiRoutes routes)
     {
@@ -16,6 +16,7 @@ internal sealed class AdminEndpoints(Callers callers, GatewayOptions options, Di
         Put(routes, "/api/tenants/{id}/limits", Permission.ChangeLimits, limits.SetTenantAsync);
         Post(routes, "/api/tenants/{id}/credit", Permission.ChangeLimits, limits.AddCreditAsync);
         Put(routes, "/api/tenants/{id}/webhook", Permission.ChangeLimits, limits.SetWebhookAsync);
+        Put(routes, "/api/tenants/{id}/alert-mail", Permission.ChangeLimits, limits.SetAlertMailAsync);
         Post(routes, "/api/tenants/{id}/stop", Permission.ChangeLimits, limits.StopAsync);
         Post(routes, "/api/tenants/{id}/start", Permission.ChangeLimits, limits.StartAsync);
         Put(routes, "/api/projects/{id}/limits", Permission.ChangeBudgets, limits.SetProjectAsync);
@@ -41,6 +42,11 @@ internal sealed class AdminEndpoints(Callers callers, GatewayOptions options, Di
         Post(routes, "/api/upstreams/{id}/test", Permission.Operate, upstreams.TestAsync);
         Get(routes, "/api/upstream-routes", Permission.Operate, upstreams.ListRoutes);
         Post(routes, "/api/upstream-routes", Permission.Operate, upstreams.SetRouteAsync);
+        Put(routes, "/api/tenants/{id}/keeping", Permission.ChangeTranscripts, transcripts.KeepAsync);
+        Get(routes, "/api/transcripts", Permission.SeeTranscripts, transcripts.ListAsync);
+        Get(routes, "/api/transcripts/{id}", Permission.SeeTranscripts, transcripts.ShowAsync);
+        Handle(routes.Delete, "/api/transcripts", Permission.ChangeTranscripts, transcripts.DeleteAllAsync);
+        Handle(routes.Delete, "/api/transcripts/{id}", Permission.ChangeTranscripts, transcripts.DeleteAsync);
         Get(routes, "/api/usage", Permission.SeeUsage, usage.ListAsync);
         Get(routes, "/api/usage/{id}", Permission.SeeUsage, usage.ShowAsync);
         Get(routes, "/api/books/pnl", Permission.SeeBooks, books.ProfitAndLossAsync);

@@ -4,8 +4,8 @@ using Qanat.Books;
 
 namespace Qanat.Gateway;
 
-/// <summary>Rates, daily budget, prepaid credit and the stop switch over HTTP.</summary>
-internal sealed class LimitsApi(DirectoryState directory, BudgetLimits budgets, AddressGuard guard)
+/// <summary>Rates, daily budget, prepaid credit, alerts and the stop switch over HTTP.</summary>
+internal sealed class LimitsApi(DirectoryState directory, BudgetLimits budgets, AlertChanges alerts)
 {
     public JsonObject ReadTenant(AdminRequest request) => Of(Tenant(request));
 
@@ -28,12 +28,18 @@ internal sealed class LimitsApi(DirectoryState directory, BudgetLimits budgets, 
     public async Task<JsonObject> SetWebhookAsync(AdminRequest request, JsonFields fields)
     {
         if (!fields.Says("url")) throw Refusal.Missing("url");
-        string? url = fields.Text("url");
-        if (url is not null) guard.Check(url, "url");
-        string secret = KeySecret.New();
-        JsonObject answer = Of(await directory.SetTermsAsync(request.Who, "tenant.webhook", Tenant(request).Id, terms => terms with { Webhook = url is null ? null : new WebhookTerms(url, secret) }, request.Cancel));
-        if (url is not null) answer["webhook_secret"] = secret;
+        Tenant tenant = Tenant(request);
+        string? secret = await alerts.SetWebhookAsync(request.Who, tenant.Id, fields.Text("url"), request.Cancel);
+        JsonObject answer = Of(directory.Current.Tenant(tenant.Id));
+        if (secret is not null) answer["webhook_secret"] = secret;
         return answer;
+    }
+
+    /// <summary>Names whom alerts are mailed to; an empty list ends it.</summary>
+    public async Task<JsonObject> SetAlertMailAsync(AdminRequest request, JsonFields fields)
+    {
+        if (!fields.Says("addresses")) throw Refusal.Missing("addresses");
+        return Of(await alerts.SetMailAsync(request.Who, Tenant(request).Id, MailAddresses.Read(fields, "addresses"), request.Cancel));
     }
 
     public async Task<JsonObject> StopAsync(AdminRequest request, JsonFields fields) => Of(await SwitchAsync(request, stopped: true));
@@ -69,6 +75,7 @@ internal sealed class LimitsApi(DirectoryState directory, BudgetLimits budgets, 
             ["daily_budget"] = terms.DailyBudget,
             ["credit"] = terms.Credit,
             ["webhook"] = terms.Webhook?.Url,
+            ["alert_mail"] = new JsonArray([.. terms.AlertMail.Select(address => (JsonNode)address)]),
         };
         if (terms.DailyLimit is { } daily) answer["daily_left"] = Left(daily, budgets.UseToday(tenant.Id, daily.Currency));
         if (terms.Prepaid is { } credit) answer["credit_left"] = Left(credit, budgets.UseEver(tenant.Id, credit.Currency));

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Net;
 using System.Text.Json;
 
 namespace Qanat.Gateway;
@@ -7,7 +6,6 @@ namespace Qanat.Gateway;
 /// <summary>Reads limits and scopes. What is not named stays as it was; null takes a limit away.</summary>
 internal static class TermsFields
 {
-    private const int TextLengthMax = 200;
     private const int ModelsMax = 200;
 
     public static RateTerms ReadRates(JsonFields fields, RateTerms before) => new()
@@ -19,9 +17,9 @@ internal static class TermsFields
 
     public static KeyTerms ReadKey(JsonFields fields, KeyTerms before) => before with
     {
-        Models = Texts(fields, "models", before.Models, static (_, _) => { }),
-        Endpoints = Texts(fields, "endpoints", before.Endpoints, static (text, param) => Check(text.StartsWith('/'), param, "it must be the beginning of a path, such as /v1/chat.")),
-        Networks = Texts(fields, "networks", before.Networks, static (text, param) => Check(IPNetwork.TryParse(text, out _), param, "it must be a network such as 10.1.0.0/16 or 2001:db8::/32.")),
+        Models = fields.Says("models") ? KeyScope.CheckedModels(Texts(fields, "models")) : before.Models,
+        Endpoints = fields.Says("endpoints") ? KeyScope.CheckedEndpoints(Texts(fields, "endpoints")) : before.Endpoints,
+        Networks = fields.Says("networks") ? KeyScope.CheckedNetworks(Texts(fields, "networks")) : before.Networks,
         ExpiresAt = !fields.Says("expires_at") ? before.ExpiresAt : fields.Text("expires_at") is { } text ? AdminRequest.ParseTime(text, "expires_at").ToDateTimeOffset() : null,
         Rates = ReadRates(fields, before.Rates),
     };
@@ -52,22 +50,11 @@ internal static class TermsFields
     private static string? Money(JsonFields fields, string name) =>
         fields.TextOrNumber(name) is { } text && AdminRequest.ParseMoney(text, name) is var money ? $"{money.ToDecimalText()} {money.Currency.Code}" : null;
 
-    private static ImmutableArray<string> Texts(JsonFields fields, string name, ImmutableArray<string> before, Action<string, string> check)
+    private static IReadOnlyList<string> Texts(JsonFields fields, string name)
     {
-        if (!fields.Says(name)) return before;
         if (!fields.TryGet(name, out JsonElement value)) return [];
         if (value.ValueKind != JsonValueKind.Array) throw Refusal.Type(name, "an array of strings", JsonFields.Kind(value));
-        Check(value.GetArrayLength() <= KeyTerms.ScopesMax, name, $"at most {KeyTerms.ScopesMax} are allowed.");
-        ImmutableArray<string>.Builder texts = ImmutableArray.CreateBuilder<string>();
-        foreach (JsonElement item in value.EnumerateArray())
-        {
-            string param = $"{name}[{texts.Count}]";
-            string text = JsonFields.TextOf(item, param);
-            Check(text.Length is > 0 and <= TextLengthMax, param, $"it needs 1 to {TextLengthMax} characters.");
-            check(text, param);
-            texts.Add(text);
-        }
-        return texts.ToImmutable();
+        return [.. value.EnumerateArray().Select((item, index) => JsonFields.TextOf(item, $"{name}[{index}]"))];
     }
 
     private static void Check(bool good, string param, string complaint)

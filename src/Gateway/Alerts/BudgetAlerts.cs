@@ -22,7 +22,7 @@ public sealed record AlertOptions
 
 /// <summary>Tells tenants that half, four fifths and all of a budget is spent or held: once each, durably, and again until it arrives or has been tried often enough.
 /// An alert is written down before it is sent, so a restart neither loses nor repeats it.</summary>
-public sealed class BudgetAlerts(DirectoryState directory, BudgetLimits budgets, IDocumentStore documents, WebhookSender sender, AlertOptions options, TimeProvider clock, ILogger<BudgetAlerts> log) : BackgroundService
+public sealed class BudgetAlerts(DirectoryState directory, BudgetLimits budgets, IDocumentStore documents, WebhookSender webhooks, MailSender mail, AlertOptions options, TimeProvider clock, ILogger<BudgetAlerts> log) : BackgroundService
 {
     private const string Kind = "budget-alert";
     private static readonly int[] ThresholdsPercent = [50, 80, 100];
@@ -33,12 +33,25 @@ public sealed class BudgetAlerts(DirectoryState directory, BudgetLimits budgets,
     {
         foreach (Tenant tenant in directory.Current.Tenants)
         {
-            if (TenantTerms.Of(tenant).Webhook is null) continue;
+            Way[] ways = [.. WaysOf(TenantTerms.Of(tenant))];
+            if (ways.Length == 0) continue;
             foreach (BudgetAlert alert in Passed(tenant))
             {
-                if (!told.Contains(alert.Id)) await TellAsync(tenant, alert, cancel);
+                foreach (Way way in ways)
+                {
+                    if (!told.Contains(alert.Id + way.Name)) await TellAsync(tenant, alert, way, cancel);
+                }
             }
         }
+    }
+
+    /// <summary>Each by itself: what one has taken is not told again because another has not.</summary>
+    private IEnumerable<Way> WaysOf(TenantTerms terms)
+    {
+        if (terms.Webhook is { } webhook)
+            yield return new Way("", (alert, cancel) => webhooks.SendAsync(webhook, alert.Id, JsonSerializer.SerializeToUtf8Bytes(alert, AlertJson.Default.BudgetAlert), cancel));
+        if (mail.Terms is null) yield break;
+        foreach (string address in terms.AlertMail) yield return new Way("/mail/" + address, (alert, cancel) => mail.SendAsync(alert, address, cancel));
     }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -81,9 +94,9 @@ public sealed class BudgetAlerts(DirectoryState directory, BudgetLimits budgets,
                 use.Held.ToDecimalText(), limit.Currency.Code, now.ToString("O", CultureInfo.InvariantCulture)));
     }
 
-    private async Task TellAsync(Tenant tenant, BudgetAlert alert, CancellationToken cancel)
+    private async Task TellAsync(Tenant tenant, BudgetAlert alert, Way way, CancellationToken cancel)
     {
-        DocumentKey key = new(Kind, tenant.Id, alert.Id);
+        DocumentKey key = new(Kind, tenant.Id, alert.Id + way.Name);
         Instant now = Instant.Now(clock);
         Instant forgotten = Instant.From(clock.GetUtcNow() + options.RememberFor);
         Pending fresh = new(alert, 0, now.UnixNanoseconds, Done: false);
@@ -92,17 +105,21 @@ public sealed class BudgetAlerts(DirectoryState directory, BudgetLimits budgets,
         Pending pending = JsonSerializer.Deserialize(stored.Content.Span, AlertJson.Default.Pending)!;
         if (pending.Done)
         {
-            told.Add(alert.Id);
+            told.Add(alert.Id + way.Name);
             return;
         }
         if (pending.DueAtNs > now.UnixNanoseconds) return;
-        bool arrived = await sender.SendAsync(TenantTerms.Of(tenant).Webhook!, pending.Alert.Id, JsonSerializer.SerializeToUtf8Bytes(pending.Alert, AlertJson.Default.BudgetAlert), cancel);
+        bool arrived = await way.Send(pending.Alert, cancel);
         int tries = pending.Tries + 1;
         bool givenUp = !arrived && tries >= options.TriesMax;
-        if (givenUp) log.LogWarning("The alert {Alert} was not taken by the tenant's webhook after {Tries} tries.", alert.Id, tries);
+        if (givenUp) log.LogWarning("The alert {Alert} was not taken after {Tries} tries.", key.Id, tries);
         TimeSpan pause = options.RetryPause * (1L << Math.Min(tries - 1, 16));
         await documents.TryReplaceAsync(key, stored.Version, Bytes(pending with { Tries = tries, Done = arrived || givenUp, DueAtNs = Instant.From(clock.GetUtcNow() + pause).UnixNanoseconds }), forgotten, cancel);
     }
+
+    /// <summary>A way in which a tenant is told.</summary>
+    /// <param name="Name">Tells it from the others in what is remembered.</param>
+    private sealed record Way(string Name, Func<BudgetAlert, CancellationToken, Task<bool>> Send);
 
     private static byte[] Bytes(Pending pending) => JsonSerializer.SerializeToUtf8Bytes(pending, AlertJson.Default.Pending);
 }

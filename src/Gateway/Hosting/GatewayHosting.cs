@@ -6,6 +6,7 @@ using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Logging;
 using Scalar.AspNetCore;
 
 namespace Qanat.Gateway;
@@ -14,7 +15,7 @@ namespace Qanat.Gateway;
 public static class GatewayHosting
 {
     /// <summary>Registers the endpoints and Kestrel's limits. The host registers what they stand on: IBookStore, TimeProvider, DirectoryState, KeyRing, TariffState, BudgetLimits,
-    /// LiveMeter, RoutingState, CallPipeline, BooksPoster.</summary>
+    /// LiveMeter, RoutingState, CallPipeline, BooksPoster, IDocumentStore, SecretBox.</summary>
     public static WebApplicationBuilder AddQanatGateway(this WebApplicationBuilder builder, GatewayOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(builder);
@@ -31,7 +32,7 @@ public static class GatewayHosting
             .AddSingleton<TextReading>().AddSingleton<EmbeddingRequests>().AddSingleton<RerankRequests>().AddSingleton<ReadingEndpoints>()
             .AddSingleton<FileStore>().AddSingleton<FileEndpoints>().AddSingleton<BatchStore>().AddSingleton<BatchRowServing>().AddSingleton<BatchPlaces>().AddSingleton<BatchTools>().AddSingleton<BatchRunner>()
             .AddSingleton<BatchEndpoints>().AddHostedService(provider => provider.GetRequiredService<BatchRunner>()).AddHostedService(provider => provider.GetRequiredService<NativeTasks>()).AddHostedService<ExpiredDocuments>()
-            .AddSingleton<AdminJson>().AddSingleton<DirectoryApi>().AddSingleton<LimitsApi>().AddSingleton<MetricsText>().AddSingleton<OperationsEndpoints>().AddSingleton<TariffApi>().AddSingleton<UsageApi>().AddSingleton<BooksApi>().AddSingleton<StatusApi>().AddSingleton<UpstreamApi>().AddSingleton<AdminEndpoints>();
+            .AddSingleton<AdminJson>().AddSingleton<DirectoryApi>().AddSingleton<LimitsApi>().AddSingleton<MetricsText>().AddSingleton<OperationsEndpoints>().AddSingleton<TariffApi>().AddSingleton<UsageApi>().AddSingleton<BooksApi>().AddSingleton<StatusApi>().AddSingleton<UpstreamApi>().AddSingleton<TranscriptStore>().AddSingleton<TranscriptChanges>().AddSingleton<TranscriptApi>().AddHostedService<TranscriptSweep>().AddSingleton<AdminEndpoints>();
         services.AddSingleton<FinanceChanges>().AddSingleton<ContractStanding>().AddSingleton<DeclarationApi>().AddSingleton<ContractApi>().AddSingleton<CostApi>().AddSingleton<InvoiceApi>()
             .AddSingleton<PeriodApi>().AddSingleton<PriceFileApi>().AddSingleton<StatementApi>().AddSingleton<UsageEvents>().AddSingleton<UsageIngest>().AddSingleton<IngestApi>().AddSingleton<BooksExport>().AddSingleton<ExportApi>().AddSingleton<FinanceEndpoints>();
         services.Configure<KestrelServerOptions>(kestrel => SetLimits(kestrel, options));
@@ -56,8 +57,10 @@ public static class GatewayHosting
         services.TryAddSingleton(AddressGuard.PublicOnly);
         services.TryAddSingleton(new AlertOptions());
         services.TryAddSingleton<WebhookSender>();
+        services.TryAddSingleton<MailSender>();
+        services.TryAddSingleton<AlertChanges>();
         services.TryAddSingleton<TenantStops>();
-        services.AddSingleton<RunCall>(provider => new LimitedCalls(inner(provider), provider.GetRequiredService<RateLimits>(), provider.GetRequiredService<TenantStops>(),
+        services.AddSingleton<RunCall>(provider => new LimitedCalls(new TranscriptKeeping(inner(provider), provider.GetRequiredService<TranscriptStore>(), provider.GetRequiredService<ILogger<TranscriptKeeping>>()).RunAsync, provider.GetRequiredService<RateLimits>(), provider.GetRequiredService<TenantStops>(),
             provider.GetRequiredService<DrainState>(), provider.GetRequiredService<IHttpContextAccessor>(), provider.GetRequiredService<TimeProvider>()).RunAsync);
     }
 

@@ -43,8 +43,14 @@ public sealed record TenantTerms
     /// <summary>Where it is told that a budget nears its end; null: nowhere.</summary>
     public WebhookTerms? Webhook { get; init; }
 
+    /// <summary>Whom the same is told by mail.</summary>
+    public ImmutableArray<string> AlertMail { get; init; } = [];
+
     /// <summary>As people, the audit log and the API may see it: without the webhook's secret.</summary>
     public string ToShownText() => SettingsText.Write(Webhook is null ? this : this with { Webhook = Webhook with { Secret = "" } }, TermsJson.Default.TenantTerms);
+
+    /// <summary>For how many days its prompts and answers are kept; null: they are not.</summary>
+    public int? KeepDays { get; init; }
 
     /// <summary>Set: nothing is served to it.</summary>
     public bool Stopped { get; init; }

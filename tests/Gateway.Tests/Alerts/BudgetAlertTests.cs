@@ -68,8 +68,81 @@ public sealed class BudgetAlertTests
         Assert.DoesNotContain(secret, later, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Each_address_is_mailed_each_threshold_once_and_again_until_it_is_taken()
+    {
+        ManualClock clock = new();
+        await using TestGateway gateway = await TestGateway.StartAsync(clock: clock);
+        await using MailBox box = new();
+        gateway.Get<MailSender>().Apply(new MailTerms("127.0.0.1", "Qanat <qanat@example.org>") { Port = box.Port, Security = MailSecurity.None });
+        await gateway.Get<DirectoryState>().SetBudgetAsync("test", gateway.Get<DirectoryState>().Current.FindTenant("acme")!.Id, Money.Parse("10", Currency.Usd), None);
+        Answer set = await gateway.AdminAsync("PUT", "/api/tenants/acme/alert-mail", """{"addresses":["ann@example.org","Bob <bob@example.org>","ANN@example.org"]}""");
+        Assert.Equal(["ann@example.org", "bob@example.org"], set.Body["alert_mail"]!.AsArray().Select(each => (string)each!));
+        using BudgetAlerts alerts = AlertsOf(gateway, clock);
+
+        box.Refuses = to => to == "bob@example.org";
+        await SpendAsync(gateway, "8");
+        await alerts.RunOnceAsync(None);
+        Assert.Equal(["ann@example.org", "ann@example.org"], box.Taken.Select(each => each.To));
+        box.Refuses = _ => false;
+        // Bob's are due again after a pause, by another process, which remembers Ann's.
+        await alerts.RunOnceAsync(None);
+        Assert.Equal(2, box.Taken.Count);
+        clock.Advance(TimeSpan.FromSeconds(10));
+        using BudgetAlerts restarted = AlertsOf(gateway, clock);
+        await restarted.RunOnceAsync(None);
+        await restarted.RunOnceAsync(None);
+        Assert.Equal(["ann@example.org", "ann@example.org", "bob@example.org", "bob@example.org"], box.Taken.Select(each => each.To));
+
+        string mail = box.Taken[1].Text;
+        Assert.Contains("Subject: acme: 80 % of the monthly budget is used", mail, StringComparison.Ordinal);
+        Assert.Contains("From: Qanat <qanat@example.org>", mail, StringComparison.Ordinal);
+        Assert.Contains("Auto-Submitted: auto-generated", mail, StringComparison.Ordinal);
+        Assert.Contains("Spent: 8 USD", mail, StringComparison.Ordinal);
+        Assert.Equal(4, box.Taken.Select(each => each.Text.Split("Message-Id: ")[1].Split('\n')[0]).Distinct().Count());
+    }
+
+    [Fact]
+    public async Task A_mail_server_that_must_speak_TLS_and_does_not_is_given_nothing()
+    {
+        await using TestGateway gateway = await TestGateway.StartAsync();
+        await using MailBox box = new();
+        MailSender sender = gateway.Get<MailSender>();
+        BudgetAlert alert = new("id", "acme", "t", "daily budget", 100, "1", "1", "0", "USD", "now");
+        MailTerms terms = new("127.0.0.1", "qanat@example.org") { Port = box.Port };
+        sender.Apply(terms);
+        Assert.False(await sender.SendAsync(alert, "ann@example.org", None));
+        Assert.Empty(box.Taken);
+        sender.Apply(terms with { Security = MailSecurity.None });
+        Assert.True(await sender.SendAsync(alert, "ann@example.org", None));
+        sender.Apply(null);
+        Assert.False(await sender.SendAsync(alert, "ann@example.org", None));
+        Assert.Single(box.Taken);
+    }
+
+    [Theory]
+    [InlineData("""{"addresses":["nobody"]}""", "addresses[0]")]
+    [InlineData("""{"addresses":["a@example.org\r\nBcc: b@example.org"]}""", "addresses[0]")]
+    [InlineData("""{"addresses":"a@example.org"}""", "addresses")]
+    [InlineData("""{}""", "addresses")]
+    public async Task What_is_no_mail_address_is_refused(string body, string param)
+    {
+        await using TestGateway gateway = await TestGateway.StartAsync();
+        gateway.Get<MailSender>().Apply(new MailTerms("127.0.0.1", "qanat@example.org"));
+        Answer refused = await gateway.AdminAsync("PUT", "/api/tenants/acme/alert-mail", body);
+        Assert.Equal((400, param), (refused.Status, refused.Param));
+    }
+
+    [Fact]
+    public async Task Without_a_mail_server_nobody_can_be_mailed()
+    {
+        await using TestGateway gateway = await TestGateway.StartAsync();
+        Assert.Equal(400, (await gateway.AdminAsync("PUT", "/api/tenants/acme/alert-mail", """{"addresses":["ann@example.org"]}""")).Status);
+        Assert.Equal(200, (await gateway.AdminAsync("PUT", "/api/tenants/acme/alert-mail", """{"addresses":[]}""")).Status);
+    }
+
     private static BudgetAlerts AlertsOf(TestGateway gateway, TimeProvider clock) => new(gateway.Get<DirectoryState>(), gateway.Get<BudgetLimits>(), (IDocumentStore)gateway.Store,
-        new WebhookSender(new AddressGuard([IPNetwork.Parse("127.0.0.0/8")]), clock), new AlertOptions(), clock, NullLogger<BudgetAlerts>.Instance);
+        new WebhookSender(new AddressGuard([IPNetwork.Parse("127.0.0.0/8")]), clock), gateway.Get<MailSender>(), new AlertOptions(), clock, NullLogger<BudgetAlerts>.Instance);
 
     private static async Task SpendAsync(TestGateway gateway, string amount)
     {
