@@ -3,7 +3,7 @@ using System.Text.Json.Nodes;
 
 namespace Qanat.Cli;
 
-/// <summary>qanat config check | schema.</summary>
+/// <summary>qanat config check | schema | reload.</summary>
 internal static class ConfigCommands
 {
     public static Command Build(Shared shared)
@@ -23,6 +23,21 @@ internal static class ConfigCommands
             System.Console.Out.Write(QanatConfiguration.SchemaText());
             return Task.CompletedTask;
         }));
-        return new Command("config", "The configuration file, qanat.json.") { check, schema };
+        Command reload = new("reload", "Have the running server read its configuration again, as SIGHUP does.");
+        reload.SetAction((parsed, cancel) => shared.WithServerAsync(parsed, async (server, terminal) =>
+        {
+            JsonNode done = await server.PostAsync("api/config/reload", [], cancel);
+            terminal.Say(done, Words(Texts(done["applied"]), Texts(done["need_restart"]), null));
+        }, cancel));
+        return new Command("config", "The configuration file, qanat.json.") { check, schema, reload };
     }
+
+    internal static string Words(IReadOnlyList<string> applied, IReadOnlyList<string> needRestart, string? problem)
+    {
+        if (problem is not null) return $"nothing was changed. {problem}";
+        string done = applied.Count == 0 ? "nothing to put in force." : $"in force: {string.Join(", ", applied)}.";
+        return needRestart.Count == 0 ? done : $"{done} After a restart: {string.Join(", ", needRestart)}.";
+    }
+
+    private static string[] Texts(JsonNode? list) => [.. list!.AsArray().Select(each => (string)each!)];
 }

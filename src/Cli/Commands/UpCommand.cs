@@ -1,4 +1,6 @@
 using System.CommandLine;
+using System.Runtime.InteropServices;
+using Qanat.Gateway;
 using Qanat.Kernels;
 using Spectre.Console;
 
@@ -22,7 +24,8 @@ internal static class UpCommand
         up.SetAction((parsed, cancel) => Shared.RunAsync(async () =>
         {
             DataDirectory data = shared.Data(parsed);
-            QanatConfiguration file = QanatConfiguration.Read(parsed.GetValue(config)?.FullName ?? data.ConfigurationFile);
+            string path = parsed.GetValue(config)?.FullName ?? data.ConfigurationFile;
+            QanatConfiguration file = QanatConfiguration.Read(path);
             ServerOptions standard = new() { Data = data };
             ServerOptions options = standard with
             {
@@ -32,12 +35,14 @@ internal static class UpCommand
                 Threads = parsed.GetValue(threads) ?? file.Threads,
                 KvBytesMax = (long)(IsSaid(parsed, kvMegabytes) ? parsed.GetValue(kvMegabytes) : file.KvMegabytes ?? parsed.GetValue(kvMegabytes)) << 20,
                 Kv = IsSaid(parsed, kv) ? parsed.GetValue(kv) : file.KvFormat is { } format ? Enum.Parse<KvFormat>(format, ignoreCase: true) : default,
-                DrainMax = file.DrainSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : standard.DrainMax,
+                DrainMax = file.DrainMax(),
+                LogLevel = file.LogLevelOrStandard(),
+                Configuration = new StartedConfiguration(path, file),
                 Tls = file.Tls,
                 OpenId = file.OpenId,
                 Mail = file.Mail,
                 Rates = file.RateOptions(),
-                AllowedNetworks = [.. (file.AllowedNetworks ?? []).Select(System.Net.IPNetwork.Parse)],
+                AllowedNetworks = file.Networks(),
                 OwnerKey = Environment.GetEnvironmentVariable("QANAT_OWNER_KEY"),
             };
             TimeSpan? demoTime = parsed.GetValue(demo) ? TimeSpan.FromSeconds(parsed.GetValue(demoSeconds)) : null;
@@ -54,12 +59,22 @@ internal static class UpCommand
         LineProgress progress = new();
         await using QanatServer server = await QanatServer.StartAsync(options, progress, cancel);
         Greet(server, options);
+        using PosixSignalRegistration hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, signal =>
+        {
+            signal.Cancel = true;
+            _ = ReloadAsync(server, progress);
+        });
         using CancellationTokenSource stopped = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         Task traffic = demo is { } duration ? new DemoTraffic(server, duration, TimeProvider.System).RunAsync(progress, stopped.Token) : Task.CompletedTask;
         await server.WaitForStopAsync(cancel);
         await stopped.CancelAsync();
         await traffic.ContinueWith(_ => { }, TaskScheduler.Default);
         progress.Report("Stopping: running answers end, then the books are closed.");
+    }
+
+    private static async Task ReloadAsync(QanatServer server, IProgress<string> progress)
+    {
+        if (await server.ReloadAsync("SIGHUP", CancellationToken.None) is { } report) progress.Report("Configuration: " + ConfigCommands.Words(report.Applied, report.NeedRestart, report.Problem));
     }
 
     private static void Greet(QanatServer server, ServerOptions options)

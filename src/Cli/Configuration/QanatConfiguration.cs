@@ -1,4 +1,8 @@
+using System.Collections.Immutable;
+using System.Globalization;
 using System.Net;
+using System.Security.Authentication;
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Schema;
@@ -29,6 +33,9 @@ public sealed record QanatConfiguration
     public string? KvFormat { get; init; }
 
     public int? DrainSeconds { get; init; }
+
+    /// <summary>From which level on the log is told.</summary>
+    public LogLevel? LogLevel { get; init; }
     public TlsConfiguration? Tls { get; init; }
     public LineConfiguration? Line { get; init; }
 
@@ -41,6 +48,8 @@ public sealed record QanatConfiguration
     /// <summary>Private networks that webhooks may be in, e.g. "10.1.0.0/16".</summary>
     public IReadOnlyList<string>? AllowedNetworks { get; init; }
 
+    private static readonly TimeSpan StandardDrain = TimeSpan.FromSeconds(30);
+
     private static readonly ConfigurationJson Json = new(new JsonSerializerOptions
     {
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
@@ -48,7 +57,7 @@ public sealed record QanatConfiguration
         DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
         ReadCommentHandling = JsonCommentHandling.Skip,
         AllowTrailingCommas = true,
-        Converters = { new JsonStringEnumConverter<KeyRole>(JsonNamingPolicy.SnakeCaseLower), new JsonStringEnumConverter<Reach>(JsonNamingPolicy.SnakeCaseLower), new JsonStringEnumConverter<MailSecurity>(JsonNamingPolicy.SnakeCaseLower) },
+        Converters = { new JsonStringEnumConverter<KeyRole>(JsonNamingPolicy.SnakeCaseLower), new JsonStringEnumConverter<Reach>(JsonNamingPolicy.SnakeCaseLower), new JsonStringEnumConverter<MailSecurity>(JsonNamingPolicy.SnakeCaseLower), new JsonStringEnumConverter<LogLevel>(JsonNamingPolicy.SnakeCaseLower) },
     });
 
     /// <summary>Reads a file; an empty configuration when there is none.</summary>
@@ -58,8 +67,9 @@ public sealed record QanatConfiguration
         if (!File.Exists(file)) return new QanatConfiguration();
         try
         {
-            QanatConfiguration read = JsonSerializer.Deserialize(File.ReadAllText(file), Json.QanatConfiguration) ?? new QanatConfiguration();
-            string[] complaints = [.. read.Complaints()];
+            string text = File.ReadAllText(file);
+            QanatConfiguration read = JsonSerializer.Deserialize(text, Json.QanatConfiguration) ?? new QanatConfiguration();
+            string[] complaints = [.. read.Complaints().Select(complaint => WithLine(complaint, text))];
             return complaints.Length == 0 ? read : throw new CommandException($"{file}: {string.Join(" ", complaints)}");
         }
         catch (JsonException error)
@@ -68,6 +78,25 @@ public sealed record QanatConfiguration
             throw new CommandException($"{file}{where}: {error.Message.Split(" Path:")[0]}", error);
         }
     }
+
+    /// <summary>Settings in which two configurations differ, by their names in the file.</summary>
+    public static ImmutableArray<string> Differences(QanatConfiguration one, QanatConfiguration other)
+    {
+        (JsonObject first, JsonObject second) = (one.ToJson(), other.ToJson());
+        return [.. first.Concat(second).Select(pair => pair.Key).Distinct().Where(name => !JsonNode.DeepEquals(first[name], second[name])).Order(StringComparer.Ordinal)];
+    }
+
+    /// <summary>This one with some settings of another.</summary>
+    public QanatConfiguration With(IEnumerable<string> settings, QanatConfiguration other)
+    {
+        (JsonObject mine, JsonObject theirs) = (ToJson(), other.ToJson());
+        foreach (string name in settings) mine[name] = theirs[name]?.DeepClone();
+        return mine.Deserialize(Json.QanatConfiguration)!;
+    }
+
+    public ImmutableArray<IPNetwork> Networks() => [.. (AllowedNetworks ?? []).Select(IPNetwork.Parse)];
+    public LogLevel LogLevelOrStandard() => LogLevel ?? Microsoft.Extensions.Logging.LogLevel.Warning;
+    public TimeSpan DrainMax() => DrainSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : StandardDrain;
 
     public RateOptions RateOptions()
     {
@@ -96,11 +125,32 @@ public sealed record QanatConfiguration
         if (DrainSeconds is < 0 or > 3600) yield return "drain_seconds: from 0 to 3600.";
         if (Tls is { } tls && !File.Exists(tls.Certificate)) yield return $"tls.certificate: there is no file {tls.Certificate}.";
         if (Tls?.Key is { } key && !File.Exists(key)) yield return $"tls.key: there is no file {key}.";
+        if (Tls is { MinVersion: not ("1.2" or "1.3") }) yield return "tls.min_version: 1.2 or 1.3.";
+        if (Tls?.HstsSeconds is < 0 or > 63_072_000) yield return "tls.hsts_seconds: from 0 to 63072000 (two years).";
         foreach (string network in (AllowedNetworks ?? []).Where(each => !IPNetwork.TryParse(each, out _))) yield return $"allowed_networks: '{network}' is not a network such as 10.1.0.0/16.";
         foreach (string complaint in OpenId?.Complaints() ?? []) yield return complaint;
         foreach (string complaint in Mail?.Complaints() ?? []) yield return complaint;
         if (Line?.QueueMax is < 0 or > 1_000_000) yield return "line.queue_max: from 0 to 1000000.";
         if (Line?.WaitSeconds is < 0 or > 3600) yield return "line.wait_seconds: from 0 to 3600.";
+    }
+
+    private JsonObject ToJson() => JsonSerializer.SerializeToNode(this, Json.QanatConfiguration)!.AsObject();
+
+    /// <summary>A complaint begins with the setting that it is about: the line where that is.</summary>
+    private static string WithLine(string complaint, string text)
+    {
+        string[] path = complaint.Split(':')[0].Split('.');
+        byte[] bytes = Encoding.UTF8.GetBytes(text);
+        Utf8JsonReader reader = new(bytes, new JsonReaderOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true });
+        int found = 0, at = 0;
+        while (found < path.Length && reader.Read())
+        {
+            if (reader.TokenType != JsonTokenType.PropertyName || reader.CurrentDepth != found + 1 || !reader.ValueTextEquals(path[found])) continue;
+            (found, at) = (found + 1, (int)reader.TokenStartIndex);
+        }
+        if (found == 0) return complaint;
+        int line = 1 + bytes.AsSpan(0, at).Count((byte)'\n');
+        return string.Create(CultureInfo.InvariantCulture, $"line {line}: {complaint}");
     }
 
     /// <summary>The JSON Schema of the file, as docs/qanat.schema.json shows it.</summary>
@@ -116,7 +166,19 @@ public sealed record QanatConfiguration
 
 /// <param name="Certificate">A PEM or PFX file.</param>
 /// <param name="Key">The PEM file of its key; null: it is in the certificate's file.</param>
-public sealed record TlsConfiguration(string Certificate, string? Key = null);
+public sealed record TlsConfiguration(string Certificate, string? Key = null)
+{
+    /// <summary>The oldest version that is spoken: 1.2 or 1.3.</summary>
+    public string MinVersion { get; init; } = "1.2";
+
+    /// <summary>For how long browsers are told to come by https only; null or 0: they are not told.</summary>
+    public int? HstsSeconds { get; init; }
+
+    /// <summary>Whether addresses with http lead pages to https and refuse APIs; otherwise they serve as well.</summary>
+    public bool HttpOnlyLeads { get; init; } = true;
+
+    internal SslProtocols Protocols => MinVersion == "1.3" ? SslProtocols.Tls13 : SslProtocols.Tls12 | SslProtocols.Tls13;
+}
 
 /// <summary>The line before limits of concurrency.</summary>
 public sealed record LineConfiguration(int? QueueMax = null, int? WaitSeconds = null);

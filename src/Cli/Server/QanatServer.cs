@@ -45,6 +45,10 @@ public sealed class QanatServer : IAsyncDisposable
     public IServiceProvider Services => app.Services;
     public Deployment? Deployment => deployment;
 
+    /// <summary>Reads the configuration file again; null: the server was started without one.</summary>
+    public async Task<ReloadReport?> ReloadAsync(string who, CancellationToken cancel) =>
+        Services.GetService<ReloadConfiguration>() is { } reload ? await reload(who, cancel) : null;
+
     /// <exception cref="CommandException">Another process holds the data directory, or the model file cannot be served.</exception>
     public static async Task<QanatServer> StartAsync(ServerOptions options, IProgress<string> progress, CancellationToken cancel)
     {
@@ -74,7 +78,7 @@ public sealed class QanatServer : IAsyncDisposable
         await asked.Task;
         DrainState drain = Services.GetRequiredService<DrainState>();
         drain.Begin();
-        await drain.WaitAsync(options.DrainMax, Services.GetRequiredService<TimeProvider>());
+        await drain.WaitAsync(Services.GetRequiredService<DrainTime>().Most, Services.GetRequiredService<TimeProvider>());
     }
 
     public async ValueTask DisposeAsync()
@@ -162,17 +166,25 @@ public sealed class QanatServer : IAsyncDisposable
         if (options.Tls is { } tls)
         {
             TlsCertificate certificate = new(tls);
-            builder.WebHost.ConfigureKestrel(kestrel => kestrel.ConfigureHttpsDefaults(https => https.ServerCertificateSelector = (_, _) => certificate.Current()));
+            builder.WebHost.ConfigureKestrel(kestrel => kestrel.ConfigureHttpsDefaults(https =>
+            {
+                https.ServerCertificateSelector = (_, _) => certificate.Current();
+                https.SslProtocols = tls.Protocols;
+            }));
         }
         builder.Logging.ClearProviders();
         builder.Logging.AddSimpleConsole(console => console.SingleLine = true);
-        builder.Logging.SetMinimumLevel(LogLevel.Warning);
+        LogThreshold log = new() { Least = options.LogLevel };
+        builder.Services.AddSingleton(log).AddSingleton(new DrainTime { Most = options.DrainMax });
+        builder.Logging.SetMinimumLevel(LogLevel.Trace).AddFilter((_, level) => level >= log.Least);
         // Cookie keys lie in the data directory, which only its owner reads, like the books themselves.
         builder.Logging.AddFilter("Microsoft.AspNetCore.DataProtection", LogLevel.Error);
         if (!string.IsNullOrWhiteSpace(Environment.GetEnvironmentVariable(CollectorVariable))) ExportTelemetry(builder);
         // Where nobody collects spans no request needs one; what these log, below our minimum, is all that the category is for.
         else builder.Logging.AddFilter("Microsoft.AspNetCore.Hosting.Diagnostics", LogLevel.None);
         addState(builder);
+        if (options.Configuration is { } started) builder.Services.AddSingleton(services => new ConfigurationInForce(started.File, started.Content, services, services.GetRequiredService<TimeProvider>()))
+            .AddSingleton<ReloadConfiguration>(services => services.GetRequiredService<ConfigurationInForce>().ReloadAsync);
         builder.AddQanatGateway();
         if (options.Parts == ServedParts.Everything)
         {
@@ -180,6 +192,7 @@ public sealed class QanatServer : IAsyncDisposable
             builder.Services.AddQanatConsole(new ConsoleOptions { CookieKeysFolder = options.Data.CookieKeys, OutlookFolder = options.Data.Outlook });
         }
         WebApplication app = builder.Build();
+        app.Use(inner => new TransportSecurity(inner, options.Tls, app.Services.GetRequiredService<IServer>(), app.Services.GetRequiredService<KeyRing>()).InvokeAsync);
         app.MapQanatGateway();
         app.Services.GetRequiredService<MailSender>().Apply(options.Mail);
         if (options.Parts != ServedParts.Everything) return app;

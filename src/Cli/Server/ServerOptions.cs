@@ -45,6 +45,11 @@ public sealed record ServerOptions
     /// <summary>The server that takes mail; null: none is sent.</summary>
     public MailTerms? Mail { get; init; }
 
+    /// <summary>The file that may be read again while the server runs, and what it said at the start; null: there is none.</summary>
+    public StartedConfiguration? Configuration { get; init; }
+
+    public LogLevel LogLevel { get; init; } = LogLevel.Warning;
+
     /// <summary>How long running streams may go on after a stop was asked for.</summary>
     public TimeSpan DrainMax { get; init; } = TimeSpan.FromSeconds(30);
 
@@ -53,5 +58,7 @@ public sealed record ServerOptions
     /// <summary>A server that lives for one command: the books and the admin API on a private port, nothing else.</summary>
     public static ServerOptions ForCommands(DataDirectory data) => new() { Data = data, Urls = "http://127.0.0.1:0", Parts = ServedParts.BooksOnly };
 }
+
+public sealed record StartedConfiguration(string File, QanatConfiguration Content);
 
 public enum ServedParts { Everything, BooksOnly }

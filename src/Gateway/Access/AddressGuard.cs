@@ -11,11 +11,16 @@ public sealed class AddressGuard(ImmutableArray<IPNetwork> allowed)
     /// <summary>Public addresses only.</summary>
     public static readonly AddressGuard PublicOnly = new([]);
 
+    private volatile IPNetwork[] inside = [.. allowed];
+
+    /// <summary>Allows other networks inside, from the next connection on.</summary>
+    public void Apply(ImmutableArray<IPNetwork> next) => inside = [.. next];
+
     public bool Allows(IPAddress address)
     {
         ArgumentNullException.ThrowIfNull(address);
         IPAddress plain = address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
-        return allowed.Any(network => network.Contains(plain)) || OutsideAddresses.IsPublic(plain);
+        return Array.Exists(inside, network => network.Contains(plain)) || OutsideAddresses.IsPublic(plain);
     }
 
     /// <summary>Whether an address may be kept at all: http or https, without a user in it, and not literally inside. The name's address is checked when it is connected to.</summary>

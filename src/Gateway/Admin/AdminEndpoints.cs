@@ -4,7 +4,7 @@ using Microsoft.AspNetCore.Http;
 namespace Qanat.Gateway;
 
 /// <summary>The admin API below /api: every endpoint names the permission it needs, sees no more than its caller reaches, and answers JSON with exact decimal strings. The CLI is its first user.</summary>
-internal sealed class AdminEndpoints(Callers callers, GatewayOptions options, DirectoryApi directory, LimitsApi limits, TariffApi tariffs, UsageApi usage, BooksApi books, StatusApi status, UpstreamApi upstreams, TranscriptApi transcripts)
+internal sealed class AdminEndpoints(Callers callers, GatewayOptions options, DirectoryApi directory, LimitsApi limits, TariffApi tariffs, UsageApi usage, BooksApi books, StatusApi status, UpstreamApi upstreams, TranscriptApi transcripts, ConfigurationApi configuration)
 {
     public void Map(ApiRoutes routes)
     {
@@ -57,6 +57,7 @@ internal sealed class AdminEndpoints(Callers callers, GatewayOptions options, Di
         Get(routes, "/api/books/journal", Permission.SeeBooks, books.JournalAsync);
         Get(routes, "/api/books/check", Permission.SeeBooks, books.CheckAsync);
         Get(routes, "/api/audit", Permission.SeeAudit, books.AuditAsync);
+        Post(routes, "/api/config/reload", Permission.Operate, configuration.ReloadAsync);
         Post(routes, "/api/demo/clear", Permission.Operate, books.ClearDemoAsync);
     }
 

@@ -55,5 +55,11 @@ internal sealed class ApiRoutes(IEndpointRouteBuilder routes, Callers callers)
         throw new ApiException(404, Refusal.InvalidRequest, "unknown_url", $"Unknown request URL: {context.Request.Method} {context.Request.Path}.");
 }
 
+/// <summary>Which paths belong to the APIs, for hosts that treat pages otherwise.</summary>
+public static class GatewayPaths
+{
+    public static bool IsApi(PathString path) => ApiRoutes.IsApi(path) || path.StartsWithSegments(McpEndpoint.Path, StringComparison.Ordinal);
+}
+
 /// <param name="Path">With its parameters in braces.</param>
 internal sealed record MappedRoute(string Method, string Path, Permission Needs);

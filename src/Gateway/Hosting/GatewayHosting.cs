@@ -32,7 +32,7 @@ public static class GatewayHosting
             .AddSingleton<TextReading>().AddSingleton<EmbeddingRequests>().AddSingleton<RerankRequests>().AddSingleton<ReadingEndpoints>()
             .AddSingleton<FileStore>().AddSingleton<FileEndpoints>().AddSingleton<BatchStore>().AddSingleton<BatchRowServing>().AddSingleton<BatchPlaces>().AddSingleton<BatchTools>().AddSingleton<BatchRunner>()
             .AddSingleton<BatchEndpoints>().AddHostedService(provider => provider.GetRequiredService<BatchRunner>()).AddHostedService(provider => provider.GetRequiredService<NativeTasks>()).AddHostedService<ExpiredDocuments>()
-            .AddSingleton<AdminJson>().AddSingleton<DirectoryApi>().AddSingleton<LimitsApi>().AddSingleton<MetricsText>().AddSingleton<OperationsEndpoints>().AddSingleton<TariffApi>().AddSingleton<UsageApi>().AddSingleton<BooksApi>().AddSingleton<StatusApi>().AddSingleton<UpstreamApi>().AddSingleton<TranscriptStore>().AddSingleton<TranscriptChanges>().AddSingleton<TranscriptApi>().AddHostedService<TranscriptSweep>().AddSingleton<AdminEndpoints>();
+            .AddSingleton<AdminJson>().AddSingleton<DirectoryApi>().AddSingleton<LimitsApi>().AddSingleton<MetricsText>().AddSingleton<OperationsEndpoints>().AddSingleton<TariffApi>().AddSingleton<UsageApi>().AddSingleton<BooksApi>().AddSingleton<StatusApi>().AddSingleton<UpstreamApi>().AddSingleton<ConfigurationApi>().AddSingleton<TranscriptStore>().AddSingleton<TranscriptChanges>().AddSingleton<TranscriptApi>().AddHostedService<TranscriptSweep>().AddSingleton<AdminEndpoints>();
         services.AddSingleton<FinanceChanges>().AddSingleton<ContractStanding>().AddSingleton<DeclarationApi>().AddSingleton<ContractApi>().AddSingleton<CostApi>().AddSingleton<InvoiceApi>()
             .AddSingleton<PeriodApi>().AddSingleton<PriceFileApi>().AddSingleton<StatementApi>().AddSingleton<UsageEvents>().AddSingleton<UsageIngest>().AddSingleton<IngestApi>().AddSingleton<BooksExport>().AddSingleton<ExportApi>().AddSingleton<FinanceEndpoints>();
         services.Configure<KestrelServerOptions>(kestrel => SetLimits(kestrel, options));
@@ -112,5 +112,9 @@ public static class GatewayHosting
         kestrel.Limits.MaxRequestHeaderCount = options.HeaderCountMax;
         kestrel.Limits.KeepAliveTimeout = options.KeepAliveTimeout;
         kestrel.Limits.RequestHeadersTimeout = options.HeadersTimeout;
+        kestrel.Limits.MaxRequestLineSize = options.RequestLineBytesMax;
+        kestrel.Limits.MinRequestBodyDataRate = new MinDataRate(options.BodyBytesPerSecondMin, options.SlowBodyGrace);
+        kestrel.Limits.MinResponseDataRate = new MinDataRate(options.BodyBytesPerSecondMin, options.SlowBodyGrace);
+        kestrel.Limits.Http2.MaxStreamsPerConnection = options.StreamsPerConnectionMax;
     }
 }

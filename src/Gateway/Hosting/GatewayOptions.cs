@@ -79,4 +79,12 @@ public sealed record GatewayOptions
     public int HeaderCountMax { get; init; } = 100;
     public TimeSpan KeepAliveTimeout { get; init; } = TimeSpan.FromSeconds(130);
     public TimeSpan HeadersTimeout { get; init; } = TimeSpan.FromSeconds(30);
+    public int RequestLineBytesMax { get; init; } = 8 << 10;
+
+    /// <summary>A body that comes, or an answer that is taken, more slowly than this after <see cref="SlowBodyGrace"/> ends its connection.</summary>
+    public int BodyBytesPerSecondMin { get; init; } = 240;
+    public TimeSpan SlowBodyGrace { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>Requests at the same time on one connection of HTTP/2.</summary>
+    public int StreamsPerConnectionMax { get; init; } = 100;
 }

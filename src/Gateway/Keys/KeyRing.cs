@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using Microsoft.AspNetCore.Http;
 using Qanat.Books;
 
 namespace Qanat.Gateway;
@@ -8,6 +9,10 @@ namespace Qanat.Gateway;
 public sealed class KeyRing(DirectoryState directory, string? localKey = null)
 {
     private readonly byte[]? localHash = localKey is null ? null : [.. KeySecret.Hash(localKey)];
+
+    /// <summary>Whether a request shows the key that only this machine knows.</summary>
+    public bool IsLocal(HttpRequest request) =>
+        localHash is not null && Callers.KeyOf(request) is { Length: > 0 and <= KeySecret.LengthMax } key && CryptographicOperations.FixedTimeEquals(localHash, KeySecret.Hash(key).AsSpan());
 
     /// <summary>Finds the caller of a key that exists and is not revoked.</summary>
     public bool TryAuthenticate(string key, out Caller caller)

@@ -24,6 +24,10 @@ public sealed class RateLimits(RateOptions options, TimeProvider clock)
     private readonly Lock gate = new();
     private readonly Dictionary<string, Level> levels = new(StringComparer.Ordinal);
     private readonly LinkedList<Waiting> line = [];
+    private volatile RateOptions current = options;
+
+    /// <summary>Puts other limits of the line in force, for those who come from now on.</summary>
+    public void Apply(RateOptions next) => current = next;
 
     /// <exception cref="ApiException">429: a rate is used up, with when to come again; or the line for a place is full, or took too long.</exception>
     public async Task<RateLease> EnterAsync(Call call, CancellationToken cancel)
@@ -36,7 +40,7 @@ public sealed class RateLimits(RateOptions options, TimeProvider clock)
             List<Level> entered = LevelsOf(call);
             foreach (Level level in entered) ThrowIfUsedUp(level, estimate);
             if (entered.All(level => level.HasPlace)) return Admit(entered, estimate);
-            if (line.Count(each => each.Levels.Exists(level => !level.HasPlace && entered.Contains(level))) >= options.QueueMax)
+            if (line.Count(each => each.Levels.Exists(level => !level.HasPlace && entered.Contains(level))) >= current.QueueMax)
                 throw Busy(entered.First(level => !level.HasPlace), "and as many wait as may");
             ticket = new Waiting(entered, estimate);
             line.AddLast(ticket);
@@ -75,7 +79,7 @@ public sealed class RateLimits(RateOptions options, TimeProvider clock)
     {
         try
         {
-            return await ticket.Admitted.Task.WaitAsync(options.QueueWaitMax, clock, cancel);
+            return await ticket.Admitted.Task.WaitAsync(current.QueueWaitMax, clock, cancel);
         }
         catch (Exception error) when (error is TimeoutException or OperationCanceledException)
         {
@@ -153,7 +157,7 @@ public sealed class RateLimits(RateOptions options, TimeProvider clock)
         string key = $"{name} {id}";
         if (!levels.TryGetValue(key, out Level? level))
         {
-            if (levels.Count >= options.LevelsMax) ForgetIdle();
+            if (levels.Count >= current.LevelsMax) ForgetIdle();
             levels[key] = level = new Level(name);
         }
         level.Apply(rates, Now());

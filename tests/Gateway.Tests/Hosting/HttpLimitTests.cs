@@ -1,4 +1,6 @@
 using System.Text;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Options;
 
 namespace Qanat.Gateway.Tests;
 
@@ -30,6 +32,29 @@ public sealed class HttpLimitTests(GatewayFixture fixture) : IClassFixture<Gatew
         }
         Assert.Empty(gateway.Script.Calls);
         Assert.Equal(200, (await gateway.GetAsync("/v1/models")).Status);
+    }
+
+    [Fact]
+    public async Task A_body_that_comes_too_slowly_ends_its_connection()
+    {
+        await using TestGateway gateway = await TestGateway.StartAsync(options: new GatewayOptions { BodyBytesPerSecondMin = 1 << 20, SlowBodyGrace = TimeSpan.FromSeconds(1.1) });
+        using RawClient client = await RawClient.ConnectAsync(gateway.Uri);
+        await client.SendAsync($"POST /v1/chat/completions HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {gateway.Key}\r\nContent-Length: 1000\r\n\r\n{{\"model\":");
+        // The server ends it: nothing more is sent, and nothing else would.
+        Assert.Contains("408", (await client.ReadToEndAsync()).Split('\n')[0], StringComparison.Ordinal);
+        Assert.Empty(gateway.Script.Calls);
+    }
+
+    [Fact]
+    public void Every_limit_of_the_HTTP_side_is_the_one_in_the_options()
+    {
+        GatewayOptions options = new();
+        KestrelServerLimits limits = fixture.Fresh().Get<IOptions<KestrelServerOptions>>().Value.Limits;
+        Assert.Equal((options.BodyBytesMax, options.ConnectionsMax, options.HeaderBytesMax, options.HeaderCountMax), (limits.MaxRequestBodySize, limits.MaxConcurrentConnections, limits.MaxRequestHeadersTotalSize, limits.MaxRequestHeaderCount));
+        Assert.Equal((options.KeepAliveTimeout, options.HeadersTimeout, options.RequestLineBytesMax), (limits.KeepAliveTimeout, limits.RequestHeadersTimeout, limits.MaxRequestLineSize));
+        Assert.Equal((options.BodyBytesPerSecondMin, options.SlowBodyGrace), (limits.MinRequestBodyDataRate!.BytesPerSecond, limits.MinRequestBodyDataRate.GracePeriod));
+        Assert.Equal((options.BodyBytesPerSecondMin, options.SlowBodyGrace), (limits.MinResponseDataRate!.BytesPerSecond, limits.MinResponseDataRate.GracePeriod));
+        Assert.Equal(options.StreamsPerConnectionMax, limits.Http2.MaxStreamsPerConnection);
     }
 
     [Fact]
