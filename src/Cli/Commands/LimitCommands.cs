@@ -3,7 +3,7 @@ using System.Text.Json.Nodes;
 
 namespace Qanat.Cli;
 
-/// <summary>qanat tenant limits | credit | stop | start, and qanat key rotate.</summary>
+/// <summary>qanat tenant limits | credit | alert-mail | keep | stop | start, and qanat key rotate.</summary>
 internal static class LimitCommands
 {
     public static Command OfTenant(Shared shared)
@@ -28,15 +28,48 @@ internal static class LimitCommands
     public static Command Credit(Shared shared)
     {
         Argument<string> id = new("tenant") { Description = "Name or id." };
-        Argument<string> amount = new("amount") { Description = "What was prepaid now, e.g. 50 or \"12.50 EUR\"; it is added to what was prepaid before." };
+        Argument<string> amount = new("amount") { Description = "What was paid now, e.g. 50 or \"12.50 EUR\"; a credit in the books." };
         Command credit = new("credit", "Add prepaid credit: from then on a tenant is served as far as its credit pays.") { id, amount };
         credit.SetAction((parsed, cancel) => shared.WithServerAsync(parsed, async (server, terminal) =>
         {
             JsonNode now = await server.PostAsync($"api/tenants/{Uri.EscapeDataString(parsed.GetValue(id)!)}/credit", new JsonObject { ["amount"] = parsed.GetValue(amount) }, cancel);
-            terminal.Say(now, $"Prepaid altogether: {now["credit"]}; left: {now["credit_left"]}");
+            terminal.Say(now, Credits(now));
         }, cancel));
         return credit;
     }
+
+    public static Command AlertMail(Shared shared)
+    {
+        Argument<string> id = new("tenant") { Description = "Name or id." };
+        Argument<string[]> addresses = new("address") { Description = "Whom it is mailed to; none: nobody.", Arity = ArgumentArity.ZeroOrMore };
+        Command mail = new("alert-mail", "Mail these people when 50, 80 and 100 % of a budget are used.") { id, addresses };
+        mail.SetAction((parsed, cancel) => shared.WithServerAsync(parsed, async (server, terminal) =>
+        {
+            JsonArray asked = [.. (parsed.GetValue(addresses) ?? []).Select(address => (JsonNode)address)];
+            JsonNode now = await server.PutAsync($"api/tenants/{Uri.EscapeDataString(parsed.GetValue(id)!)}/alert-mail", new JsonObject { ["addresses"] = asked }, cancel);
+            string[] people = [.. now["alert_mail"]!.AsArray().Select(address => (string)address!)];
+            terminal.Say(now, people.Length == 0 ? "Alerts are mailed to nobody." : $"Alerts are mailed to {string.Join(", ", people)}.");
+        }, cancel));
+        return mail;
+    }
+
+    public static Command Keep(Shared shared)
+    {
+        Argument<string> id = new("tenant") { Description = "Name or id." };
+        Argument<string> days = new("days") { Description = "For how many days; 'none': keep nothing more." };
+        Command keep = new("keep", "Keep a tenant's prompts and answers, encrypted, for owners to read. Without this nothing that is said is stored.") { id, days };
+        keep.SetAction((parsed, cancel) => shared.WithServerAsync(parsed, async (server, terminal) =>
+        {
+            string text = parsed.GetValue(days)!;
+            if (!int.TryParse(text, System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out int most) && text != "none") throw new CommandException("days needs a whole number or 'none'.");
+            JsonNode now = await server.PutAsync($"api/tenants/{Uri.EscapeDataString(parsed.GetValue(id)!)}/keeping", new JsonObject { ["days"] = text == "none" ? null : most }, cancel);
+            terminal.Say(now, now["keep_days"] is { } kept ? $"Prompts and answers are kept for {kept} days." : "Nothing more is kept.");
+        }, cancel));
+        return keep;
+    }
+
+    private static string Credits(JsonNode tenant) =>
+        string.Join("; ", tenant["credits"]!.AsArray().Select(credit => $"paid in advance: {credit!["paid"]} {credit["currency"]}, left {credit["left"]}"));
 
     public static Command Switch(Shared shared, string name, string description, string done)
     {
@@ -66,7 +99,7 @@ internal static class LimitCommands
         foreach ((string key, JsonNode? value) in now["rates"]!.AsObject())
             if (value is not null) words.Add($"{key.Replace('_', ' ')}: {value}");
         if (now["daily_budget"] is { } daily) words.Add($"daily budget: {daily}, left {now["daily_left"]}");
-        if (now["credit"] is { } credit) words.Add($"prepaid: {credit}, left {now["credit_left"]}");
+        if (now["credits"]!.AsArray().Count > 0) words.Add(Credits(now));
         return string.Join("; ", words);
     }
 }
@@ -76,6 +109,7 @@ internal sealed class RateOptionSet
 {
     private readonly (Option<string?> Option, string Field)[] options =
     [
+        (new Option<string?>("--burst") { Description = "Requests that may come at once after a pause; 'none' for a minute's worth." }, "requests_burst"),
         (new Option<string?>("--rpm") { Description = "Requests per minute; 'none' for no limit." }, "requests_per_minute"),
         (new Option<string?>("--tpm") { Description = "Tokens per minute, prompt and answer together; 'none' for no limit." }, "tokens_per_minute"),
         (new Option<string?>("--concurrent") { Description = "Requests under way at the same time; more wait in line. 'none' for no limit." }, "concurrent"),

@@ -14,7 +14,7 @@ internal sealed class AdminEndpoints(Callers callers, GatewayOptions options, Di
         Put(routes, "/api/tenants/{id}/budget", Permission.ChangeLimits, directory.SetTenantBudgetAsync);
         Get(routes, "/api/tenants/{id}/limits", Permission.SeeDirectory, limits.ReadTenant);
         Put(routes, "/api/tenants/{id}/limits", Permission.ChangeLimits, limits.SetTenantAsync);
-        Post(routes, "/api/tenants/{id}/credit", Permission.ChangeLimits, limits.AddCreditAsync);
+        Post(routes, "/api/tenants/{id}/credit", Permission.ChangeBooks, limits.AddCreditAsync);
         Put(routes, "/api/tenants/{id}/webhook", Permission.ChangeLimits, limits.SetWebhookAsync);
         Put(routes, "/api/tenants/{id}/alert-mail", Permission.ChangeLimits, limits.SetAlertMailAsync);
         Post(routes, "/api/tenants/{id}/stop", Permission.ChangeLimits, limits.StopAsync);

@@ -5,23 +5,22 @@ using Qanat.Books;
 namespace Qanat.Gateway;
 
 /// <summary>Rates, daily budget, prepaid credit, alerts and the stop switch over HTTP.</summary>
-internal sealed class LimitsApi(DirectoryState directory, BudgetLimits budgets, AlertChanges alerts)
+internal sealed class LimitsApi(DirectoryState directory, BudgetLimits budgets, AlertChanges alerts, FinanceChanges changes, TimeProvider clock)
 {
     public JsonObject ReadTenant(AdminRequest request) => Of(Tenant(request));
 
     public async Task<JsonObject> SetTenantAsync(AdminRequest request, JsonFields fields) =>
         Of(await directory.SetTermsAsync(request.Who, "tenant.limits", Tenant(request).Id, terms => TermsFields.ReadTenant(fields, terms), request.Cancel));
 
-    /// <summary>Adds to what was prepaid; an amount below zero would take it back, which a refund does in the books.</summary>
+    /// <summary>A tenant has paid in advance: a credit in the books, from which its charges are drawn, and beyond which it is served nothing.</summary>
     public async Task<JsonObject> AddCreditAsync(AdminRequest request, JsonFields fields)
     {
-        Money added = AdminRequest.ParseMoney(fields.TextOrNumber("amount") ?? throw Refusal.Missing("amount"), "amount");
-        return Of(await directory.SetTermsAsync(request.Who, "tenant.credit", Tenant(request).Id, terms =>
-        {
-            if (terms.Prepaid is { } before && before.Currency != added.Currency) throw Refusal.Value("amount", $"the tenant's credit is kept in {before.Currency}.");
-            Money all = (terms.Prepaid ?? Money.Zero(added.Currency)) + added;
-            return terms with { Credit = $"{all.ToDecimalText()} {all.Currency.Code}" };
-        }, request.Cancel));
+        Money paid = AdminRequest.ParseMoney(fields.TextOrNumber("amount") ?? throw Refusal.Missing("amount"), "amount");
+        if (paid.IsZero) throw Refusal.Value("amount", "it must be more than nothing.");
+        Tenant tenant = Tenant(request);
+        Instant now = Instant.Now(clock);
+        await changes.DeclareAsync(request.Who, $"credit prepaid-{Guid.CreateVersion7(now.ToDateTimeOffset()):n} tenant {tenant.Id} amount {paid.ToDecimalText()} currency {paid.Currency.Code} paid {FactValue.Text(now)} then stop", request.Cancel);
+        return Of(tenant);
     }
 
     /// <summary>Names where alerts go; the secret they are signed with is in the answer this once. A null address ends it.</summary>
@@ -73,12 +72,16 @@ internal sealed class LimitsApi(DirectoryState directory, BudgetLimits budgets, 
             ["each_user"] = Of(terms.EachUser),
             ["models"] = models,
             ["daily_budget"] = terms.DailyBudget,
-            ["credit"] = terms.Credit,
+            ["credits"] = new JsonArray([.. budgets.UsePrepaid(tenant.Id).Select(credit => new JsonObject
+            {
+                ["paid"] = credit.Paid.ToDecimalText(),
+                ["left"] = (credit.Paid - credit.Used - credit.Held).ToDecimalText(),
+                ["currency"] = credit.Paid.Currency.Code,
+            })]),
             ["webhook"] = terms.Webhook?.Url,
             ["alert_mail"] = new JsonArray([.. terms.AlertMail.Select(address => (JsonNode)address)]),
         };
         if (terms.DailyLimit is { } daily) answer["daily_left"] = Left(daily, budgets.UseToday(tenant.Id, daily.Currency));
-        if (terms.Prepaid is { } credit) answer["credit_left"] = Left(credit, budgets.UseEver(tenant.Id, credit.Currency));
         return answer;
     }
 

@@ -11,6 +11,7 @@ internal static class TermsFields
     public static RateTerms ReadRates(JsonFields fields, RateTerms before) => new()
     {
         RequestsPerMinute = fields.Says("requests_per_minute") ? (int?)fields.Integer("requests_per_minute", 1, RateTerms.RequestsPerMinuteMax) : before.RequestsPerMinute,
+        RequestsBurst = fields.Says("requests_burst") ? (int?)fields.Integer("requests_burst", 1, RateTerms.RequestsPerMinuteMax) : before.RequestsBurst,
         TokensPerMinute = fields.Says("tokens_per_minute") ? fields.Integer("tokens_per_minute", 1, RateTerms.TokensPerMinuteMax) : before.TokensPerMinute,
         Concurrent = fields.Says("concurrent") ? (int?)fields.Integer("concurrent", 1, RateTerms.ConcurrentMax) : before.Concurrent,
     };
@@ -30,7 +31,6 @@ internal static class TermsFields
         EachUser = fields.Object("each_user") is { } user ? ReadRates(user, before.EachUser) : before.EachUser,
         Models = fields.Says("models") ? ReadModels(fields) : before.Models,
         DailyBudget = fields.Says("daily_budget") ? Money(fields, "daily_budget") : before.DailyBudget,
-        Credit = fields.Says("credit") ? Money(fields, "credit") : before.Credit,
     };
 
     private static ImmutableDictionary<string, RateTerms> ReadModels(JsonFields fields)

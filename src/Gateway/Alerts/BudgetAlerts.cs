@@ -85,7 +85,7 @@ public sealed class BudgetAlerts(DirectoryState directory, BudgetLimits budgets,
         [
             .. tenant.MonthlyBudget is { } month ? Of("monthly budget", now.ToString("yyyy-MM", CultureInfo.InvariantCulture), month, budgets.Use(tenant.Id.Value, month.Currency)) : [],
             .. terms.DailyLimit is { } day ? Of("daily budget", now.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture), day, budgets.UseToday(tenant.Id, day.Currency)) : [],
-            .. terms.Prepaid is { } credit ? Of("prepaid credit", credit.ToDecimalText(), credit, budgets.UseEver(tenant.Id, credit.Currency)) : [],
+            .. budgets.UsePrepaid(tenant.Id).SelectMany(credit => Of("prepaid credit", $"{credit.Paid.ToDecimalText()} {credit.Paid.Currency.Code}", credit.Paid, (credit.Used, credit.Held))),
         ];
 
         IEnumerable<BudgetAlert> Of(string kind, string span, Money limit, (Money Spent, Money Held) use) => limit.Picos == 0 ? [] : ThresholdsPercent

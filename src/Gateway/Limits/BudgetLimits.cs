@@ -12,7 +12,7 @@ public sealed record BudgetOptions
     public int WaitingMax { get; init; } = 1024;
 }
 
-/// <summary>Budgets: per month for tenant, project and key, per day and prepaid for the tenant. What is spent plus what is held never exceeds any of them. A request whose worst case does not fit beside the
+/// <summary>Budgets: per month for tenant, project and key, per day for the tenant, and what it has paid in advance as the books know it. What is spent plus what is held never exceeds any of them. A request whose worst case does not fit beside the
 /// open holds waits for them to settle; it is refused only when it does not fit what is left without them.</summary>
 public sealed class BudgetLimits(BudgetOptions options, TimeProvider clock, ContractLimits? contracts = null)
 {
@@ -29,13 +29,12 @@ public sealed class BudgetLimits(BudgetOptions options, TimeProvider clock, Cont
     public async Task RestoreAsync(IBookStore store, CancellationToken cancel)
     {
         ArgumentNullException.ThrowIfNull(store);
-        foreach (BudgetSpan span in (BudgetSpan[])[CurrentMonth(), CurrentDay(), BudgetSpan.Ever])
+        foreach (BudgetSpan span in (BudgetSpan[])[CurrentMonth(), CurrentDay()])
         {
-            Instant start = span == BudgetSpan.Ever ? Period.All.From : Instant.From(new DateTimeOffset(span.Start, TimeOnly.MinValue, TimeSpan.Zero));
+            Instant start = Instant.From(new DateTimeOffset(span.Start, TimeOnly.MinValue, TimeSpan.Zero));
             Period since = new(start, Period.All.To);
             foreach (SpendRow row in await store.ReadSpendAsync(since, cancel))
                 Add(span, row.Tenant, row.Project, row.Key, row.Charge);
-            if (span == BudgetSpan.Ever) continue;
             // Ended since, but placed before: the span before has counted them. Ids tell when a request was placed, to a millisecond.
             await foreach (UsageRecord record in store.StreamUsageAsync(new UsageQuery(since, Before: FirstIdAfter(start)), cancel))
             {
@@ -107,8 +106,12 @@ public sealed class BudgetLimits(BudgetOptions options, TimeProvider clock, Cont
     {
         ArgumentNullException.ThrowIfNull(reservation);
         ArgumentNullException.ThrowIfNull(record);
-        Contracts.Charged(record);
-        Settle(reservation, record.Charge ?? Money.Zero(reservation.Amount.Currency));
+        // Under one lock, so that nobody finds what is left lower and what is spent not yet higher, and is refused for it.
+        lock (gate)
+        {
+            Contracts.Charged(record);
+            Settle(reservation, record.Charge ?? Money.Zero(reservation.Amount.Currency));
+        }
     }
 
     /// <summary>Counts a request that was served elsewhere: nothing was held for it, so it may exceed what was left.</summary>
@@ -119,7 +122,7 @@ public sealed class BudgetLimits(BudgetOptions options, TimeProvider clock, Cont
         Contracts.Charged(record);
         if (record.Charge is not { } charge) return;
         DateTimeOffset placed = record.PlacedAt.ToDateTimeOffset();
-        foreach (BudgetSpan span in (BudgetSpan[])[BudgetSpan.MonthOf(placed), BudgetSpan.DayOf(placed), BudgetSpan.Ever]) Add(span, caller.Tenant.Id, caller.Project.Id, caller.Key.Id, charge);
+        foreach (BudgetSpan span in (BudgetSpan[])[BudgetSpan.MonthOf(placed), BudgetSpan.DayOf(placed)]) Add(span, caller.Tenant.Id, caller.Project.Id, caller.Key.Id, charge);
     }
 
     /// <summary>Frees all that was held for a call under which nothing was used: money and free tokens.</summary>
@@ -136,8 +139,9 @@ public sealed class BudgetLimits(BudgetOptions options, TimeProvider clock, Cont
     /// <summary>Spent and held today, of a tenant.</summary>
     public (Money Spent, Money Held) UseToday(TenantId tenant, Currency currency) => Use(tenant.Value, CurrentDay(), currency);
 
-    /// <summary>Spent and held ever, of a tenant: what its credit pays for.</summary>
-    public (Money Spent, Money Held) UseEver(TenantId tenant, Currency currency) => Use(tenant.Value, BudgetSpan.Ever, currency);
+    /// <summary>What a tenant has paid in advance, by currency: of all that was ever paid, what is used up (drawn by charges, or expired) and what is held.</summary>
+    public IReadOnlyList<(Money Paid, Money Used, Money Held)> UsePrepaid(TenantId tenant) =>
+        [.. Contracts.Credits.Of(tenant, Instant.Now(clock)).Select(stand => (stand.Paid, stand.Paid - stand.Left, Use(tenant.Value, BudgetSpan.Credit, stand.Paid.Currency).Held))];
 
     private (Money Spent, Money Held) Use(Guid scopeId, BudgetSpan span, Currency currency)
     {
@@ -238,7 +242,7 @@ public sealed class BudgetLimits(BudgetOptions options, TimeProvider clock, Cont
                 return new ApiException(402, "insufficient_quota", "credit_exhausted",
                     $"{limit - spent} of the credit paid in advance is left, and this request may cost up to {reservation.Amount}. Top up the credit, or ask for fewer tokens (max_tokens).");
             if (spent + reservation.Amount > limit)
-                return new ApiException(402, "insufficient_quota", budget.Scope.Span.Kind == SpanKind.Ever ? "credit_exhausted" : "budget_exceeded",
+                return new ApiException(402, "insufficient_quota", "budget_exceeded",
                     $"The {budget.Name} of this {budget.Level} is {limit}; {spent} is spent, and this request may cost up to {reservation.Amount}. Raise it, or ask for fewer tokens (max_tokens).");
         }
         return null;
@@ -266,7 +270,7 @@ public sealed class BudgetLimits(BudgetOptions options, TimeProvider clock, Cont
         return state;
     }
 
-    /// <summary>The budgets a caller's request counts against, in the price's currency: by month for tenant, project and key, by day and altogether (prepaid credit) for the tenant, and the credits of its contracts.</summary>
+    /// <summary>The budgets a caller's request counts against, in the price's currency: by month for tenant, project and key, by day for the tenant, and its credit.</summary>
     public IReadOnlyList<Budget> BudgetsOf(Caller caller, Currency currency)
     {
         ArgumentNullException.ThrowIfNull(caller);
@@ -278,7 +282,6 @@ public sealed class BudgetLimits(BudgetOptions options, TimeProvider clock, Cont
             Budget("project", caller.Project.Id.Value, month, caller.Project.MonthlyBudget),
             Budget("key", caller.Key.Id.Value, month, caller.Key.MonthlyBudget),
             Budget("tenant", caller.Tenant.Id.Value, CurrentDay(), terms.DailyLimit),
-            Budget("tenant", caller.Tenant.Id.Value, BudgetSpan.Ever, terms.Prepaid),
             .. CreditOf(caller.Tenant.Id, currency) is { } credit ? [credit] : Array.Empty<Budget>(),
         ];
 
@@ -314,13 +317,11 @@ public sealed class BudgetLimits(BudgetOptions options, TimeProvider clock, Cont
     }
 }
 
-public enum SpanKind { Month, Day, Ever, Credit }
+public enum SpanKind { Month, Day, Credit }
 
-/// <summary>What a budget is for: a UTC calendar month or day (by its first day), or all of time.</summary>
+/// <summary>What a budget is for: a UTC calendar month or day (by its first day), or as long as credit lasts.</summary>
 public readonly record struct BudgetSpan(SpanKind Kind, DateOnly Start)
 {
-    public static readonly BudgetSpan Ever = new(SpanKind.Ever, DateOnly.MinValue);
-
     /// <summary>As long as the credits of a tenant's contracts last, which come and expire.</summary>
     public static readonly BudgetSpan Credit = new(SpanKind.Credit, DateOnly.MinValue);
 

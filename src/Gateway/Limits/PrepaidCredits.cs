@@ -26,6 +26,22 @@ public sealed class PrepaidCredits
         }
     }
 
+    /// <summary>What a tenant has paid in advance, and what is left of it, by currency.</summary>
+    public ImmutableArray<PrepaidStand> Of(TenantId tenant, Instant now)
+    {
+        lock (gate)
+        {
+            return
+            [
+                .. credits.Where(credit => credit.Tenant == tenant && credit.PaidAt <= now).GroupBy(credit => credit.Amount.Currency).Select(group =>
+                {
+                    ImmutableArray<CreditPosition> positions = CreditPosition.Of(group, DaysOf(tenant, group.Key), JustAfter(now));
+                    return new PrepaidStand(positions.Aggregate(Money.Zero(group.Key), (sum, each) => sum + each.Credit.Amount), positions.Aggregate(Money.Zero(group.Key), (sum, each) => sum + each.Left));
+                }),
+            ];
+        }
+    }
+
     /// <summary>What is left to draw from. Null: no limit, because the tenant pays nothing in advance or owes what goes beyond it.</summary>
     public Money? Left(TenantId tenant, Currency currency, Instant now)
     {
@@ -33,8 +49,17 @@ public sealed class PrepaidCredits
         {
             ImmutableArray<Credit> own = [.. credits.Where(credit => credit.Tenant == tenant && credit.PaidAt <= now)];
             if (own.IsEmpty || own.Any(credit => credit.Then == WhenExhausted.Charge)) return null;
-            IEnumerable<DayCharge> days = charges.TryGetValue((tenant, currency), out SortedDictionary<Instant, Int128>? byDay) ? byDay.Select(day => new DayCharge(day.Key, new Money(day.Value, currency))) : [];
-            return CreditPosition.Of(own.Where(credit => credit.Amount.Currency == currency), days, new Instant(now.UnixNanoseconds + 1)).Aggregate(Money.Zero(currency), (sum, position) => sum + position.Left);
+            return CreditPosition.Of(own.Where(credit => credit.Amount.Currency == currency), DaysOf(tenant, currency), JustAfter(now)).Aggregate(Money.Zero(currency), (sum, position) => sum + position.Left);
         }
     }
+
+    private IEnumerable<DayCharge> DaysOf(TenantId tenant, Currency currency) =>
+        charges.TryGetValue((tenant, currency), out SortedDictionary<Instant, Int128>? byDay) ? byDay.Select(day => new DayCharge(day.Key, new Money(day.Value, currency))) : [];
+
+    /// <summary>The books' rule leaves out what happens at its instant.</summary>
+    private static Instant JustAfter(Instant now) => new(now.UnixNanoseconds + 1);
 }
+
+/// <param name="Paid">Ever.</param>
+/// <param name="Left">To draw from: neither drawn nor expired.</param>
+public sealed record PrepaidStand(Money Paid, Money Left);

@@ -188,7 +188,7 @@ public sealed class RateLimits(RateOptions options, TimeProvider clock)
 
         public void Apply(RateTerms rates, long now)
         {
-            Requests = Bucket(Requests, rates.RequestsPerMinute, now);
+            Requests = Bucket(Requests, rates.RequestsPerMinute, now, rates.RequestsBurst);
             Tokens = Bucket(Tokens, rates.TokensPerMinute, now);
             Places = rates.Concurrent;
         }
@@ -196,11 +196,11 @@ public sealed class RateLimits(RateOptions options, TimeProvider clock)
         /// <summary>Nothing runs and nothing is taken: a new one would be the same.</summary>
         public bool IsIdle(long now) => Running == 0 && (Requests is null || Requests.UntilFull(now) == TimeSpan.Zero) && (Tokens is null || Tokens.UntilFull(now) == TimeSpan.Zero);
 
-        private static TokenBucket? Bucket(TokenBucket? before, long? perMinute, long now)
+        private static TokenBucket? Bucket(TokenBucket? before, long? perMinute, long now, long? burst = null)
         {
             if (perMinute is not { } limit) return null;
-            if (before is null) return new TokenBucket(limit, now);
-            before.Change(limit, now);
+            if (before is null) return new TokenBucket(limit, now, burst);
+            before.Change(limit, now, burst);
             return before;
         }
     }

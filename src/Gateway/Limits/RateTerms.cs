@@ -13,6 +13,9 @@ public sealed record RateTerms
 
     public int? RequestsPerMinute { get; init; }
 
+    /// <summary>How many of them may come at once after a pause; null: a minute's worth.</summary>
+    public int? RequestsBurst { get; init; }
+
     /// <summary>Prompt and answer together.</summary>
     public long? TokensPerMinute { get; init; }
 
@@ -37,9 +40,6 @@ public sealed record TenantTerms
     /// <summary>What may be spent in a UTC calendar day, e.g. "5 USD"; null: no limit.</summary>
     public string? DailyBudget { get; init; }
 
-    /// <summary>All that was ever prepaid, e.g. "100 USD"; null: it does not prepay.</summary>
-    public string? Credit { get; init; }
-
     /// <summary>Where it is told that a budget nears its end; null: nowhere.</summary>
     public WebhookTerms? Webhook { get; init; }
 
@@ -57,9 +57,6 @@ public sealed record TenantTerms
 
     [JsonIgnore]
     public Money? DailyLimit => DailyBudget is { } text ? AdminRequest.ParseMoney(text, "daily_budget") : null;
-
-    [JsonIgnore]
-    public Money? Prepaid => Credit is { } text ? AdminRequest.ParseMoney(text, "credit") : null;
 
     public static TenantTerms Of(Tenant tenant) => SettingsText.Read(tenant, static each => each.Settings, TermsJson.Default.TenantTerms, static _ => new TenantTerms());
     public string ToSettings() => SettingsText.Write(this, TermsJson.Default.TenantTerms);

@@ -2,12 +2,16 @@ namespace Qanat.Gateway;
 
 /// <summary>A limit per minute that refills evenly, so that what is left comes back all the time and not at the turn of a minute. Exact: the level is counted in units of one
 /// 600-millionth (a tick's part of a minute). It may be overdrawn by what turned out to be more than was asked for; then nothing is given until it is above zero again.</summary>
-internal sealed class TokenBucket(long perMinute, long nowTicks)
+/// <param name="burst">How many may be taken at once when nothing was for a while; null: a minute's worth.</param>
+internal sealed class TokenBucket(long perMinute, long nowTicks, long? burst = null)
 {
-    private Int128 level = (Int128)perMinute * TimeSpan.TicksPerMinute;
+    private Int128 level = (Int128)(burst ?? perMinute) * TimeSpan.TicksPerMinute;
     private long filledAt = nowTicks;
 
     public long PerMinute { get; private set; } = perMinute;
+
+    /// <summary>What it holds when it is full.</summary>
+    public long Burst { get; private set; } = burst ?? perMinute;
 
     /// <summary>Whole units that may be taken now; 0 when overdrawn.</summary>
     public long Left(long nowTicks)
@@ -16,33 +20,34 @@ internal sealed class TokenBucket(long perMinute, long nowTicks)
         return level <= 0 ? 0 : (long)(level / TimeSpan.TicksPerMinute);
     }
 
-    /// <summary>How long until <paramref name="amount"/> may be taken; zero: now. What is more than a whole minute's is given when the bucket is full.</summary>
+    /// <summary>How long until <paramref name="amount"/> may be taken; zero: now. What is more than it holds is given when it is full.</summary>
     public TimeSpan WaitFor(long amount, long nowTicks)
     {
         Fill(nowTicks);
-        Int128 missing = (Int128)Math.Min(amount, PerMinute) * TimeSpan.TicksPerMinute - level;
+        Int128 missing = (Int128)Math.Min(amount, Burst) * TimeSpan.TicksPerMinute - level;
         return missing <= 0 ? TimeSpan.Zero : TimeSpan.FromTicks((long)((missing + PerMinute - 1) / PerMinute));
     }
 
     public void Take(long amount) => level -= (Int128)amount * TimeSpan.TicksPerMinute;
 
     /// <summary>How long until it is full again.</summary>
-    public TimeSpan UntilFull(long nowTicks) => WaitFor(PerMinute, nowTicks);
+    public TimeSpan UntilFull(long nowTicks) => WaitFor(Burst, nowTicks);
 
     /// <summary>A new limit keeps what was taken.</summary>
-    public void Change(long perMinute, long nowTicks)
+    public void Change(long perMinute, long nowTicks, long? burst = null)
     {
-        if (perMinute == PerMinute) return;
+        long holds = burst ?? perMinute;
+        if (perMinute == PerMinute && holds == Burst) return;
         Fill(nowTicks);
-        level += (Int128)(perMinute - PerMinute) * TimeSpan.TicksPerMinute;
-        PerMinute = perMinute;
+        level += (Int128)(holds - Burst) * TimeSpan.TicksPerMinute;
+        (PerMinute, Burst) = (perMinute, holds);
     }
 
     private void Fill(long nowTicks)
     {
         // A clock set back must not take away what was there.
         if (nowTicks > filledAt)
-            level = Int128.Min((Int128)PerMinute * TimeSpan.TicksPerMinute, level + (Int128)(nowTicks - filledAt) * PerMinute);
+            level = Int128.Min((Int128)Burst * TimeSpan.TicksPerMinute, level + (Int128)(nowTicks - filledAt) * PerMinute);
         filledAt = nowTicks;
     }
 }

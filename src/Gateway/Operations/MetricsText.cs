@@ -96,7 +96,7 @@ internal sealed class MetricsText(IBookStore store, DirectoryState directory, Ta
             TenantTerms terms = TenantTerms.Of(tenant);
             if (tenant.MonthlyBudget is { } month) Add("month", month, budgets.Use(tenant.Id.Value, month.Currency));
             if (terms.DailyLimit is { } day) Add("day", day, budgets.UseToday(tenant.Id, day.Currency));
-            if (terms.Prepaid is { } credit) Add("credit", credit, budgets.UseEver(tenant.Id, credit.Currency));
+            foreach ((Money paid, Money drawn, Money held) in budgets.UsePrepaid(tenant.Id)) Add("credit", paid, (drawn, held));
 
             void Add(string kind, Money limit, (Money Spent, Money Held) use) =>
                 used.Add(([("tenant", tenant.Name), ("budget", kind)], limit.Picos == 0 ? 1000 : (long)((use.Spent.Picos + use.Held.Picos) * 1000 / limit.Picos)));

@@ -1,3 +1,4 @@
+using System.Net;
 using System.Text;
 using Microsoft.AspNetCore.Routing;
 using Qanat.Books;
@@ -63,7 +64,7 @@ public sealed class WrongIdentityTests
         using HttpClient client = await gateway.ClientOfAsync("acme", KeyRole.Owner, Reach.Tenant);
         foreach (Endpoint endpoint in EndpointsOf(gateway).Where(each => Roles.IsOfTenants(each.Needs!.Permission)))
         {
-            foreach (string id in (string[])[other.Tenant.Id.ToString(), other.Tenant.Name, other.Project.Id.ToString(), other.Project.Name, other.Key.Id.ToString(), other.Request.ToString()])
+            foreach (string id in (string[])[other.Tenant.Id.ToString(), other.Tenant.Name, other.Project.Id.ToString(), other.Project.Name, other.Key.Id.ToString(), other.Request.ToString(), .. other.Content])
             {
                 string body = $$"""{"tenant":"{{other.Tenant.Name}}","project":"{{other.Project.Name}}","name":"n","monthly_budget":"1","model":"scripted"}""";
                 foreach (string query in (string[])["", "?tenant=" + other.Tenant.Name, "?tenant=" + other.Tenant.Id, "?project=" + other.Project.Id])
@@ -79,6 +80,12 @@ public sealed class WrongIdentityTests
         Assert.Equal(other.Tenant, gateway.Get<DirectoryState>().Current.FindTenant(other.Tenant.Id));
         Assert.Equal(other.Project, gateway.Get<DirectoryState>().Current.FindProject(other.Project.Id));
         Assert.Equal(other.Key, gateway.Get<DirectoryState>().Current.FindKey(other.Key.Id));
+        using HttpClient theirs = await gateway.ClientOfAsync(other.Tenant.Name, KeyRole.Owner, Reach.Tenant);
+        foreach (string path in other.ContentPaths)
+        {
+            using HttpResponseMessage still = await theirs.GetAsync(path, TestContext.Current.CancellationToken);
+            Assert.Equal((path, HttpStatusCode.OK), (path, still.StatusCode));
+        }
     }
 
     [Fact]
@@ -124,8 +131,25 @@ public sealed class WrongIdentityTests
         await gateway.Store.AppendAsync(new HoldPlaced(hold), CancellationToken.None);
         await gateway.Store.AppendAsync(new HoldSettled(new UsageRecord(hold.Id, now, now, now, hold.Party, hold.Model, hold.Deployment, TestGateway.Pool, Operation.Chat, Outcome.Completed,
             new TokenCounts(7, 0, 0, 9, 0), default, price.Id, Money.Parse("0.0123456789", Currency.Usd), null, null)), CancellationToken.None);
-        return new Other(directory.Current.FindTenant(tenant.Id)!, project, key.Key, hold.Id);
+        Other other = new(directory.Current.FindTenant(tenant.Id)!, project, key.Key, hold.Id);
+        return await AddContentAsync(gateway, other, tenant);
     }
+
+    /// <summary>Everything of a tenant's that holds words: a file, a batch, a response and a transcript.</summary>
+    private static async Task<Other> AddContentAsync(TestGateway gateway, Other other, Tenant tenant)
+    {
+        await gateway.Get<TranscriptChanges>().KeepAsync("test", tenant.Id, 30, CancellationToken.None);
+        NewKey owner = await gateway.Get<DirectoryState>().CreateKeyAsync("test", new NewKeyOrder(gateway.Get<DirectoryState>().Current.FindProject(tenant.Id, DirectoryState.DefaultProject)!, "content", KeyRole.Owner, null, new KeyTerms { Reach = Reach.Tenant }), null, CancellationToken.None);
+        using HttpClient theirs = gateway.Client(owner.Secret);
+        using MultipartFormDataContent form = new() { { new StringContent("batch"), "purpose" }, { new StringContent("""{"custom_id":"walrus-secret","method":"POST","url":"/v1/chat/completions","body":{"model":"scripted-1","messages":[{"role":"user","content":"walrus-secret"}]}}"""), "file", "walrus-secret.jsonl" } };
+        string file = (string)(await TestGateway.SendAsync(theirs, new HttpRequestMessage(HttpMethod.Post, "/v1/files") { Content = form })).Body["id"]!;
+        string batch = (string)(await SendAsync(theirs, "/v1/batches", $$"""{"input_file_id":"{{file}}","endpoint":"/v1/chat/completions","completion_window":"24h","metadata":{"note":"walrus-secret"} }""")).Body["id"]!;
+        string response = (string)(await SendAsync(theirs, "/v1/responses", """{"model":"scripted-1","store":true,"input":"walrus-secret"}""")).Body["id"]!;
+        string transcript = (string)(await TestGateway.SendAsync(theirs, new HttpRequestMessage(HttpMethod.Get, "/api/transcripts"))).Body["data"]![0]!["id"]!;
+        return other with { Tenant = gateway.Get<DirectoryState>().Current.FindTenant(tenant.Id)!, Content = [file, batch, response, transcript], ContentPaths = ["/v1/files/" + file, "/v1/batches/" + batch, "/v1/responses/" + response, "/api/transcripts/" + transcript] };
+    }
+
+    private static Task<Answer> SendAsync(HttpClient client, string path, string body) => TestGateway.SendAsync(client, new HttpRequestMessage(HttpMethod.Post, path) { Content = new StringContent(body, Encoding.UTF8, "application/json") });
 
     private static List<Endpoint> EndpointsOf(TestGateway gateway) =>
     [
@@ -138,7 +162,10 @@ public sealed class WrongIdentityTests
 
     private sealed record Other(Tenant Tenant, Project Project, ApiKey Key, RequestId Request)
     {
-        public string[] Marks => ["zenith-secret", "moonbase-secret", "falcon-secret", "orchid-secret", "contract-secret", "user-secret", "0.0123456789", Tenant.Id.ToString(), Project.Id.ToString(), Key.Id.ToString()];
+        public string[] Content { get; init; } = [];
+        public string[] ContentPaths { get; init; } = [];
+
+        public string[] Marks => ["walrus-secret", "zenith-secret", "moonbase-secret", "falcon-secret", "orchid-secret", "contract-secret", "user-secret", "0.0123456789", Tenant.Id.ToString(), Project.Id.ToString(), Key.Id.ToString()];
     }
 
     private sealed record Endpoint(string Method, string Path, Needed? Needs)

@@ -2,48 +2,23 @@ using Qanat.Books;
 
 namespace Qanat.Gateway.Tests;
 
-/// <summary>Days, months and prepaid credit; and that a restart knows what the running process knew.</summary>
+/// <summary>Days and months; and that a restart knows what the running process knew.</summary>
 public sealed class BudgetSpanTests
 {
     private static readonly CancellationToken None = CancellationToken.None;
 
     [Fact]
-    public async Task A_daily_budget_comes_back_at_midnight_and_credit_never()
+    public async Task A_daily_budget_comes_back_at_midnight()
     {
         ManualClock clock = new();
         BudgetLimits limits = new(new BudgetOptions(), clock);
-        Caller caller = With(new TenantTerms { DailyBudget = "10 USD", Credit = "15 USD" });
+        Caller caller = With(new TenantTerms { DailyBudget = "10 USD" });
         limits.Settle(await limits.PlaceAsync(caller, Usd("10"), None), Usd("10"));
         ApiException daily = await Assert.ThrowsAsync<ApiException>(() => limits.PlaceAsync(caller, Usd("0.01"), None));
         Assert.Equal((402, "budget_exceeded"), (daily.Status, daily.Code));
         Assert.Contains("daily budget", daily.Message, StringComparison.Ordinal);
         clock.Advance(TimeSpan.FromHours(12));
         limits.Settle(await limits.PlaceAsync(caller, Usd("5"), None), Usd("5"));
-        clock.Advance(TimeSpan.FromDays(40));
-        Assert.Equal("credit_exhausted", (await Assert.ThrowsAsync<ApiException>(() => limits.PlaceAsync(caller, Usd("0.01"), None))).Code);
-    }
-
-    [Fact]
-    public async Task A_cent_of_credit_that_pays_for_exactly_seventeen_admits_seventeen_of_two_hundred()
-    {
-        BudgetLimits limits = new(new BudgetOptions { HoldWaitMax = TimeSpan.FromMinutes(5) }, TimeProvider.System);
-        Caller caller = With(new TenantTerms { Credit = "0.01 USD" });
-        Money each = new(Money.Parse("0.01", Currency.Usd).Picos / 17, Currency.Usd);
-        bool[] served = await Task.WhenAll(Enumerable.Range(0, 200).Select(_ => Task.Run(async () =>
-        {
-            try
-            {
-                Reservation held = await limits.PlaceAsync(caller, each, None);
-                await Task.Yield();
-                limits.Settle(held, each);
-                return true;
-            }
-            catch (ApiException error) when (error.Status == 402)
-            {
-                return false;
-            }
-        })));
-        Assert.Equal(17, served.Count(one => one));
     }
 
     [Fact]
@@ -85,7 +60,6 @@ public sealed class BudgetSpanTests
             Assert.Equal("3.5", limits.Use(tenant.Id.Value, Currency.Usd).Spent.ToDecimalText());
             Assert.Equal("3.5", limits.Use(project.Id.Value, Currency.Usd).Spent.ToDecimalText());
             Assert.Equal("3.5", limits.UseToday(tenant.Id, Currency.Usd).Spent.ToDecimalText());
-            Assert.Equal("6.5", limits.UseEver(tenant.Id, Currency.Usd).Spent.ToDecimalText());
         }
     }
 

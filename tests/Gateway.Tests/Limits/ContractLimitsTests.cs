@@ -71,6 +71,51 @@ public sealed class ContractLimitsTests
     }
 
     [Fact]
+    public async Task A_cent_of_credit_that_pays_for_exactly_seventeen_admits_seventeen_of_two_hundred()
+    {
+        BudgetLimits limits = new(new BudgetOptions { HoldWaitMax = TimeSpan.FromMinutes(5) }, TimeProvider.System);
+        Instant now = Instant.Now(TimeProvider.System);
+        Money cent = Money.Parse("0.01", Currency.Usd);
+        limits.Contracts.Credits.Declare([new Credit("c1", Caller.Tenant.Id, cent, now, null, WhenExhausted.Stop)]);
+        Money each = new(cent.Picos / 17, Currency.Usd);
+        bool[] served = await Task.WhenAll(Enumerable.Range(0, 200).Select(_ => Task.Run(async () =>
+        {
+            try
+            {
+                Reservation held = await limits.PlaceAsync(Caller, each, None);
+                await Task.Yield();
+                limits.Settle(held, new UsageRecord(RequestId.New(TimeProvider.System), now, now, now, new Party(Caller.Tenant.Id, Caller.Project.Id, Caller.Key.Id, null), new ModelName("m"), new DeploymentName("d"),
+                    TestGateway.Pool, Operation.Chat, Outcome.Completed, new TokenCounts(1, 0, 0, 1, 0), default, TestGateway.PriceId, each, null, null));
+                return true;
+            }
+            catch (ApiException error) when (error.Code == "credit_exhausted")
+            {
+                return false;
+            }
+        })));
+        Assert.Equal(17, served.Count(one => one));
+        (Money paid, Money used, Money open) = Assert.Single(limits.UsePrepaid(Caller.Tenant.Id));
+        Assert.Equal((cent, new Money(each.Picos * 17, Currency.Usd), Money.Zero(Currency.Usd)), (paid, used, open));
+    }
+
+    [Fact]
+    public async Task What_is_paid_in_advance_over_the_API_is_a_credit_of_the_books_and_the_limit()
+    {
+        await using TestGateway gateway = await TestGateway.StartAsync();
+        Answer paid = await gateway.AdminAsync("POST", "/api/tenants/acme/credit", """{"amount":"2.50"}""");
+        Assert.Equal((200, "2.5", "2.5"), (paid.Status, (string?)paid.Body["credits"]![0]!["paid"], (string?)paid.Body["credits"]![0]!["left"]));
+        await gateway.AdminAsync("POST", "/api/tenants/acme/credit", """{"amount":"1"}""");
+        Answer contracts = await gateway.AdminAsync("GET", "/api/contracts");
+        Assert.Equal(["2.5", "1"], contracts.Body["credits"]!.AsArray().Select(credit => (string?)credit!["amount"]));
+        Assert.True(gateway.Get<KeyRing>().TryAuthenticate(gateway.Key, out Caller caller));
+        Assert.Equal("3.5", gateway.Get<BudgetLimits>().Available(caller, Currency.Usd)!.Value.ToDecimalText());
+        Assert.Contains("budget=\"credit\"", await gateway.Owner.GetStringAsync("/metrics", None), StringComparison.Ordinal);
+        foreach (string body in (string[])["""{"amount":"0"}""", """{"amount":"-1"}""", "{}"]) Assert.Equal((body, 400), (body, (await gateway.AdminAsync("POST", "/api/tenants/acme/credit", body)).Status));
+        using HttpClient runs = await gateway.ClientOfAsync("house", KeyRole.Operator, Reach.Cloud);
+        Assert.Equal(403, (await TestGateway.SendAsync(runs, new HttpRequestMessage(HttpMethod.Post, "/api/tenants/acme/credit") { Content = new StringContent("{}", System.Text.Encoding.UTF8, "application/json") })).Status);
+    }
+
+    [Fact]
     public void Expired_credit_pays_for_nothing_and_credit_that_may_be_exceeded_limits_nothing()
     {
         ManualClock clock = new();

@@ -57,6 +57,45 @@ public sealed class LimitedCallsTests
         Assert.Equal(200, (await gateway.PostAsync("/v1/chat/completions", Hello)).Status);
     }
 
+    [Theory]
+    [InlineData("/v1/chat/completions", """{"model":"scripted-1","stream":true,"messages":[{"role":"user","content":"Hi"}]}""")]
+    [InlineData("/compatible-mode/v1/chat/completions", """{"model":"scripted-1","stream":true,"messages":[{"role":"user","content":"Hi"}]}""")]
+    [InlineData("/v1/completions", """{"model":"scripted-1","stream":true,"prompt":"Hi"}""")]
+    [InlineData("/v1/responses", """{"model":"scripted-1","stream":true,"input":"Hi"}""")]
+    [InlineData("/v1/messages", """{"model":"scripted-1","stream":true,"max_tokens":9,"messages":[{"role":"user","content":"Hi"}]}""")]
+    [InlineData("/api/v1/services/aigc/text-generation/generation", """{"model":"scripted-1","input":{"messages":[{"role":"user","content":"Hi"}]},"parameters":{"incremental_output":true}}""")]
+    [InlineData("/api/chat", """{"model":"scripted-1","messages":[{"role":"user","content":"Hi"}]}""")]
+    [InlineData("/api/generate", """{"model":"scripted-1","prompt":"Hi"}""")]
+    public async Task The_switch_ends_running_streams_of_every_API_and_they_say_why(string path, string body)
+    {
+        await using TestGateway gateway = await TestGateway.StartAsync();
+        TaskCompletionSource never = new();
+        CancellationToken seen = default;
+        gateway.Script.Answer = (call, cancel) =>
+        {
+            seen = cancel;
+            return Script.SayAndWait(call, never.Task, cancel);
+        };
+        using HttpRequestMessage request = new(HttpMethod.Post, path) { Content = new StringContent(body, Encoding.UTF8, "application/json") };
+        request.Headers.Add("X-DashScope-SSE", "enable");
+        using HttpResponseMessage response = await gateway.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, TestContext.Current.CancellationToken);
+        Assert.Equal(200, (int)response.StatusCode);
+        using StreamReader reader = new(await response.Content.ReadAsStreamAsync(TestContext.Current.CancellationToken));
+        StringBuilder told = new();
+        while (!told.ToString().Contains("waiting", StringComparison.Ordinal)) told.AppendLine(await reader.ReadLineAsync(TestContext.Current.CancellationToken) ?? throw new InvalidOperationException("It ended too soon: " + told));
+        await gateway.AdminAsync("POST", "/api/tenants/acme/stop", "{}");
+        Assert.True(seen.IsCancellationRequested);
+        try
+        {
+            while (await reader.ReadLineAsync(TestContext.Current.CancellationToken) is { } line) told.AppendLine(line);
+        }
+        catch (IOException)
+        {
+            // How some of them tell that it is not whole.
+        }
+        Assert.Contains("is stopped", told.ToString(), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_key_is_held_to_its_models_endpoints_and_networks()
     {

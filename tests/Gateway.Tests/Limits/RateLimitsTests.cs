@@ -24,6 +24,21 @@ public sealed class RateLimitsTests
     }
 
     [Fact]
+    public async Task No_more_come_at_once_than_the_burst_and_the_rate_goes_on_behind_it()
+    {
+        RateLimits limits = new(new RateOptions(), clock);
+        Call call = CallOf(Tenant(new RateTerms { RequestsPerMinute = 60, RequestsBurst = 3 }));
+        for (int sent = 0; sent < 3; sent++) (await limits.EnterAsync(call, None)).Dispose();
+        Assert.Equal(TimeSpan.FromSeconds(1), (await Assert.ThrowsAsync<ApiException>(() => limits.EnterAsync(call, None))).RetryAfter);
+        // After a long pause there are three again, not sixty.
+        clock.Advance(TimeSpan.FromMinutes(10));
+        for (int sent = 0; sent < 3; sent++) (await limits.EnterAsync(call, None)).Dispose();
+        await Assert.ThrowsAsync<ApiException>(() => limits.EnterAsync(call, None));
+        clock.Advance(TimeSpan.FromSeconds(1));
+        (await limits.EnterAsync(call, None)).Dispose();
+    }
+
+    [Fact]
     public async Task Tokens_are_taken_for_the_worst_case_and_corrected_when_the_answer_is_known()
     {
         RateLimits limits = new(new RateOptions(), clock);
