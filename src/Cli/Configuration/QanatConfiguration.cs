@@ -82,6 +82,8 @@ public sealed record QanatConfiguration
     /// <summary>Settings in which two configurations differ, by their names in the file.</summary>
     public static ImmutableArray<string> Differences(QanatConfiguration one, QanatConfiguration other)
     {
+        ArgumentNullException.ThrowIfNull(one);
+        ArgumentNullException.ThrowIfNull(other);
         (JsonObject first, JsonObject second) = (one.ToJson(), other.ToJson());
         return [.. first.Concat(second).Select(pair => pair.Key).Distinct().Where(name => !JsonNode.DeepEquals(first[name], second[name])).Order(StringComparer.Ordinal)];
     }
@@ -89,6 +91,8 @@ public sealed record QanatConfiguration
     /// <summary>This one with some settings of another.</summary>
     public QanatConfiguration With(IEnumerable<string> settings, QanatConfiguration other)
     {
+        ArgumentNullException.ThrowIfNull(settings);
+        ArgumentNullException.ThrowIfNull(other);
         (JsonObject mine, JsonObject theirs) = (ToJson(), other.ToJson());
         foreach (string name in settings) mine[name] = theirs[name]?.DeepClone();
         return mine.Deserialize(Json.QanatConfiguration)!;

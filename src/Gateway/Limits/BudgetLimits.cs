@@ -140,8 +140,8 @@ public sealed class BudgetLimits(BudgetOptions options, TimeProvider clock, Cont
     public (Money Spent, Money Held) UseToday(TenantId tenant, Currency currency) => Use(tenant.Value, CurrentDay(), currency);
 
     /// <summary>What a tenant has paid in advance, by currency: of all that was ever paid, what is used up (drawn by charges, or expired) and what is held.</summary>
-    public IReadOnlyList<(Money Paid, Money Used, Money Held)> UsePrepaid(TenantId tenant) =>
-        [.. Contracts.Credits.Of(tenant, Instant.Now(clock)).Select(stand => (stand.Paid, stand.Paid - stand.Left, Use(tenant.Value, BudgetSpan.Credit, stand.Paid.Currency).Held))];
+    public IReadOnlyList<PrepaidUse> UsePrepaid(TenantId tenant) =>
+        [.. Contracts.Credits.Of(tenant, Instant.Now(clock)).Select(stand => new PrepaidUse(stand.Paid, stand.Paid - stand.Left, Use(tenant.Value, BudgetSpan.Credit, stand.Paid.Currency).Held))];
 
     private (Money Spent, Money Held) Use(Guid scopeId, BudgetSpan span, Currency currency)
     {
@@ -316,6 +316,10 @@ public sealed class BudgetLimits(BudgetOptions options, TimeProvider clock, Cont
         public TaskCompletionSource<Reservation> Admitted { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 }
+
+/// <param name="Paid">Ever.</param>
+/// <param name="Used">Of it, drawn or expired.</param>
+public sealed record PrepaidUse(Money Paid, Money Used, Money Held);
 
 public enum SpanKind { Month, Day, Credit }
 
