@@ -28,6 +28,9 @@ public sealed class OpenIdSignIn(IAuthenticationSchemeProvider schemes, IOptions
     private readonly Lock gate = new();
     private volatile OpenIdProvider? provider;
 
+    /// <summary>The one in force, or the last that was: a request that began under it ends under it.</summary>
+    private volatile OpenIdProvider? latest;
+
     /// <summary>Null: people sign in by account or key only.</summary>
     public OpenIdProvider? Provider => provider;
 
@@ -37,8 +40,9 @@ public sealed class OpenIdSignIn(IAuthenticationSchemeProvider schemes, IOptions
         lock (gate)
         {
             schemes.RemoveScheme(Scheme);
-            cache.TryRemove(Scheme);
             provider = next;
+            latest = next ?? latest;
+            cache.TryRemove(Scheme);
             if (next is not null) schemes.AddScheme(new AuthenticationScheme(Scheme, next.Name, typeof(OpenIdConnectHandler)));
         }
     }
@@ -139,7 +143,7 @@ public sealed class OpenIdSignIn(IAuthenticationSchemeProvider schemes, IOptions
 
         public void Configure(string? name, OpenIdConnectOptions options)
         {
-            if (name == Scheme && signIn.Provider is { } provider) OpenIdSignIn.Configure(options, provider, console);
+            if (name == Scheme && signIn.latest is { } provider) OpenIdSignIn.Configure(options, provider, console);
         }
     }
 }
