@@ -83,6 +83,9 @@ public sealed record SequenceStep(SequenceId Id, int PromptTokensComputed, Immut
     /// <summary>Of the tokens of this step, those of the model's thought.</summary>
     public int ReasoningTokens { get; init; }
 
+    /// <summary>The stop string that ended it; null: none did.</summary>
+    public string? StoppedBy { get; init; }
+
     /// <summary>Why the sequence failed, in words for the operator; null unless Finish is Failed.</summary>
     public string? Failure { get; init; }
 }

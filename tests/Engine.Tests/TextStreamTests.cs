@@ -108,7 +108,7 @@ public sealed class TextStreamTests
     {
         var stream = new TextStream(ImmutableArray.Create("."));
         stream.Append("a.b"u8);
-        Assert.True(stream.IsStopped);
+        Assert.Equal((true, "."), (stream.IsStopped, stream.StoppedBy));
         stream.Append("c"u8);
         stream.Complete();
         Assert.Equal("a", stream.Take());

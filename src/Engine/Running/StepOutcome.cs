@@ -88,6 +88,7 @@ internal sealed class StepOutcome
             {
                 CachedPromptTokens = entry.CachedPromptTokens,
                 ReasoningTokens = entry.ReasoningTokens,
+                StoppedBy = entry.Finish == FinishReason.Stop ? slices[i].Sequence.Text.StoppedBy : null,
                 Failure = entry.Failure,
                 Reading = entry.Failure is null ? entry.Reading : [],
             };

@@ -25,7 +25,10 @@ internal sealed class TextStream
     }
 
     /// <summary>A stop string was found: the text ends before it and takes no more.</summary>
-    public bool IsStopped { get; private set; }
+    public bool IsStopped => StoppedBy is not null;
+
+    /// <summary>The stop string that was found.</summary>
+    public string? StoppedBy { get; private set; }
 
     /// <summary>Takes the bytes of one token.</summary>
     public void Append(ReadOnlySpan<byte> bytes) => Decode(bytes, flush: false);
@@ -60,27 +63,29 @@ internal sealed class TextStream
     private void Settle()
     {
         ReadOnlySpan<char> open = _text.AsSpan(_certain, _count - _certain);
-        if (FindStop(open) is int stop and >= 0)
+        if (FindStop(open) is { } stop)
         {
-            IsStopped = true;
-            _count = _certain += stop;
+            StoppedBy = stop.Text;
+            _count = _certain += stop.Begin;
             return;
         }
         _certain = _count - MayBegin(open);
     }
 
-    /// <summary>Where the stop that is complete first begins; -1 when there is none.</summary>
-    private int FindStop(ReadOnlySpan<char> text)
+    /// <summary>The stop that is complete first, and where it begins; null when there is none.</summary>
+    private (string Text, int Begin)? FindStop(ReadOnlySpan<char> text)
     {
         int begin = -1, end = int.MaxValue;
+        string? found = null;
         foreach (string stop in _stops)
         {
             int at = text.IndexOf(stop, StringComparison.Ordinal);
             if (at < 0 || at + stop.Length > end || (at + stop.Length == end && at > begin)) continue;
             begin = at;
             end = at + stop.Length;
+            found = stop;
         }
-        return begin;
+        return found is null ? null : (found, begin);
     }
 
     /// <summary>How many of the last characters may be the beginning of a stop string.</summary>

@@ -26,6 +26,7 @@ internal sealed class AnswerPieces(GenerationRequest request, Bill bill, string 
                 break;
             case ChoiceFinished finished:
                 ChoiceOf(next, finished.Choice).End = AnswerState.Ended(finished.Reason);
+                ChoiceOf(next, finished.Choice).StoppedBy = finished.StoppedBy;
                 finish?.Invoke(ChoiceOf(next, finished.Choice));
                 break;
         }

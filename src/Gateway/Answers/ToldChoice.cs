@@ -38,6 +38,9 @@ internal sealed class ToldChoice(int index)
     public string Reasoning => Joined(PartKind.Reasoning);
     public AnswerEnd End { get; set; }
 
+    /// <summary>The stop string that ended it; null: none did.</summary>
+    public string? StoppedBy { get; set; }
+
     public void Add(AnswerPiece piece)
     {
         switch (piece)

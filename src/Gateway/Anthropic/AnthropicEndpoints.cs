@@ -62,7 +62,7 @@ internal sealed class AnthropicEndpoints(Callers callers, ServedModels models, M
         Caller caller = callers.Require(context.Request);
         GenerationRequest request;
         using (JsonBody body = await JsonBody.ReadAsync(context.Request, options, context.RequestAborted))
-            request = messages.Read(JsonFields.OfRequest(body.Root), caller);
+            request = SessionHints.Add(context.Request, JsonFields.OfRequest(body.Root), messages.Read(JsonFields.OfRequest(body.Root), caller));
         await answers.SendAsync(context, request, new MessageTeller());
     }
 

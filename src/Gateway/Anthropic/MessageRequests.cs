@@ -5,7 +5,7 @@ using Qanat.Models;
 
 namespace Qanat.Gateway;
 
-/// <summary>Reads the body of POST /v1/messages. Fields that nobody here knows are ignored, cache_control too: prefixes are cached whoever asks.</summary>
+/// <summary>Reads the body of POST /v1/messages. Fields that nobody here knows are ignored.</summary>
 internal sealed class MessageRequests(ServedModels models, GatewayOptions options, SamplingFields sampling)
 {
     public GenerationRequest Read(JsonFields fields, Caller caller)
@@ -33,8 +33,16 @@ internal sealed class MessageRequests(ServedModels models, GatewayOptions option
     {
         if (!fields.Says("messages")) throw Refusal.Missing("messages");
         ImmutableArray<ChatMessage>.Builder messages = ImmutableArray.CreateBuilder<ChatMessage>();
+        int? cached = CacheMarks.AnyMarked(fields, "tools") ? 0 : null;
         if (ContentText.Read(fields, "system", TextOf) is { Length: > 0 } system) messages.Add(new ChatMessage(ChatRole.System, system));
-        foreach (JsonFields message in ContentText.Objects(fields, "messages")) ReadMessage(message, messages);
+        if (CacheMarks.AnyMarked(fields, "system")) cached = messages.Count;
+        foreach (JsonFields message in ContentText.Objects(fields, "messages"))
+        {
+            ReadMessage(message, messages);
+            if (CacheMarks.IsMarked(message)) cached = messages.Count;
+        }
+        // A mark at the request itself asks for all of it.
+        if (fields.Object("cache_control") is not null) cached = messages.Count;
         if (messages.Count == 0 || (messages.Count == 1 && messages[0].Role == ChatRole.System)) throw Refusal.Value("messages", "at least one message is needed.");
         ThinkingWish thinking = ReadThinking(fields);
         return new Conversation(messages.DrainToImmutable())
@@ -45,6 +53,8 @@ internal sealed class MessageRequests(ServedModels models, GatewayOptions option
             Format = ReadFormat(fields),
             Thinking = thinking.Wanted,
             ThinkingTokensMax = thinking.TokensMax,
+            CachedMessages = cached,
+            ContinuesLast = true,
         };
     }
 

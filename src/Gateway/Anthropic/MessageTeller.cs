@@ -68,7 +68,7 @@ internal sealed class MessageTeller : AnswerTeller
         json.WriteStartObject();
         json.WriteString("type", "message_delta");
         json.WriteStartObject("delta");
-        WriteStop(json, answer.Choices[0].End);
+        WriteStop(json, answer.Choices[0]);
         json.WriteEndObject();
         WriteUsage(json, answer.Bill);
         json.WriteEndObject();
@@ -102,7 +102,7 @@ internal sealed class MessageTeller : AnswerTeller
             }
         }
         json.WriteEndArray();
-        WriteStop(json, choice.End);
+        WriteStop(json, choice);
         WriteUsage(json, answer.Bill);
         json.WriteEndObject();
     }
@@ -192,16 +192,17 @@ internal sealed class MessageTeller : AnswerTeller
         json.WriteString("model", answer.Head.Model);
     }
 
-    private static void WriteStop(Utf8JsonWriter json, AnswerEnd end)
+    /// <summary>An answer that a budget ended, or that repeated itself, was cut as one is that reached its limit.</summary>
+    private static void WriteStop(Utf8JsonWriter json, ToldChoice choice)
     {
-        json.WriteString("stop_reason", end switch
+        json.WriteString("stop_reason", choice.End switch
         {
-            AnswerEnd.Stop => "end_turn",
+            AnswerEnd.Stop => choice.StoppedBy is null ? "end_turn" : "stop_sequence",
             AnswerEnd.ToolCalls => "tool_use",
             AnswerEnd.ContentFilter => "refusal",
             _ => "max_tokens",
         });
-        json.WriteNull("stop_sequence");
+        json.WriteString("stop_sequence", choice.End == AnswerEnd.Stop ? choice.StoppedBy : null);
     }
 
     private static void WriteUsage(Utf8JsonWriter json, Bill bill)
@@ -217,6 +218,10 @@ internal sealed class MessageTeller : AnswerTeller
     {
         json.WriteNumber("input_tokens", tokens.Input - tokens.CacheRead - tokens.CacheWrite);
         json.WriteNumber("cache_creation_input_tokens", tokens.CacheWrite);
+        json.WriteStartObject("cache_creation");
+        json.WriteNumber("ephemeral_5m_input_tokens", tokens.CacheWrite);
+        json.WriteNumber("ephemeral_1h_input_tokens", 0);
+        json.WriteEndObject();
         json.WriteNumber("cache_read_input_tokens", tokens.CacheRead);
         json.WriteNumber("output_tokens", tokens.Output);
     }

@@ -163,9 +163,9 @@ internal sealed class BatchWork(BatchTools tools, TenantId tenant, BatchState ba
             try
             {
                 RowRequest request = WithIds(tools.Rows.Read(batch.Endpoint, row, caller), charged);
-                await tools.Batches.BeginRowAsync(tenant, batch.Id, row.Line, request.Generation.Calls.Select(call => call.Id!.Value), cancelled.Token);
+                await tools.Batches.BeginRowAsync(tenant, batch.Id, row.Line, request.Calls.Select(call => call.Id!.Value), cancelled.Token);
                 JsonObject body = await tools.Rows.ServeAsync(request, cancelled.Token);
-                result["response"] = new JsonObject { ["status_code"] = 200, ["request_id"] = request.Generation.Calls[0].Id!.Value.Value.ToString("D"), ["body"] = body };
+                result["response"] = new JsonObject { ["status_code"] = 200, ["request_id"] = request.Calls[0].Id!.Value.Value.ToString("D"), ["body"] = body };
                 break;
             }
             catch (ApiException error) when (error.Status is 429 or >= 500 && attempt < tools.Options.BatchAttemptsMax)
@@ -201,10 +201,7 @@ internal sealed class BatchWork(BatchTools tools, TenantId tenant, BatchState ba
     /// <summary>A request whose answer was charged and lost is served again without charge.</summary>
     private RowRequest WithIds(RowRequest request, bool[] charged) => request with
     {
-        Generation = request.Generation with
-        {
-            Calls = [.. request.Generation.Calls.Select((call, index) => call with { Id = RequestId.New(tools.Clock), IsWaived = index < charged.Length && charged[index] })],
-        },
+        Calls = [.. request.Calls.Select((call, index) => call with { Id = RequestId.New(tools.Clock), IsWaived = index < charged.Length && charged[index] })],
     };
 
     /// <summary>The rows that are done, in the order of the input: answers in one file, errors in another. Rows that were not reached before the batch expired are errors; of a cancelled batch they are left out.</summary>

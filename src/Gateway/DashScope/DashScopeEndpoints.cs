@@ -23,7 +23,11 @@ internal sealed class DashScopeEndpoints(Callers callers, NativeRequests request
         Caller caller = callers.Require(context.Request);
         NativeRequest request;
         using (JsonBody body = await JsonBody.ReadAsync(context.Request, options, context.RequestAborted))
-            request = requests.Read(JsonFields.OfRequest(body.Root), caller, context.Request);
+        {
+            JsonFields fields = JsonFields.OfRequest(body.Root);
+            request = requests.Read(fields, caller, context.Request);
+            request = request with { Generation = SessionHints.Add(context.Request, fields, request.Generation) };
+        }
         if ("enable".Equals(context.Request.Headers["X-DashScope-Async"], StringComparison.OrdinalIgnoreCase)) await SendAsync(context, await tasks.BeginAsync(caller, request));
         else await answers.SendAsync(context, request.Generation, new NativeTeller(request.Format));
     }

@@ -54,6 +54,8 @@ internal sealed class NativeRequests(ServedModels models, GatewayOptions options
             ToolChoice = ToolFields.ReadChoice(parameters, tools),
             ParallelToolCalls = parameters.Flag("parallel_tool_calls") ?? true,
             Thinking = parameters.Flag("enable_thinking") switch { true => Thinking.On, false => Thinking.Off, null => Thinking.ModelDefault },
+            ContinuesLast = ChatMessages.EndsPartially(input),
+            CachedMessages = CacheMarks.Last(input, "messages", parameters),
             ThinkingTokensMax = parameters.IntegerAtLeast("thinking_budget", 1),
         };
     }

@@ -99,7 +99,7 @@ internal sealed class NativeTeller(NativeFormat format) : AnswerTeller
         if (bill is not null)
         {
             json.WriteStartObject("prompt_tokens_details");
-            json.WriteNumber("cached_tokens", tokens.CacheRead);
+            BillJson.WriteCached(json, bill);
             json.WriteEndObject();
             json.WriteStartObject("output_tokens_details");
             json.WriteNumber("reasoning_tokens", tokens.Reasoning);

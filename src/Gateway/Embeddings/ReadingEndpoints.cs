@@ -45,7 +45,7 @@ internal sealed class ReadingEndpoints(Callers callers, EmbeddingRequests embedd
         await json.SendAsync(context.Response);
     }
 
-    private static void WriteOpenAi(Utf8JsonWriter json, EmbeddingAsk ask, TextsRead answer)
+    internal static void WriteOpenAi(Utf8JsonWriter json, EmbeddingAsk ask, TextsRead answer)
     {
         json.WriteString("object", "list");
         json.WriteStartArray("data");

@@ -31,7 +31,7 @@ internal sealed class OllamaEndpoints(Callers callers, ServedModels models, Olla
         using (JsonBody body = await JsonBody.ReadAsync(context.Request, options, context.RequestAborted))
         {
             JsonFields fields = JsonFields.OfRequest(body.Root);
-            request = read(fields, caller);
+            request = read(fields, caller) is { } asked ? SessionHints.Add(context.Request, fields, asked) : null;
             model = fields.Text("model") ?? fields.RequiredText("name");
         }
         if (request is null) await LoadedAsync(context, model, asChat);

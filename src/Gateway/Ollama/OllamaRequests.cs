@@ -70,6 +70,7 @@ internal sealed class OllamaRequests(ServedModels models, SamplingFields samplin
         Format = ReadFormat(fields),
         Thinking = ReadThinking(fields),
         Effort = ReadEffort(fields),
+        ContinuesLast = true,
     };
 
     private static ChatMessage ReadMessage(JsonFields message)

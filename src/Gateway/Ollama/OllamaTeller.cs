@@ -119,7 +119,7 @@ internal sealed class OllamaTeller(string model, bool asChat) : AnswerTeller
         UsageRecord record = answer.Bill.Records[0];
         json.WriteBoolean("done", true);
         // "stop" after tool calls too: clients look at the calls.
-        json.WriteString("done_reason", answer.Choices[0].End == AnswerEnd.Length ? "length" : "stop");
+        json.WriteString("done_reason", answer.Choices[0].End is AnswerEnd.Length or AnswerEnd.Budget or AnswerEnd.Loop ? "length" : "stop");
         json.WriteNumber("total_duration", Math.Max(0, record.CompletedAt.UnixNanoseconds - record.PlacedAt.UnixNanoseconds));
         json.WriteNumber("load_duration", 0);
         json.WriteNumber("prompt_eval_count", record.Tokens.Input);

@@ -11,6 +11,10 @@ internal sealed class Bill(GenerationRequest request, TariffState tariffs)
 
     public Caller Caller => request.Calls[0].Caller;
     public string? Notice => request.Model.Notice;
+
+    /// <summary>The request asked for its prompt to be cached.</summary>
+    public bool AsksForCache => request.Calls[0].Cache == CacheMode.Explicit;
+
     public bool IsComplete => records.Count == request.Calls.Length;
     public IReadOnlyList<Admitted> Admitted => admitted;
     public IReadOnlyList<UsageRecord> Records => records;

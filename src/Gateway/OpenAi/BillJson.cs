@@ -15,13 +15,25 @@ internal static class BillJson
         json.WriteNumber("completion_tokens", tokens.Output);
         json.WriteNumber("total_tokens", tokens.Input + tokens.Output);
         json.WriteStartObject("prompt_tokens_details");
-        json.WriteNumber("cached_tokens", tokens.CacheRead);
+        WriteCached(json, bill);
         json.WriteEndObject();
         json.WriteStartObject("completion_tokens_details");
         json.WriteNumber("reasoning_tokens", tokens.Reasoning);
         json.WriteEndObject();
         WriteQanat(json, bill);
         json.WriteEndObject();
+    }
+
+    /// <summary>What the cache had, and when the request asked for caching what was kept for it, in Model Studio's fields.</summary>
+    public static void WriteCached(Utf8JsonWriter json, Bill bill)
+    {
+        json.WriteNumber("cached_tokens", bill.Tokens.CacheRead);
+        if (!bill.AsksForCache) return;
+        json.WriteNumber("cache_creation_input_tokens", bill.Tokens.CacheWrite);
+        json.WriteStartObject("cache_creation");
+        json.WriteNumber("ephemeral_5m_input_tokens", bill.Tokens.CacheWrite);
+        json.WriteEndObject();
+        json.WriteString("cache_type", "ephemeral");
     }
 
     /// <summary>The "x_qanat" object alone, for APIs with another usage object.</summary>
@@ -98,6 +110,7 @@ internal static class BillJson
         json.WriteString("output_per_million", PerMillion(rates.OutputPerToken));
         if (rates.CacheReadPerToken is { } cacheRead) json.WriteString("cache_read_per_million", PerMillion(cacheRead));
         if (rates.CacheWritePerToken is { } cacheWrite) json.WriteString("cache_write_per_million", PerMillion(cacheWrite));
+        if (rates.ExplicitCacheReadPerToken is { } explicitRead) json.WriteString("explicit_cache_read_per_million", PerMillion(explicitRead));
         if (rates.ReasoningPerToken is { } reasoning) json.WriteString("reasoning_per_million", PerMillion(reasoning));
     }
 

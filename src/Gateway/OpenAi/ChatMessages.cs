@@ -24,6 +24,11 @@ internal static class ChatMessages
         return messages.MoveToImmutable();
     }
 
+    /// <summary>Model Studio's mark at the last message: the answer goes on from it.</summary>
+    public static bool EndsPartially(JsonFields fields) =>
+        fields.TryGet("messages", out JsonElement value) && value.ValueKind == JsonValueKind.Array && value.GetArrayLength() is > 0 and int count
+        && value[count - 1].ValueKind == JsonValueKind.Object && (new JsonFields(value[count - 1], fields.PathOf("messages")).Flag("partial") ?? false);
+
     private static ChatMessage ReadMessage(JsonFields message)
     {
         ChatRole role = message.RequiredText("role") switch

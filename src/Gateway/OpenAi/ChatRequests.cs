@@ -24,6 +24,7 @@ internal sealed class ChatRequests(ServedModels models, GatewayOptions options, 
             ReadTopLogprobs(fields), fields.Flag("ignore_eos") ?? false, Prompts.UserTag(fields, options))
         {
             Conversation = conversation,
+            CacheTokens = CacheMarks.TokensOf(model, conversation, prompt),
             LoopTokensMax = fields.IntegerAtLeast("loop_tokens_max", LoopTokensMin),
         };
         return new GenerationRequest(model, [call], fields.Flag("stream") ?? false, Prompts.IncludeUsage(fields), []);
@@ -41,6 +42,8 @@ internal sealed class ChatRequests(ServedModels models, GatewayOptions options, 
             Thinking = ReadThinking(fields),
             ThinkingTokensMax = fields.IntegerAtLeast("thinking_budget", 0) ?? fields.Object("chat_template_kwargs")?.IntegerAtLeast("thinking_budget", 0),
             Effort = ReadEffort(fields),
+            ContinuesLast = ContinuesLast(fields),
+            CachedMessages = CacheMarks.Last(fields, "messages", fields),
             PreserveThinking = fields.Flag("preserve_thinking") ?? fields.Object("chat_template_kwargs")?.Flag("preserve_thinking"),
         };
     }
@@ -70,6 +73,14 @@ internal sealed class ChatRequests(ServedModels models, GatewayOptions options, 
         long? count = fields.Integer("top_logprobs", 0, options.TopLogprobsMax);
         if (count > 0 && !wanted) throw Refusal.Value("top_logprobs", "it needs 'logprobs' to be true.");
         return wanted ? (int)(count ?? 0) : -1;
+    }
+
+    /// <summary>vLLM's field, or Model Studio's mark.</summary>
+    private static bool ContinuesLast(JsonFields fields)
+    {
+        bool continues = fields.Flag("continue_final_message") ?? ChatMessages.EndsPartially(fields);
+        if (continues && (fields.Flag("add_generation_prompt") ?? false)) throw Refusal.Value("add_generation_prompt", "an answer either goes on from the last message or begins a turn.");
+        return continues;
     }
 
     private static Thinking ReadThinking(JsonFields fields)

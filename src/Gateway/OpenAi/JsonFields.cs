@@ -33,6 +33,8 @@ internal readonly struct JsonFields
         return hasExtra ? new JsonFields(root, extra) : new JsonFields(root, "");
     }
 
+    public JsonElement Element => body;
+
     /// <summary>The object's own text.</summary>
     public string Raw => body.GetRawText();
 

@@ -1,8 +1,9 @@
+using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 
 namespace Qanat.Gateway;
 
-/// <summary>What clients say their requests have in common: OpenAI's prompt_cache_key, headers of agents, the session of Qwen Code.</summary>
+/// <summary>What clients say their requests have in common: OpenAI's prompt_cache_key, headers of agents, the session of Qwen Code, the user that Anthropic's clients name.</summary>
 internal static class SessionHints
 {
     private const int CharsMax = 256;
@@ -13,10 +14,11 @@ internal static class SessionHints
 
     private static string? Find(HttpRequest http, JsonFields fields)
     {
-        string? told = fields.TryGet("prompt_cache_key", out System.Text.Json.JsonElement key) && key.ValueKind == System.Text.Json.JsonValueKind.String ? key.GetString() : null;
+        string? told = fields.TryGet("prompt_cache_key", out JsonElement key) && key.ValueKind == JsonValueKind.String ? key.GetString() : null;
         told ??= Array.ConvertAll(Headers, header => (string?)http.Headers[header]).FirstOrDefault(value => !string.IsNullOrEmpty(value));
-        if (told is null && fields.TryGet("metadata", out System.Text.Json.JsonElement metadata) && metadata.ValueKind == System.Text.Json.JsonValueKind.Object
-            && metadata.TryGetProperty("sessionId", out System.Text.Json.JsonElement session) && session.ValueKind == System.Text.Json.JsonValueKind.String) told = session.GetString();
+        if (fields.TryGet("metadata", out JsonElement metadata) && metadata.ValueKind == JsonValueKind.Object) told ??= TextOf(metadata, "sessionId") ?? TextOf(metadata, "user_id");
         return string.IsNullOrEmpty(told) ? null : told[..Math.Min(told.Length, CharsMax)];
     }
+
+    private static string? TextOf(JsonElement of, string name) => of.TryGetProperty(name, out JsonElement text) && text.ValueKind == JsonValueKind.String ? text.GetString() : null;
 }

@@ -79,8 +79,13 @@ internal sealed class ResponseEndpoints(Callers callers, ResponseRequests reques
     private async Task<ResponseAsk> ReadAsync(HttpContext context, Caller caller)
     {
         using JsonBody body = await JsonBody.ReadAsync(context.Request, options, context.RequestAborted);
-        return await requests.ReadAsync(JsonFields.OfRequest(body.Root), caller, context.RequestAborted);
+        JsonFields fields = JsonFields.OfRequest(body.Root);
+        ResponseAsk ask = await requests.ReadAsync(fields, caller, CachesSession(context.Request), context.RequestAborted);
+        return ask with { Generation = SessionHints.Add(context.Request, fields, ask.Generation) };
     }
+
+    /// <summary>Model Studio's switch: everything that this response is made from is to be found again by the next one.</summary>
+    private static bool CachesSession(HttpRequest request) => "enable".Equals(request.Headers["x-dashscope-session-cache"], StringComparison.OrdinalIgnoreCase);
 
     private async Task<KeptResponse> FindAsync(HttpContext context)
     {

@@ -153,7 +153,7 @@ internal sealed class ResponseJson(ResponseAsk ask)
         json.WriteStartObject("usage");
         json.WriteNumber("input_tokens", tokens.Input);
         json.WriteStartObject("input_tokens_details");
-        json.WriteNumber("cached_tokens", tokens.CacheRead);
+        BillJson.WriteCached(json, bill);
         json.WriteEndObject();
         json.WriteNumber("output_tokens", tokens.Output);
         json.WriteStartObject("output_tokens_details");

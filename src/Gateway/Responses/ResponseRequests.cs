@@ -9,7 +9,7 @@ namespace Qanat.Gateway;
 /// <summary>Reads the body of POST /v1/responses. What came before is taken from the responses that are kept.</summary>
 internal sealed class ResponseRequests(ServedModels models, GatewayOptions options, SamplingFields sampling, ResponseStore kept)
 {
-    public async Task<ResponseAsk> ReadAsync(JsonFields fields, Caller caller, CancellationToken cancel)
+    public async Task<ResponseAsk> ReadAsync(JsonFields fields, Caller caller, bool cachesAll, CancellationToken cancel)
     {
         ServedModel model = models.Find(fields.RequiredText("model"));
         if (fields.Flag("background") ?? false) throw Refusal.Unsupported("background", "responses are generated while the client waits; use a batch for work that can wait.");
@@ -19,7 +19,9 @@ internal sealed class ResponseRequests(ServedModels models, GatewayOptions optio
         if (fields.Text("previous_response_id") is { } previous)
             foreach (JsonObject earlier in await kept.HistoryAsync(caller.Tenant.Id, previous, cancel)) items.Add(FieldsOf(earlier));
         JsonArray input = await ReadInputAsync(fields, items, caller.Tenant.Id, cancel);
-        ChatAsk ask = new(model, ReadConversation(fields, items.ToMessages()), "input")
+        Conversation conversation = ReadConversation(fields, items.ToMessages());
+        if (cachesAll) conversation = conversation with { CachedMessages = conversation.Messages.Length };
+        ChatAsk ask = new(model, conversation, "input")
         {
             MaxTokens = fields.IntegerAtLeast("max_output_tokens", 1),
             Sampling = sampling.Read(fields, model),

@@ -36,7 +36,10 @@ public sealed record Call(Caller Caller, Operation Operation, ModelName Model, I
     public int CacheTokens { get; init; }
 
     /// <summary>How cached prompt tokens of this request are priced.</summary>
-    public CacheMode Cache => CacheTokens > 0 ? CacheMode.Explicit : CacheMode.Implicit;
+    public CacheMode Cache => CacheTokens > 0 || AsksUpstreamToCache ? CacheMode.Explicit : CacheMode.Implicit;
+
+    /// <summary>Only the upstream knows the tokens; it is told where the marks are.</summary>
+    private bool AsksUpstreamToCache => Prompt.IsEmpty && Operation != Operation.Batch && Conversation?.CachedMessages is not null;
 
     /// <summary>A choice ends when it has repeated itself for this many tokens; null: it may.</summary>
     public int? LoopTokensMax { get; init; }
@@ -66,7 +69,10 @@ public sealed record Delta(int Choice, ImmutableArray<AnswerPiece> Pieces, Immut
 
 /// <summary>What a call asked to read.</summary>
 public sealed record PromptRead(ImmutableArray<float> Values) : CallEvent;
-public sealed record ChoiceFinished(int Choice, AnswerEnd Reason) : CallEvent;
+
+/// <param name="StoppedBy">The stop string that ended it; null: none did.</param>
+public sealed record ChoiceFinished(int Choice, AnswerEnd Reason, string? StoppedBy = null) : CallEvent;
+
 public sealed record Settled(UsageRecord Record) : CallEvent;
 
 /// <summary>Why an answer ended.</summary>

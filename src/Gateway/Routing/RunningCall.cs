@@ -88,7 +88,7 @@ public sealed class RunningCall
         ImmutableArray<AnswerPiece> pieces = reader.Add(step.Text);
         if (step.Finish is { } reason) pieces = pieces.AddRange(reader.Finish(wasCut: reason != FinishReason.Stop));
         if (step.Tokens.Length > 0 || pieces.Length > 0) yield return new Delta(step.Id.Choice, pieces, step.Tokens);
-        if (step.Finish is { } finish) yield return new ChoiceFinished(step.Id.Choice, EndOf(finish, reader));
+        if (step.Finish is { } finish) yield return new ChoiceFinished(step.Id.Choice, EndOf(finish, reader), step.StoppedBy);
     }
 
     private static AnswerEnd EndOf(FinishReason reason, AnswerReader reader) => reason switch

@@ -31,8 +31,9 @@ internal sealed class AnthropicWire : IUpstreamWire
         json.WriteString("model", model.Theirs);
         json.WriteNumber("max_tokens", maxTokens ?? MaxTokensDefault);
         string system = string.Join("\n\n", conversation.Messages.Where(message => message.Role == ChatRole.System).Select(message => message.Content));
-        if (system.Length > 0) json.WriteString("system", system);
-        WriteMessages(json, conversation);
+        ChatMessage? marked = conversation.CachedMessages is > 0 and int count ? conversation.Messages[count - 1] : null;
+        WriteSystem(json, system, marked?.Role == ChatRole.System);
+        WriteMessages(json, conversation, marked);
         WriteTools(json, conversation);
         if (conversation.Thinking == Thinking.On)
         {
@@ -55,8 +56,33 @@ internal sealed class AnthropicWire : IUpstreamWire
         json.WriteEndObject();
     }
 
+    private static void WriteSystem(Utf8JsonWriter json, string system, bool marked)
+    {
+        if (system.Length == 0) return;
+        if (!marked)
+        {
+            json.WriteString("system", system);
+            return;
+        }
+        json.WriteStartArray("system");
+        json.WriteStartObject();
+        json.WriteString("type", "text");
+        json.WriteString("text", system);
+        WriteCacheMark(json);
+        json.WriteEndObject();
+        json.WriteEndArray();
+    }
+
+    /// <summary>Asks for everything up to here to be kept in the cache.</summary>
+    public static void WriteCacheMark(Utf8JsonWriter json)
+    {
+        json.WriteStartObject("cache_control");
+        json.WriteString("type", "ephemeral");
+        json.WriteEndObject();
+    }
+
     /// <summary>Turns of one side that follow each other become one, as the API demands; a tool's result is the user's turn.</summary>
-    private static void WriteMessages(Utf8JsonWriter json, Conversation conversation)
+    private static void WriteMessages(Utf8JsonWriter json, Conversation conversation, ChatMessage? marked)
     {
         json.WriteStartArray("messages");
         bool? assistant = null;
@@ -71,7 +97,7 @@ internal sealed class AnthropicWire : IUpstreamWire
                 json.WriteStartArray("content");
                 assistant = isAssistant;
             }
-            WriteParts(json, message);
+            WriteParts(json, message, ReferenceEquals(message, marked));
         }
         if (assistant is not null) EndMessage(json);
         json.WriteEndArray();
@@ -83,7 +109,7 @@ internal sealed class AnthropicWire : IUpstreamWire
         json.WriteEndObject();
     }
 
-    private static void WriteParts(Utf8JsonWriter json, ChatMessage message)
+    private static void WriteParts(Utf8JsonWriter json, ChatMessage message, bool marked)
     {
         if (message.Role == ChatRole.Tool)
         {
@@ -91,6 +117,7 @@ internal sealed class AnthropicWire : IUpstreamWire
             json.WriteString("type", "tool_result");
             json.WriteString("tool_use_id", message.ToolCallId ?? "");
             json.WriteString("content", message.Content);
+            if (marked) WriteCacheMark(json);
             json.WriteEndObject();
             return;
         }
@@ -99,6 +126,7 @@ internal sealed class AnthropicWire : IUpstreamWire
             json.WriteStartObject();
             json.WriteString("type", "text");
             json.WriteString("text", message.Content);
+            if (marked && message.ToolCalls.IsEmpty) WriteCacheMark(json);
             json.WriteEndObject();
         }
         foreach (ToolCall call in message.ToolCalls)
@@ -109,6 +137,7 @@ internal sealed class AnthropicWire : IUpstreamWire
             json.WriteString("name", call.Name);
             json.WritePropertyName("input");
             json.WriteRawValue(call.ArgumentsJson.Length == 0 ? "{}" : call.ArgumentsJson);
+            if (marked && call == message.ToolCalls[^1]) WriteCacheMark(json);
             json.WriteEndObject();
         }
     }
@@ -124,6 +153,7 @@ internal sealed class AnthropicWire : IUpstreamWire
             if (tool.Description is { } description) json.WriteString("description", description);
             json.WritePropertyName("input_schema");
             json.WriteRawValue(tool.ParametersJson ?? """{"type":"object","properties":{}}""");
+            if (conversation.CachedMessages == 0 && tool == conversation.OfferedTools[^1]) WriteCacheMark(json);
             json.WriteEndObject();
         }
         json.WriteEndArray();
@@ -236,7 +266,7 @@ internal sealed class AnthropicEvents : IAnswerEvents
             "tool_use" => AnswerEnd.ToolCalls,
             "refusal" => AnswerEnd.ContentFilter,
             _ => AnswerEnd.Stop,
-        }));
+        }, OpenAiEvents.TextOf(end, "stop_sequence")));
     }
 
     private void Complete(List<UpstreamEvent> events)

@@ -19,7 +19,7 @@ internal sealed class OpenAiWire(bool modelStudio) : IUpstreamWire
         json.WriteString("model", model.Theirs);
         if (call.Conversation is { } conversation)
         {
-            WriteMessages(json, conversation);
+            WriteMessages(json, conversation, modelStudio ? conversation.CachedMessages : null);
             WriteTools(json, conversation);
             WriteFormat(json, conversation.Format);
             WriteThinking(json, conversation);
@@ -38,9 +38,11 @@ internal sealed class OpenAiWire(bool modelStudio) : IUpstreamWire
         json.WriteEndObject();
     }
 
-    private static void WriteMessages(Utf8JsonWriter json, Conversation conversation)
+    /// <param name="cached">As many messages end with a mark; only Model Studio knows it.</param>
+    private void WriteMessages(Utf8JsonWriter json, Conversation conversation, int? cached)
     {
         json.WriteStartArray("messages");
+        int written = 0;
         foreach (ChatMessage message in conversation.Messages)
         {
             json.WriteStartObject();
@@ -51,12 +53,25 @@ internal sealed class OpenAiWire(bool modelStudio) : IUpstreamWire
                 ChatRole.Assistant => "assistant",
                 _ => "tool",
             });
-            json.WriteString("content", message.Content);
+            if (++written == cached && message.Content.Length > 0) WriteMarked(json, message.Content);
+            else json.WriteString("content", message.Content);
+            if (modelStudio && message == conversation.BegunAnswer) json.WriteBoolean("partial", true);
             if (message.ReasoningContent is { } reasoning) json.WriteString("reasoning_content", reasoning);
             if (message.ToolCallId is { } id) json.WriteString("tool_call_id", id);
             if (!message.ToolCalls.IsEmpty) WriteToolCalls(json, message);
             json.WriteEndObject();
         }
+        json.WriteEndArray();
+    }
+
+    private static void WriteMarked(Utf8JsonWriter json, string content)
+    {
+        json.WriteStartArray("content");
+        json.WriteStartObject();
+        json.WriteString("type", "text");
+        json.WriteString("text", content);
+        AnthropicWire.WriteCacheMark(json);
+        json.WriteEndObject();
         json.WriteEndArray();
     }
 
@@ -278,7 +293,7 @@ internal sealed class OpenAiEvents(int choices, bool chat) : IAnswerEvents
         int tokens = choice.TryGetProperty("logprobs", out JsonElement logprobs) && logprobs.ValueKind == JsonValueKind.Object
             && logprobs.TryGetProperty("content", out JsonElement told) && told.ValueKind == JsonValueKind.Array ? told.GetArrayLength() : 0;
         if (pieces.Count > 0) events.Add(new UpstreamPieces(index, [.. pieces], tokens));
-        if (TextOf(choice, "finish_reason") is { } reason && finished.Add(index)) events.Add(new UpstreamFinish(index, ReasonOf(reason)));
+        if (TextOf(choice, "finish_reason") is { } reason && finished.Add(index)) events.Add(new UpstreamFinish(index, ReasonOf(reason), TextOf(choice, "stop_reason")));
     }
 
     private void ReadCalls(int choice, JsonElement calls, List<AnswerPiece> pieces)

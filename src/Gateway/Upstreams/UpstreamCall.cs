@@ -78,7 +78,7 @@ internal sealed class UpstreamCall
                     break;
                 case UpstreamFinish finish:
                     finished[finish.Choice] = true;
-                    tell.Add(new ChoiceFinished(finish.Choice, finish.Reason));
+                    tell.Add(new ChoiceFinished(finish.Choice, finish.Reason, finish.StoppedBy));
                     break;
                 case UpstreamUsage usage:
                     told = usage.Tokens;

@@ -10,7 +10,7 @@ public abstract record UpstreamEvent;
 /// <param name="Tokens">How many tokens the piece has, if the upstream says so (log probabilities); 0: it does not.</param>
 public sealed record UpstreamPieces(int Choice, ImmutableArray<AnswerPiece> Pieces, int Tokens) : UpstreamEvent;
 
-public sealed record UpstreamFinish(int Choice, AnswerEnd Reason) : UpstreamEvent;
+public sealed record UpstreamFinish(int Choice, AnswerEnd Reason, string? StoppedBy = null) : UpstreamEvent;
 
 /// <summary>What it will ask for. A later one replaces an earlier one.</summary>
 public sealed record UpstreamUsage(TokenCounts Tokens) : UpstreamEvent;

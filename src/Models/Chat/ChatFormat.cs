@@ -103,7 +103,17 @@ public sealed class ChatFormat
             throw new ArgumentException("this model has no thinking mode", nameof(conversation));
         if (thinking == Thinking.Off && Ability == ThinkingAbility.Always)
             throw new ArgumentException("this model always thinks", nameof(conversation));
-        return _template is null ? RenderBuiltIn(conversation) : RenderByTemplate(_template, conversation);
+        if (_template is null) return RenderBuiltIn(conversation);
+        return conversation.BegunAnswer is { } begun ? GoOn(_template, conversation, begun) : RenderByTemplate(_template, conversation);
+    }
+
+    /// <summary>The prompt without the answer that was begun, its thought over, and then that answer: templates know no turn that is left open.</summary>
+    private int[] GoOn(ChatTemplate template, Conversation conversation, ChatMessage begun)
+    {
+        Conversation before = conversation with { Messages = conversation.Messages[..^1], ContinuesLast = false, Thinking = Ability == ThinkingAbility.Switchable ? Thinking.Off : conversation.Thinking };
+        var rest = new PromptWriter(_tokenizer);
+        if (Ability == ThinkingAbility.Always) rest.Text("\n").Mark(ThinkEnd).Text("\n\n");
+        return [.. RenderByTemplate(template, before), .. rest.Text(Separate(begun).Content).Finish()];
     }
 
     private static int[] RenderByTemplate(ChatTemplate template, Conversation conversation)
@@ -123,6 +133,8 @@ public sealed class ChatFormat
         ImmutableArray<ChatMessage> messages = conversation.Messages;
         Thinking thinking = conversation.Thinking;
         var prompt = new PromptWriter(_tokenizer);
+        if (conversation.BegunAnswer is not null)
+            messages = messages[..^1];
         if (_family.CallsInTags)
             messages = [.. messages.Select(message => message with { Content = message.Content.Trim() })];
         int first = WriteHead(prompt, messages, conversation);
@@ -144,8 +156,10 @@ public sealed class ChatFormat
             }
         }
         prompt.Mark(TurnStart).Text("assistant\n");
-        if (thinking == Thinking.Off && Ability == ThinkingAbility.Switchable)
+        if (Ability != ThinkingAbility.Never && ThoughtAfter(conversation) == PromptThought.Closed)
             prompt.Mark(ThinkStart).Text("\n\n").Mark(ThinkEnd).Text("\n\n");
+        if (conversation.BegunAnswer is { } begun)
+            prompt.Text(Separate(begun).Content);
         if (OpensThought(conversation))
             prompt.Mark(ThinkStart).Text("\n");
         return prompt.Finish();
@@ -183,7 +197,8 @@ public sealed class ChatFormat
         _ => null,
     };
 
-    private PromptThought ThoughtAfter(Conversation conversation) => _thoughts[(int)conversation.Thinking];
+    /// <summary>Whoever has begun to answer has thought.</summary>
+    private PromptThought ThoughtAfter(Conversation conversation) => conversation.BegunAnswer is null ? _thoughts[(int)conversation.Thinking] : PromptThought.Closed;
 
     /// <summary>The prompt of a conversation ends within the thought.</summary>
     private bool OpensThought(Conversation conversation) => ThoughtAfter(conversation) == PromptThought.Open;

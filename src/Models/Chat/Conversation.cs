@@ -26,6 +26,15 @@ public sealed record Conversation(ImmutableArray<ChatMessage> Messages)
     /// <summary>Whether the thoughts of earlier turns are shown to the model again; null: as its family was trained.</summary>
     public bool? PreserveThinking { get; init; }
 
+    /// <summary>How many messages, from the beginning and with the tools before them, are asked to be kept in a cache; null: nothing is asked.</summary>
+    public int? CachedMessages { get; init; }
+
+    /// <summary>When the last message is the assistant's, the answer goes on from it instead of beginning a turn.</summary>
+    public bool ContinuesLast { get; init; }
+
+    /// <summary>The answer that somebody began and the model goes on from: a text that calls no tools; null: there is none.</summary>
+    public ChatMessage? BegunAnswer => ContinuesLast && Messages.Length > 1 && Messages[^1] is { Role: ChatRole.Assistant, ToolCalls.IsEmpty: true, Content.Length: > 0 } begun ? begun : null;
+
     /// <summary>The tools that are offered: none when calling is forbidden, the named one when one is named.</summary>
     public ImmutableArray<ToolDefinition> OfferedTools => ToolChoice.Kind == ToolChoiceKind.None ? [] : Tools;
 

@@ -17,6 +17,23 @@ public sealed class ServerRuleTests(GatewayFixture fixture) : IClassFixture<Gate
         Assert.NotNull(answer.Header("x-request-id"));
     }
 
+    /// <summary>Texts that are only read are billed as those that are continued.</summary>
+    [Theory]
+    [InlineData("/v1/embeddings", """{"model":"scripted-1","input":"a"}""")]
+    [InlineData("/compatible-mode/v1/embeddings", """{"model":"scripted-1","input":["a","b"],"encoding_format":"base64"}""")]
+    [InlineData("/api/v1/services/embeddings/text-embedding/text-embedding", """{"model":"scripted-1","input":{"texts":["a"]}}""")]
+    [InlineData("/api/embed", """{"model":"scripted-1","input":["a"]}""")]
+    [InlineData("/api/embeddings", """{"model":"scripted-1","prompt":"a"}""")]
+    [InlineData("/v1/rerank", """{"model":"scripted-1","query":"q","documents":["a"]}""")]
+    [InlineData("/compatible-api/v1/reranks", """{"model":"scripted-1","query":"q","documents":["a"]}""")]
+    [InlineData("/api/v1/services/rerank/text-rerank/text-rerank", """{"model":"scripted-1","input":{"query":"q","documents":["a"]}}""")]
+    public async Task The_cost_of_a_reading_is_in_its_headers_and_in_its_answer(string path, string body)
+    {
+        Answer answer = await fixture.Fresh().PostAsync(path, body);
+        Assert.Equal(200, answer.Status);
+        Assert.Equal(answer.Header("x-qanat-charge"), (string?)(answer.Body["usage"]?["x_qanat"] ?? answer.Body["x_qanat"])!["charge"]);
+    }
+
     [Theory, MemberData(nameof(Paths))]
     public async Task The_cost_of_the_call_is_in_the_last_part_of_a_stream(string path)
     {

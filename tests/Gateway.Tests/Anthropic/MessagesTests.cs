@@ -76,12 +76,32 @@ public sealed class MessagesTests(GatewayFixture fixture) : IClassFixture<Gatewa
     [InlineData(AnswerEnd.Stop, "end_turn")]
     [InlineData(AnswerEnd.Length, "max_tokens")]
     [InlineData(AnswerEnd.Budget, "max_tokens")]
+    [InlineData(AnswerEnd.Loop, "max_tokens")]
     [InlineData(AnswerEnd.ContentFilter, "refusal")]
     public async Task Stop_reasons_are_worded_as_clients_know_them(AnswerEnd end, string word)
     {
         TestGateway gateway = fixture.Fresh();
         gateway.Script.Answer = (call, _) => Script.Say(call, end, "x");
         Assert.Equal(word, (string?)(await gateway.PostAsync(Path, Ask)).Body["stop_reason"]);
+    }
+
+    [Fact]
+    public async Task A_stop_sequence_that_ended_the_answer_is_named()
+    {
+        TestGateway gateway = fixture.Fresh();
+        gateway.Script.Answer = (call, _) => Script.StopAt(call, "END", "x");
+        Answer answer = await gateway.PostAsync(Path, Ask);
+        Assert.Equal(("stop_sequence", "END"), ((string?)answer.Body["stop_reason"], (string?)answer.Body["stop_sequence"]));
+        string last = (await gateway.StreamAsync(Path, Streamed(Ask))).Single(each => each.Contains("message_delta", StringComparison.Ordinal));
+        Assert.Contains("\"stop_reason\":\"stop_sequence\",\"stop_sequence\":\"END\"", last, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_assistants_own_words_at_the_end_are_gone_on_from()
+    {
+        TestGateway gateway = fixture.Fresh();
+        await gateway.PostAsync(Path, """{"model":"scripted-1","max_tokens":9,"messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":"Well,"}]}""");
+        Assert.Equal("Well,", gateway.Script.LastCall.Conversation!.BegunAnswer?.Content);
     }
 
     [Fact]

@@ -22,6 +22,45 @@ public sealed class BatchTests(GatewayFixture fixture) : IClassFixture<GatewayFi
         Assert.Null(batch["error_file_id"]);
     }
 
+    /// <summary>QANAT_BATCH_ROWS says how many: 50,000 are the most that a batch may have.</summary>
+    [Fact]
+    public async Task Many_rows_are_answered_once_each_in_order_while_their_number_rises()
+    {
+        int rows = int.Parse(Environment.GetEnvironmentVariable("QANAT_BATCH_ROWS") ?? "300", System.Globalization.CultureInfo.InvariantCulture);
+        await using TestGateway gateway = await TestGateway.StartAsync();
+        string id = (string)(await CreateAsync(gateway, Rows(rows))).Body["id"]!;
+        int seen = 0;
+        JsonNode batch = await UntilAsync(gateway, id, now =>
+        {
+            // While the results are written they are counted anew.
+            if ((string?)now["status"] != "in_progress") return HasEnded(now);
+            int done = (int)now["request_counts"]!["completed"]!;
+            Assert.InRange(done, seen, rows);
+            seen = done;
+            return false;
+        });
+        Assert.Equal(("completed", rows, 0), ((string?)batch["status"], (int)batch["request_counts"]!["completed"]!, (int)batch["request_counts"]!["failed"]!));
+        Assert.Equal(Enumerable.Range(0, rows).Select(index => $"row-{index}"), (await LinesAsync(gateway, (string)batch["output_file_id"]!)).Select(line => (string?)line["custom_id"]));
+        Assert.Equal(rows, gateway.Script.Calls.Select(call => call.Id).Distinct().Count());
+    }
+
+    [Fact]
+    public async Task Rows_of_texts_are_embedded()
+    {
+        TestGateway gateway = fixture.Fresh();
+        const string rows = """
+            {"custom_id":"a","method":"POST","url":"/v1/embeddings","body":{"model":"scripted-1","input":["four","longer text"]}}
+            {"custom_id":"b","method":"POST","url":"/v1/embeddings","body":{"model":"scripted-1","input":""}}
+            """;
+        string id = (string)(await CreateAsync(gateway, rows, "/v1/embeddings")).Body["id"]!;
+        JsonNode batch = await UntilAsync(gateway, id, HasEnded);
+        JsonNode body = Assert.Single(await LinesAsync(gateway, (string)batch["output_file_id"]!))["response"]!["body"]!;
+        Assert.Equal((2, 0.8), (body["data"]!.AsArray().Count, Math.Round((double)body["data"]![0]!["embedding"]![0]!, 6)));
+        Assert.NotNull(body["usage"]!["x_qanat"]!["charge"]);
+        Assert.Equal("input", (string?)Assert.Single(await LinesAsync(gateway, (string)batch["error_file_id"]!))["response"]!["body"]!["error"]!["param"]);
+        Assert.All(gateway.Script.Calls, call => Assert.Equal(Operation.Batch, call.Operation));
+    }
+
     [Fact]
     public async Task Rows_that_fail_are_told_in_a_file_of_their_own()
     {
@@ -148,10 +187,10 @@ public sealed class BatchTests(GatewayFixture fixture) : IClassFixture<GatewayFi
     private static string Row(string id, string fields, string says = "Hi") =>
         $$$"""{"custom_id":"{{{id}}}","method":"POST","url":"/v1/chat/completions","body":{"model":"scripted-1","messages":[{"role":"user","content":"{{{says}}}"}],""" + fields + "}}\n";
 
-    internal static async Task<Answer> CreateAsync(TestGateway gateway, string rows)
+    internal static async Task<Answer> CreateAsync(TestGateway gateway, string rows, string endpoint = "/v1/chat/completions")
     {
         Answer file = await FileTests.UploadAsync(gateway, Encoding.UTF8.GetBytes(rows), "rows.jsonl");
-        Answer batch = await gateway.PostAsync("/v1/batches", $$"""{"input_file_id":"{{(string)file.Body["id"]!}}","endpoint":"/v1/chat/completions","completion_window":"24h","metadata":{"job":"nightly"} }""");
+        Answer batch = await gateway.PostAsync("/v1/batches", $$"""{"input_file_id":"{{(string)file.Body["id"]!}}","endpoint":"{{endpoint}}","completion_window":"24h","metadata":{"job":"nightly"} }""");
         Assert.Equal((200, "nightly"), (batch.Status, (string?)batch.Body["metadata"]!["job"]));
         return batch;
     }

@@ -52,6 +52,17 @@ internal sealed class Script
         yield return Settle(call, admitted, pieces.Sum(piece => piece.Length) * call.Choices);
     }
 
+    /// <summary>Says a piece, and is ended by a stop string.</summary>
+    public static async IAsyncEnumerable<CallEvent> StopAt(Call call, string stop, string piece)
+    {
+        await Task.Yield();
+        Admitted admitted = Admit(call);
+        yield return admitted;
+        yield return new Delta(0, [new TextPiece(piece)], TokensOf(piece, call.TopLogprobs));
+        yield return new ChoiceFinished(0, AnswerEnd.Stop, stop);
+        yield return Settle(call, admitted, piece.Length);
+    }
+
     /// <summary>Says the pieces, then waits until the client is gone or the gate opens.</summary>
     public static async IAsyncEnumerable<CallEvent> SayAndWait(Call call, Task gate, [EnumeratorCancellation] CancellationToken cancel)
     {
@@ -100,11 +111,11 @@ internal sealed class Script
 
     public static Settled Settle(Call call, Admitted admitted, int outputTokens)
     {
-        TokenCounts tokens = new(call.Prompt.Length, 1, 0, outputTokens, 0);
+        TokenCounts tokens = new(call.Prompt.Length, 1, Math.Max(0, call.CacheTokens - 1), outputTokens, 0);
         DeviceTime device = new(3_000_000, 2_000_000);
         Party party = new(call.Caller.Tenant.Id, call.Caller.Project.Id, call.Caller.Key.Id, call.UserTag);
         return new Settled(new UsageRecord(admitted.Id, admitted.At, admitted.At, admitted.At, party, call.Model, new DeploymentName("test/scripted-1"), TestGateway.Pool, call.Operation,
-            Outcome.Completed, tokens, device, TestGateway.PriceId, Rating.Charge(TestGateway.Rates, tokens), TestGateway.PoolRateId, Money.Parse("0.000000123456", Currency.Usd)));
+            Outcome.Completed, tokens, device, TestGateway.PriceId, Rating.Charge(TestGateway.Rates, tokens, call.Cache), TestGateway.PoolRateId, Money.Parse("0.000000123456", Currency.Usd)));
     }
 
     /// <summary>One token per byte, each with as many alternatives as were asked for.</summary>

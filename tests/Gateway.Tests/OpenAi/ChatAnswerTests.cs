@@ -99,13 +99,14 @@ public sealed class ChatAnswerTests(GatewayFixture fixture) : IClassFixture<Gate
     [InlineData(AnswerEnd.Stop, "stop")]
     [InlineData(AnswerEnd.Length, "length")]
     [InlineData(AnswerEnd.Budget, "length")]
+    [InlineData(AnswerEnd.Loop, "length")]
     public async Task Finish_reasons_are_worded_as_clients_know_them(AnswerEnd reason, string word)
     {
         TestGateway gateway = fixture.Fresh();
         gateway.Script.Answer = (call, _) => Script.Say(call, reason, "x");
         Answer answer = await gateway.PostAsync(Path, Ask);
         Assert.Equal(word, (string?)answer.Body["choices"]![0]!["finish_reason"]);
-        Assert.Equal(reason == AnswerEnd.Budget ? "budget" : null, (string?)answer.Body["usage"]!["x_qanat"]!["stop_reason"]);
+        Assert.Equal(reason switch { AnswerEnd.Budget => "budget", AnswerEnd.Loop => "loop", _ => null }, (string?)answer.Body["usage"]!["x_qanat"]!["stop_reason"]);
     }
 
     [Fact]

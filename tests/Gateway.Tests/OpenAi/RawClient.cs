@@ -30,7 +30,9 @@ internal sealed class RawClient : IDisposable
         return client;
     }
 
-    public async Task SendAsync(string text) => await stream!.WriteAsync(Encoding.UTF8.GetBytes(text), TestContext.Current.CancellationToken);
+    public Task SendAsync(string text) => SendAsync(Encoding.UTF8.GetBytes(text));
+
+    public async Task SendAsync(byte[] bytes) => await stream!.WriteAsync(bytes, TestContext.Current.CancellationToken);
 
     /// <summary>Reads until the text has come; fails when the connection ends before.</summary>
     public async Task ReadUntilAsync(string text)

@@ -114,6 +114,43 @@ public sealed class WireTests
         Assert.Equal(["reasoning hm", "text Grüße", "call 0 call_1 read", "arguments 0 {\"a\":1}", "usage 20/16/0/9/0", "finish ToolCalls", "done"], events.SelectMany(Words));
     }
 
+    /// <summary>Cut at any byte an answer in Anthropic's words is either not whole, which is an error, or complete.</summary>
+    [Fact]
+    public void A_stream_of_anthropics_reads_the_same_wherever_it_is_cut_and_is_never_taken_for_whole_before_its_end()
+    {
+        string stream = string.Concat(((string[])
+        [
+            """{"type":"message_start","message":{"usage":{"input_tokens":4,"cache_creation_input_tokens":16,"output_tokens":1}}}""",
+            """{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Grüße"}}""",
+            """{"type":"message_delta","delta":{"stop_reason":"stop_sequence","stop_sequence":"END"},"usage":{"output_tokens":9}}""",
+            """{"type":"message_stop"}""",
+        ]).Select(data => $"event: x\ndata: {data}\n\n"));
+        byte[] bytes = Encoding.UTF8.GetBytes(stream);
+        int told = Encoding.UTF8.GetByteCount(stream[..stream.IndexOf("\"usage\":{\"output_tokens\":9}", StringComparison.Ordinal)]);
+        string[] expected = ["text Grüße", "usage 20/0/16/9/0", "finish Stop", "done"];
+        for (int cut = 0; cut <= bytes.Length; cut++)
+        {
+            Assert.Equal(expected, Read(new AnthropicEvents(), bytes[..cut], bytes[cut..]));
+            if (cut < told) Assert.Throws<UpstreamException>(() => Read(new AnthropicEvents(), bytes[..cut]));
+        }
+    }
+
+    [Fact]
+    public void Marks_for_the_cache_are_passed_on_where_they_are_known()
+    {
+        Call marked = Full with { Conversation = Full.Conversation! with { CachedMessages = 2 } };
+        Assert.Equal(CacheMode.Explicit, marked.Cache);
+        JsonElement anthropic = Write(new AnthropicWire(), marked).GetProperty("messages")[0].GetProperty("content")[0];
+        Assert.Equal("ephemeral", anthropic.GetProperty("cache_control").GetProperty("type").GetString());
+        JsonElement studio = Write(new OpenAiWire(modelStudio: true), marked).GetProperty("messages")[1].GetProperty("content")[0];
+        Assert.Equal("ephemeral", studio.GetProperty("cache_control").GetProperty("type").GetString());
+        Assert.DoesNotContain("cache_control", Write(new OpenAiWire(modelStudio: false), marked).GetRawText(), StringComparison.Ordinal);
+        JsonElement system = Write(new AnthropicWire(), Full with { Conversation = Full.Conversation! with { CachedMessages = 1 } }).GetProperty("system")[0];
+        Assert.Equal("ephemeral", system.GetProperty("cache_control").GetProperty("type").GetString());
+        JsonElement tool = Write(new AnthropicWire(), Full with { Conversation = Full.Conversation! with { CachedMessages = 0 } }).GetProperty("tools")[0];
+        Assert.Equal("ephemeral", tool.GetProperty("cache_control").GetProperty("type").GetString());
+    }
+
     private static Call Full => new(Callers.With(), Operation.Chat, new ModelName("m"), [], 1, 99, new SamplingOptions { Temperature = 0.5f, Seed = 7 }, ["END"], -1, false, null)
     {
         Conversation = Conversation.Of(new ChatMessage(ChatRole.System, "be brief"), new ChatMessage(ChatRole.User, "read a"),
@@ -134,10 +171,11 @@ public sealed class WireTests
         return JsonDocument.Parse(buffer.WrittenMemory).RootElement;
     }
 
-    private static IEnumerable<string> Read(params byte[][] arriving)
+    private static IEnumerable<string> Read(params byte[][] arriving) => Read(new OpenAiEvents(1, chat: true), arriving);
+
+    private static IEnumerable<string> Read(IAnswerEvents reading, params byte[][] arriving)
     {
         ServerSentEvents lines = new();
-        OpenAiEvents reading = new(1, chat: true);
         List<UpstreamEvent> events = [];
         byte[] rest = [];
         for (int part = 0; part < arriving.Length; part++)

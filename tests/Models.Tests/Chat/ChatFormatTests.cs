@@ -47,6 +47,25 @@ public sealed class ChatFormatTests
     public void Thinking_is_switched_off_by_an_empty_thought() =>
         Assert.Equal("‹im_start›user\nHi‹im_end›\n‹im_start›assistant\n‹think›\n\n‹/think›\n\n", Render(Thinking.Off, User("Hi")));
 
+    [Theory]
+    [InlineData(Thinking.ModelDefault)]
+    [InlineData(Thinking.Off)]
+    public void An_answer_that_was_begun_is_gone_on_from_and_its_thought_is_over(Thinking thinking)
+    {
+        Conversation begun = Conversation.Of(User("Capital?"), Assistant("It is Par")) with { Thinking = thinking, ContinuesLast = true };
+        Assert.Equal("‹im_start›user\nCapital?‹im_end›\n‹im_start›assistant\n‹think›\n\n‹/think›\n\nIt is Par", Show(s_format.Render(begun)));
+        Assert.Null(s_format.ThoughtOf(begun));
+        Assert.EndsWith("It is Par‹im_end›\n‹im_start›assistant\n", Show(s_format.Render(begun with { ContinuesLast = false, Thinking = Thinking.ModelDefault })), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Only_text_of_the_assistants_is_gone_on_from()
+    {
+        Assert.Null((Conversation.Of(User("a"), Assistant("") with { ToolCalls = [new ToolCall("f", "{}")] }) with { ContinuesLast = true }).BegunAnswer);
+        Assert.Null((Conversation.Of(User("a")) with { ContinuesLast = true }).BegunAnswer);
+        Assert.Null((Conversation.Of(Assistant("alone")) with { ContinuesLast = true }).BegunAnswer);
+    }
+
     [Fact]
     public void Reasoning_before_the_last_question_is_left_out() =>
         Assert.Equal("‹im_start›user\na‹im_end›\n‹im_start›assistant\nb‹im_end›\n‹im_start›user\nc‹im_end›\n‹im_start›assistant\nd‹im_end›\n‹im_start›user\ne‹im_end›\n‹im_start›assistant\n",
