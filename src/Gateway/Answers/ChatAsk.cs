@@ -23,7 +23,7 @@ internal sealed record ChatAsk(ServedModel Model, Conversation Conversation, str
     public GenerationRequest ToRequest(Caller caller)
     {
         ImmutableArray<int> prompt = PromptOf(Model, Conversation, Param);
-        Call call = new(caller, Operation.Chat, Model.Name, prompt, Choices, MaxTokens, Sampling, Stops, TopLogprobs, IgnoreStopTokens, UserTag) 
+        Call call = new(caller, Operation.Chat, Model.Name, prompt, Choices, MaxTokens, Sampling, Stops, TopLogprobs, IgnoreStopTokens, UserTag)
         {
             Conversation = Conversation,
             CacheTokens = CacheMarks.TokensOf(Model, Conversation, prompt),

@@ -4,7 +4,7 @@ using Qanat.Books;
 namespace Qanat.Gateway;
 
 /// <summary>Anthropic's API, at its own paths and at those where Model Studio and others serve it.</summary>
-internal sealed class AnthropicEndpoints(Callers callers, ServedModels models, MessageRequests messages, AnswerServing answers, GatewayOptions options)
+internal sealed class AnthropicEndpoints(Callers callers, ServedModels models, MessageRequests messages, AnswerServing answers, PromptCounter counter, GatewayOptions options)
 {
     private static readonly string[] Bases = ["/v1", "/anthropic/v1", "/apps/anthropic/v1"];
 
@@ -68,15 +68,11 @@ internal sealed class AnthropicEndpoints(Callers callers, ServedModels models, M
 
     private async Task CountAsync(HttpContext context)
     {
-        callers.Require(context.Request);
-        int tokens;
+        Caller caller = callers.Require(context.Request);
+        Call call;
         using (JsonBody body = await JsonBody.ReadAsync(context.Request, options, context.RequestAborted))
-            tokens = messages.Count(JsonFields.OfRequest(body.Root));
-        using JsonAnswer json = new();
-        json.Writer.WriteStartObject();
-        json.Writer.WriteNumber("input_tokens", tokens);
-        json.Writer.WriteEndObject();
-        await json.SendAsync(context.Response);
+            call = messages.ReadToCount(JsonFields.OfRequest(body.Root), caller);
+        await counter.SendAsync(context, call, kind: null);
     }
 
     private static void Write(JsonAnswer json, ServedModel model)

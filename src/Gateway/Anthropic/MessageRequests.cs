@@ -22,12 +22,9 @@ internal sealed class MessageRequests(ServedModels models, GatewayOptions option
         return ask.ToRequest(caller);
     }
 
-    /// <summary>How many tokens a request would be.</summary>
-    public int Count(JsonFields fields)
-    {
-        ServedModel model = models.Find(fields.RequiredText("model")).RequireTokens();
-        return ChatAsk.PromptOf(model, ReadConversation(fields), "messages").Length;
-    }
+    /// <summary>A request that is only counted: it need not say how long its answer may be.</summary>
+    public Call ReadToCount(JsonFields fields, Caller caller) =>
+        new ChatAsk(models.Find(fields.RequiredText("model")), ReadConversation(fields), "messages") { Sampling = new Engine.SamplingOptions() }.ToRequest(caller).Calls[0];
 
     private static Conversation ReadConversation(JsonFields fields)
     {

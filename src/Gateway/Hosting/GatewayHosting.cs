@@ -27,7 +27,7 @@ public static class GatewayHosting
         services.TryAddSingleton(_ => new SeedSource(BinaryPrimitives.ReadUInt64LittleEndian(RandomNumberGenerator.GetBytes(sizeof(ulong)))));
         services.AddSingleton<Recordings>().AddSingleton<Callers>().AddSingleton<SamplingFields>().AddSingleton<ChatRequests>().AddSingleton<CompletionRequests>().AddSingleton<ModelList>()
             .AddSingleton<GenerationAnswer>().AddSingleton<OpenAiEndpoints>()
-            .AddSingleton<AnswerServing>().AddSingleton<MessageRequests>().AddSingleton<AnthropicEndpoints>().AddSingleton<NativeRequests>().AddSingleton<NativeTasks>().AddSingleton<DashScopeEndpoints>()
+            .AddSingleton<AnswerServing>().AddSingleton<PromptCounter>().AddSingleton<MessageRequests>().AddSingleton<AnthropicEndpoints>().AddSingleton<NativeRequests>().AddSingleton<NativeTasks>().AddSingleton<DashScopeEndpoints>()
             .AddSingleton<OllamaRequests>().AddSingleton<OllamaEndpoints>().AddSingleton<ResponseStore>().AddSingleton<ResponseRequests>().AddSingleton<ResponseEndpoints>()
             .AddSingleton<TextReading>().AddSingleton<EmbeddingRequests>().AddSingleton<RerankRequests>().AddSingleton<ReadingEndpoints>()
             .AddSingleton<FileStore>().AddSingleton<FileEndpoints>().AddSingleton<BatchStore>().AddSingleton<BatchRowServing>().AddSingleton<BatchPlaces>().AddSingleton<BatchTools>().AddSingleton<BatchRunner>()

@@ -43,12 +43,6 @@ public sealed class ServedModel
     /// <summary>How it is asked for vectors and scores; null: it is not.</summary>
     public ReadModel? Reading { get; init; }
 
-    /// <summary>This model, if its tokens are known here.</summary>
-    /// <exception cref="ApiException">400: an engine elsewhere serves it.</exception>
-    public ServedModel RequireTokens() => IsOutside
-        ? throw new ApiException(400, Refusal.InvalidRequest, "unsupported_model", $"Tokens of {Name} cannot be counted here: an engine outside this server makes them.", "model")
-        : this;
-
     public static ServedModel From(Deployment deployment, Instant servedSince)
     {
         ArgumentNullException.ThrowIfNull(deployment);

@@ -49,4 +49,4 @@ internal abstract class AnswerShape
 
 /// <summary>A piece of a stream.</summary>
 /// <param name="Model">Set when log probabilities are wanted.</param>
-internal readonly record struct ChunkPart(ImmutableArray<AnswerPiece> Pieces, ImmutableArray<GeneratedToken> Tokens, ServedModel? Model, bool UsageFollows);
+internal readonly record struct ChunkPart(ImmutableArray<AnswerPiece> Pieces, ImmutableArray<GeneratedToken> Tokens, ServedModel? Model, ImmutableArray<string> ToldLogprobs, bool UsageFollows);

@@ -36,7 +36,7 @@ internal sealed class ChatShape : AnswerShape
         if (content.Length > 0 || (reasoning.Length == 0 && !callsTools)) json.WriteString("content", content);
         if (callsTools) ToolCallsJson.WriteDelta(json, part.Pieces);
         json.WriteEndObject();
-        WriteLogprobs(json, part.Model, part.Tokens);
+        WriteLogprobs(json, part.Model, part.Tokens, part.ToldLogprobs);
         json.WriteNull("finish_reason");
         EndChoice(json, part.UsageFollows);
     }
@@ -83,7 +83,7 @@ internal sealed class ChatShape : AnswerShape
             if (choice.Reasoning.Length > 0) json.WriteString("reasoning_content", choice.Reasoning);
             json.WriteNull("refusal");
             json.WriteEndObject();
-            WriteLogprobs(json, request.WithLogprobs ? request.Model : null, choice.Tokens);
+            WriteLogprobs(json, request.WithLogprobs ? request.Model : null, choice.Tokens, choice.ToldLogprobs);
             json.WriteString("finish_reason", Word(choice.Finish));
             json.WriteEndObject();
         }
@@ -109,7 +109,7 @@ internal sealed class ChatShape : AnswerShape
         json.WriteEndObject();
     }
 
-    private static void WriteLogprobs(Utf8JsonWriter json, ServedModel? model, IReadOnlyList<GeneratedToken> tokens)
+    private static void WriteLogprobs(Utf8JsonWriter json, ServedModel? model, IReadOnlyList<GeneratedToken> tokens, IReadOnlyList<string> told)
     {
         if (model is null)
         {
@@ -118,6 +118,7 @@ internal sealed class ChatShape : AnswerShape
         }
         json.WriteStartObject("logprobs");
         json.WriteStartArray("content");
+        foreach (string entry in told) json.WriteRawValue(entry);
         foreach (GeneratedToken token in tokens)
         {
             json.WriteStartObject();

@@ -10,6 +10,7 @@ internal sealed class ChoiceText(int index, string echo)
     private readonly StringBuilder reasoning = new();
     private readonly StringBuilder content = new(echo);
     private readonly List<GeneratedToken> tokens = [];
+    private readonly List<string> toldLogprobs = [];
     private readonly List<(ToolCallStart Start, StringBuilder Arguments)> calls = [];
 
     public int Index { get; } = index;
@@ -17,6 +18,9 @@ internal sealed class ChoiceText(int index, string echo)
     public string Reasoning => reasoning.ToString();
     public string Content => content.ToString();
     public IReadOnlyList<GeneratedToken> Tokens => tokens;
+
+    /// <summary>As an upstream told them, instead of tokens.</summary>
+    public IReadOnlyList<string> ToldLogprobs => toldLogprobs;
     public IReadOnlyList<ToolCall> ToolCalls => [.. calls.Select(call => new ToolCall(call.Start.Name, call.Arguments.ToString(), call.Start.Id))];
     public AnswerEnd Finish { get; private set; }
 
@@ -29,6 +33,7 @@ internal sealed class ChoiceText(int index, string echo)
     public void Add(Delta delta)
     {
         tokens.AddRange(delta.Tokens);
+        toldLogprobs.AddRange(delta.ToldLogprobs);
         foreach (AnswerPiece piece in delta.Pieces)
         {
             switch (piece)

@@ -50,10 +50,10 @@ internal sealed class StreamedAnswer(AnswerState answer, EventStream stream, Htt
     private void TellDelta(PromptEvent next, Delta delta)
     {
         ChoiceText choice = answer.Choices[answer.IndexOf(next, delta.Choice)];
-        bool withTokens = answer.Request.WithLogprobs && !delta.Tokens.IsEmpty;
+        bool withTokens = answer.Request.WithLogprobs && !(delta.Tokens.IsEmpty && delta.ToldLogprobs.IsEmpty);
         if (delta.Pieces.IsEmpty && !withTokens) return;
         Open(choice);
-        answer.Shape.WriteDelta(stream.Begin(), answer.Head, choice, new ChunkPart(delta.Pieces, delta.Tokens, withTokens ? answer.Request.Model : null, usageFollows));
+        answer.Shape.WriteDelta(stream.Begin(), answer.Head, choice, new ChunkPart(delta.Pieces, delta.Tokens, withTokens ? answer.Request.Model : null, delta.ToldLogprobs, usageFollows));
         stream.End();
     }
 

@@ -5,7 +5,7 @@ using Microsoft.AspNetCore.Http;
 namespace Qanat.Gateway;
 
 /// <summary>OpenAI's Responses API.</summary>
-internal sealed class ResponseEndpoints(Callers callers, ResponseRequests requests, ResponseStore kept, AnswerServing answers, GatewayOptions options)
+internal sealed class ResponseEndpoints(Callers callers, ResponseRequests requests, ResponseStore kept, AnswerServing answers, PromptCounter counter, GatewayOptions options)
 {
     private const int PageDefault = 20;
 
@@ -43,13 +43,7 @@ internal sealed class ResponseEndpoints(Callers callers, ResponseRequests reques
     private async Task CountAsync(HttpContext context)
     {
         ResponseAsk ask = await ReadAsync(context, callers.Require(context.Request));
-        ask.Generation.Model.RequireTokens();
-        using JsonAnswer json = new();
-        json.Writer.WriteStartObject();
-        json.Writer.WriteString("object", "response.input_tokens");
-        json.Writer.WriteNumber("input_tokens", ask.Generation.Calls[0].Prompt.Length);
-        json.Writer.WriteEndObject();
-        await json.SendAsync(context.Response);
+        await counter.SendAsync(context, ask.Generation.Calls[0], "response.input_tokens");
     }
 
     private async Task ShowAsync(HttpContext context)

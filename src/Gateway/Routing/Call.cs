@@ -65,7 +65,11 @@ public sealed record Admitted(RequestId Id, Instant At, Money HoldAmount, TokenR
 }
 
 /// <param name="Tokens">Tokens that were generated meanwhile; their text may be in earlier or later pieces, or in none.</param>
-public sealed record Delta(int Choice, ImmutableArray<AnswerPiece> Pieces, ImmutableArray<GeneratedToken> Tokens) : CallEvent;
+public sealed record Delta(int Choice, ImmutableArray<AnswerPiece> Pieces, ImmutableArray<GeneratedToken> Tokens) : CallEvent
+{
+    /// <summary>Log probabilities of its tokens as an upstream told them: entries of OpenAI's "content", each a JSON object. Empty: there are none, or they are in the tokens.</summary>
+    public ImmutableArray<string> ToldLogprobs { get; init; } = [];
+}
 
 /// <summary>What a call asked to read.</summary>
 public sealed record PromptRead(ImmutableArray<float> Values) : CallEvent;

@@ -15,10 +15,11 @@ public sealed partial class CallPipeline
 
     private async Task<UpstreamCall> AdmitAsync(Call call, UpstreamSet set, CancellationToken cancel)
     {
-        if (call.TopLogprobs >= 0) throw Qanat.Gateway.Refusal.Unsupported("logprobs", $"{call.Model} is served by an engine whose tokens are not known here.");
+        // Those of a chat are passed on as they are told; completions tell them by tokens.
+        if (call.TopLogprobs >= 0 && call.Conversation is null) throw Qanat.Gateway.Refusal.Unsupported("logprobs", $"{call.Model} is served by an engine whose tokens are not known here.");
         if (routing.Upstreams!.IsStalled)
             throw new ApiException(503, "server_error", "books_unavailable", "Usage cannot be written at the moment, so nothing is served. Try again soon.", retryAfter: TimeSpan.FromSeconds(5));
-        OwnCount own = new(call, CountAs(set));
+        OwnCount own = new(call, routing.CountAs(set));
         if (own.Input >= set.ContextLength && own.IsExact)
             throw new ApiException(400, "invalid_request_error", "context_length_exceeded",
                 $"The prompt has {own.Input} tokens; {call.Model} has room for {set.ContextLength} tokens, prompt and answer together. Shorten it.", "messages");
@@ -30,16 +31,5 @@ public sealed partial class CallPipeline
         Hold hold = HoldOf(call, admission, UpstreamSpec.DeploymentOf(first), UpstreamSpec.PoolOf(first));
         await PlaceAsync(hold, admission.Reservation, cancel);
         return new UpstreamCall(hold, call, admission.Reservation, call.MaxTokens is null ? null : maxNew, admission.Allowed, own);
-    }
-
-    /// <summary>A model of the built-in engine that counts as the upstream's does.</summary>
-    private LoadedModel? CountAs(UpstreamSet set)
-    {
-        if (set.Targets[0].Model.CountAs is not { } name) return null;
-        foreach (Deployment deployment in routing.Deployments)
-        {
-            if (deployment.Name == name) return deployment.Model;
-        }
-        return null;
     }
 }

@@ -37,6 +37,9 @@ public sealed class RoutingState
     /// <summary>The upstreams that serve a model, before the built-in engine does; null: none.</summary>
     public UpstreamSet? FindUpstreams(ModelName model) => Upstreams?.Current.Find(model);
 
+    /// <summary>A model of the built-in engine that counts as the upstream's does; null: none is known to.</summary>
+    internal LoadedModel? CountAs(UpstreamSet set) => set.Targets[0].Model.CountAs is { } name ? deployments.GetValueOrDefault(name)?.Model : null;
+
     public void Add(Deployment deployment)
     {
         ArgumentNullException.ThrowIfNull(deployment);

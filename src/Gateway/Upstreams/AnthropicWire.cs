@@ -26,6 +26,7 @@ internal sealed class AnthropicWire : IUpstreamWire
     {
         Conversation conversation = call.Conversation ?? Conversation.Of(new ChatMessage(ChatRole.User, call.PromptText
             ?? throw new UpstreamException(UpstreamFailure.Refused, "A prompt of tokens cannot be put into Anthropic's API.")));
+        if (call.TopLogprobs >= 0) throw new UpstreamException(UpstreamFailure.Refused, "Anthropic's API tells no log probabilities.");
         if (call.Choices > 1) throw new UpstreamException(UpstreamFailure.Refused, "Anthropic's API gives one choice.");
         json.WriteStartObject();
         json.WriteString("model", model.Theirs);

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Text.Json;
 using Qanat.Books;
 using Qanat.Models;
@@ -203,6 +204,8 @@ internal sealed class OpenAiWire(bool modelStudio) : IUpstreamWire
         if (said.FrequencyPenalty != standard.FrequencyPenalty) json.WriteNumber("frequency_penalty", said.FrequencyPenalty);
         // Drawn here when the client names none. Some servers take no more than 31 bits of it.
         json.WriteNumber("seed", (long)(said.Seed & int.MaxValue));
+        if (call.TopLogprobs >= 0) json.WriteBoolean("logprobs", true);
+        if (call.TopLogprobs > 0) json.WriteNumber("top_logprobs", call.TopLogprobs);
         if (call.IgnoreStopTokens) json.WriteBoolean("ignore_eos", true);
         if (!call.Stop.IsDefaultOrEmpty)
         {
@@ -290,11 +293,15 @@ internal sealed class OpenAiEvents(int choices, bool chat) : IAnswerEvents
             if (TextOf(said, "content") is { Length: > 0 } content) pieces.Add(new TextPiece(content));
             if (said.TryGetProperty("tool_calls", out JsonElement calls) && calls.ValueKind == JsonValueKind.Array) ReadCalls(index, calls, pieces);
         }
-        int tokens = choice.TryGetProperty("logprobs", out JsonElement logprobs) && logprobs.ValueKind == JsonValueKind.Object
-            && logprobs.TryGetProperty("content", out JsonElement told) && told.ValueKind == JsonValueKind.Array ? told.GetArrayLength() : 0;
-        if (pieces.Count > 0) events.Add(new UpstreamPieces(index, [.. pieces], tokens));
+        ImmutableArray<string> logprobs = LogprobsOf(choice);
+        if (pieces.Count > 0) events.Add(new UpstreamPieces(index, [.. pieces], logprobs.Length) { Logprobs = logprobs });
         if (TextOf(choice, "finish_reason") is { } reason && finished.Add(index)) events.Add(new UpstreamFinish(index, ReasonOf(reason), TextOf(choice, "stop_reason")));
     }
+
+    private static ImmutableArray<string> LogprobsOf(JsonElement choice) =>
+        choice.TryGetProperty("logprobs", out JsonElement logprobs) && logprobs.ValueKind == JsonValueKind.Object && logprobs.TryGetProperty("content", out JsonElement told) && told.ValueKind == JsonValueKind.Array
+            ? [.. told.EnumerateArray().Where(each => each.ValueKind == JsonValueKind.Object).Select(each => each.GetRawText())]
+            : [];
 
     private void ReadCalls(int choice, JsonElement calls, List<AnswerPiece> pieces)
     {

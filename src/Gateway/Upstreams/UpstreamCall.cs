@@ -74,7 +74,7 @@ internal sealed class UpstreamCall
                     long before = own.Counts.Output;
                     own.Add(pieces);
                     generated[pieces.Choice] += (int)(own.Counts.Output - before);
-                    tell.Add(new Delta(pieces.Choice, pieces.Pieces, []));
+                    tell.Add(new Delta(pieces.Choice, pieces.Pieces, []) { ToldLogprobs = pieces.Logprobs });
                     break;
                 case UpstreamFinish finish:
                     finished[finish.Choice] = true;

@@ -8,7 +8,11 @@ namespace Qanat.Gateway;
 public abstract record UpstreamEvent;
 
 /// <param name="Tokens">How many tokens the piece has, if the upstream says so (log probabilities); 0: it does not.</param>
-public sealed record UpstreamPieces(int Choice, ImmutableArray<AnswerPiece> Pieces, int Tokens) : UpstreamEvent;
+public sealed record UpstreamPieces(int Choice, ImmutableArray<AnswerPiece> Pieces, int Tokens) : UpstreamEvent
+{
+    /// <summary>Log probabilities of these tokens, each a JSON object in OpenAI's words.</summary>
+    public ImmutableArray<string> Logprobs { get; init; } = [];
+}
 
 public sealed record UpstreamFinish(int Choice, AnswerEnd Reason, string? StoppedBy = null) : UpstreamEvent;
 

@@ -1,6 +1,4 @@
-using System.Net;
 using System.Text;
-using Qanat.Books;
 using Qanat.Models;
 
 namespace Qanat.Gateway.Tests;

@@ -114,6 +114,17 @@ public sealed class MessagesTests(GatewayFixture fixture) : IClassFixture<Gatewa
     }
 
     [Fact]
+    public async Task Tokens_that_only_an_upstream_knows_are_estimated_and_said_to_be()
+    {
+        await using TestGateway gateway = await TestGateway.StartAsync(ScriptedModel.Outside());
+        Answer answer = await gateway.PostAsync(Path + "/count_tokens", Ask);
+        Assert.Equal((200, true), (answer.Status, (bool)answer.Body["x_qanat"]!["estimated"]!));
+        Assert.InRange((int)answer.Body["input_tokens"]!, 1, 100);
+        Answer responses = await gateway.PostAsync("/v1/responses/input_tokens", """{"model":"scripted-1","input":"Hi"}""");
+        Assert.Equal((int)answer.Body["input_tokens"]!, (int)responses.Body["input_tokens"]!);
+    }
+
+    [Fact]
     public async Task Input_tokens_are_those_that_no_cache_had()
     {
         TestGateway gateway = fixture.Fresh();

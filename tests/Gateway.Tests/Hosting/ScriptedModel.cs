@@ -31,6 +31,23 @@ internal static class ScriptedModel
         SpecialTextOf = token => token == EndOfTurn ? "<|end|>" : null,
     };
 
+    /// <summary>The same, served by an upstream: nobody here knows its tokens.</summary>
+    public static ServedModel Outside() => new()
+    {
+        Name = new ModelName(Name),
+        Notice = null,
+        ServedSince = new Instant(1_700_000_000_000_000_000),
+        ContextLength = ContextLength,
+        VocabularySize = int.MaxValue,
+        TokenBytesMax = 256,
+        IsOutside = true,
+        Engine = () => new EngineStatus(0, 0, 0, 0, 0, 0, 0, 0, 0, "upstream"),
+        RenderChat = _ => [],
+        Encode = _ => [],
+        Bytes = _ => default,
+        SpecialTextOf = _ => null,
+    };
+
     public static IEnumerable<int> Tokens(string text) => Encoding.UTF8.GetBytes(text).Select(value => (int)value);
 
     /// <summary>The text of a prompt, with special tokens by name.</summary>

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Qanat.Books;
 using Qanat.Engine;
+using Qanat.Models;
 
 namespace Qanat.Gateway.Tests;
 
@@ -169,12 +170,33 @@ public sealed class ChatAnswerTests(GatewayFixture fixture) : IClassFixture<Gate
     private static string With(string more) => Ask.Replace("}]}", "}]" + more + "}", StringComparison.Ordinal);
 
     [Fact]
+    public async Task Log_probabilities_of_an_upstream_are_told_as_it_told_them()
+    {
+        TestGateway gateway = fixture.Fresh();
+        const string entry = """{"token":"x","logprob":-0.25,"bytes":[120],"top_logprobs":[]}""";
+        gateway.Script.Answer = (call, _) => Told(call, entry);
+        Answer answer = await gateway.PostAsync(Path, With(",\"logprobs\":true"));
+        Assert.Equal(entry, Assert.Single(answer.Body["choices"]![0]!["logprobs"]!["content"]!.AsArray())!.ToJsonString());
+        Assert.Contains((await gateway.StreamAsync(Path, Streamed("\"logprobs\":true"))), chunk => chunk.Contains(entry, StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task Log_probabilities_come_with_their_bytes_and_alternatives()
     {
         TestGateway gateway = fixture.Fresh();
         gateway.Script.Answer = (call, _) => Script.Say(call, "é!");
         Answer answer = await gateway.PostAsync(Path, Ask.Replace("}]}", "}],\"logprobs\":true,\"top_logprobs\":2}", StringComparison.Ordinal));
         Snapshot.Match("chat-logprobs.json", Pretty(answer.Body["choices"]![0]!["logprobs"]!));
+    }
+
+    private static async IAsyncEnumerable<CallEvent> Told(Call call, string entry)
+    {
+        await Task.Yield();
+        Admitted admitted = Script.Admit(call);
+        yield return admitted;
+        yield return new Delta(0, [new TextPiece("x")], []) { ToldLogprobs = [entry] };
+        yield return new ChoiceFinished(0, AnswerEnd.Stop);
+        yield return Script.Settle(call, admitted, 1);
     }
 
     private static async IAsyncEnumerable<CallEvent> Unpriced(Call call)

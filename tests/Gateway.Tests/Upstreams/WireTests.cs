@@ -136,6 +136,18 @@ public sealed class WireTests
     }
 
     [Fact]
+    public void Log_probabilities_are_asked_for_and_passed_on_word_for_word()
+    {
+        JsonElement body = Write(new OpenAiWire(modelStudio: false), Full with { TopLogprobs = 2 });
+        Assert.Equal((true, 2), (body.GetProperty("logprobs").GetBoolean(), body.GetProperty("top_logprobs").GetInt32()));
+        List<UpstreamEvent> events = [];
+        const string entry = """{"token":"a","logprob":-0.25,"bytes":[97],"top_logprobs":[]}""";
+        new OpenAiEvents(1, chat: true).Take(Encoding.UTF8.GetBytes($$$"""{"choices":[{"index":0,"delta":{"content":"a"},"logprobs":{"content":[{{{entry}}}]}}]}"""), events);
+        Assert.Equal([entry], Assert.IsType<UpstreamPieces>(Assert.Single(events)).Logprobs);
+        Assert.Throws<UpstreamException>(() => Write(new AnthropicWire(), Full with { TopLogprobs = 0 }));
+    }
+
+    [Fact]
     public void Marks_for_the_cache_are_passed_on_where_they_are_known()
     {
         Call marked = Full with { Conversation = Full.Conversation! with { CachedMessages = 2 } };
