@@ -28,7 +28,8 @@ internal static class UpstreamCommands
         Option<int> weight = new("--weight") { Description = "Its part of the traffic beside others of its rank.", DefaultValueFactory = _ => 1 };
         Option<int> rank = new("--rank") { Description = "It serves only while no upstream of a lower rank can.", DefaultValueFactory = _ => 0 };
         Option<int?> concurrent = new("--concurrent") { Description = "Calls at the same time." };
-        Command add = new("add", "Add an upstream, or change the one of that name.") { name, url, models, protocol, input, output, cacheRead, currency, context, countAs, secret, allowPrivate, weight, rank, concurrent };
+        Option<bool> off = new("--off") { Description = "Keep it and its secret, but send no call to it." };
+        Command add = new("add", "Add an upstream, or change the one of that name.") { name, url, models, protocol, input, output, cacheRead, currency, context, countAs, secret, allowPrivate, weight, rank, concurrent, off };
         add.SetAction((parsed, cancel) => shared.WithServerAsync(parsed, async (server, terminal) =>
         {
             string? rates = (parsed.GetValue(input), parsed.GetValue(output)) switch
@@ -48,8 +49,10 @@ internal static class UpstreamCommands
                 ["weight"] = parsed.GetValue(weight),
                 ["rank"] = parsed.GetValue(rank),
                 ["concurrent_max"] = parsed.GetValue(concurrent),
+                ["enabled"] = !parsed.GetValue(off),
             }, cancel);
-            terminal.Say(made, $"{made["name"]} serves {string.Join(", ", made["models"]!.AsArray().Select(model => model!["name"]))}. Try it: qanat upstream test {made["name"]}");
+            string does = parsed.GetValue(off) ? "is off; it would serve" : "serves";
+            terminal.Say(made, $"{made["name"]} {does} {string.Join(", ", made["models"]!.AsArray().Select(model => model!["name"]))}. Try it: qanat upstream test {made["name"]}");
         }, cancel));
         return add;
     }
@@ -73,7 +76,7 @@ internal static class UpstreamCommands
             JsonNode all = await server.GetAsync("api/upstreams", cancel);
             foreach (JsonNode? each in all["data"]!.AsArray())
                 each!["serves"] = string.Join(", ", each["models"]!.AsArray().Select(model => model!["name"]!.ToString()));
-            terminal.Table(all, all["data"], new Column("name", "name"), new Column("protocol", "protocol"), new Column("url", "url"), new Column("serves", "serves"), new Column("up", "health.up"),
+            terminal.Table(all, all["data"], new Column("name", "name"), new Column("protocol", "protocol"), new Column("url", "url"), new Column("serves", "serves"), new Column("on", "enabled"), new Column("up", "health.up"),
                 new Column("running", "health.running", Align.Right), new Column("served", "health.served", Align.Right), new Column("failed", "health.failed", Align.Right), new Column("last failure", "health.last_failure"));
         }, cancel));
         return list;

@@ -169,6 +169,26 @@ public sealed class UpstreamServingTests
     }
 
     [Fact]
+    public async Task An_upstream_that_is_off_is_kept_and_asked_for_nothing()
+    {
+        await using UpstreamFixture fixture = await UpstreamFixture.StartAsync();
+        MockEngine off = await fixture.AddAsync("a", _ => new MockPlan(), spec => spec with { IsOff = true });
+        MockEngine on = await fixture.AddAsync("b", _ => new MockPlan { Tokens = 2 }, spec => spec with { Rank = 1 });
+        await fixture.RunAsync(fixture.Chat());
+        Assert.Equal((0, 1), (off.Requests, on.Requests));
+        UpstreamSpec kept = fixture.Directory_.Find("a")!.Spec;
+        System.Text.Json.Nodes.JsonObject stored = UpstreamJson.Of(kept);
+        Assert.True(UpstreamJson.Read(stored).IsOff);
+        // As those were stored that could not be turned off yet.
+        stored.Remove("enabled");
+        Assert.False(UpstreamJson.Read(stored).IsOff);
+        await fixture.Directory_.SaveAsync(kept with { IsOff = false }, null, "test", Cancel);
+        await fixture.RunAsync(fixture.Chat());
+        Assert.Equal((1, 1), (off.Requests, on.Requests));
+        await fixture.AssertSoundAsync();
+    }
+
+    [Fact]
     public async Task A_budget_ends_a_stream_and_is_not_exceeded_even_by_what_the_upstream_claims()
     {
         Money budget = Money.Parse("0.01", Currency.Usd);
