@@ -91,7 +91,7 @@ public sealed record OpenHold(Hold Hold, UsageProgress Progress);
 
 /// <param name="Before">Only records placed before this one (keyset paging).</param> <param name="Posted">Only records that a transaction has (true) or has not (false) summed up yet.</param>
 public sealed record UsageQuery(Period Period, TenantId? Tenant = null, ProjectId? Project = null, ModelName? Model = null, TransactionId? Transaction = null,
-    RequestId? Id = null, RequestId? Before = null, bool? Posted = null, int Limit = 100);
+    RequestId? Id = null, RequestId? Before = null, bool? Posted = null, int Limit = 100, PoolName? Pool = null);
 
 public sealed record SpendRow(TenantId Tenant, ProjectId Project, KeyId Key, Money Charge);
 
@@ -107,7 +107,7 @@ public sealed record UsageSum(GroupKey Key, long Requests, long Unpriced, long U
 
 public sealed record EntrySum(GroupKey Key, Account Account, Money Amount, long Entries);
 
-public sealed record JournalQuery(Period Period, Account? Account = null, TenantId? Tenant = null, ProjectId? Project = null, ModelName? Model = null, int Limit = int.MaxValue);
+public sealed record JournalQuery(Period Period, Account? Account = null, TenantId? Tenant = null, ProjectId? Project = null, ModelName? Model = null, int Limit = int.MaxValue, PoolName? Pool = null);
 
 /// <summary>The store refused or failed: the message says what happened and what to do.</summary>
 public sealed class StoreException : Exception

@@ -65,8 +65,8 @@ public sealed class MemoryBookStore : IBookStore
     public IAsyncEnumerable<Transaction> StreamJournalAsync(JournalQuery query, CancellationToken cancel = default) =>
         StreamAsync(state.Journal.Values
             .Where(t => query.Period.Contains(t.At))
-            .Where(t => (query.Account, query.Tenant, query.Project, query.Model) == default
-                || t.Entries.Any(e => (query.Account is null || e.Account == query.Account) && Matches(e.Dimensions, query.Tenant, query.Project, query.Model)))
+            .Where(t => (query.Account, query.Tenant, query.Project, query.Model, query.Pool) == default
+                || t.Entries.Any(e => (query.Account is null || e.Account == query.Account) && (query.Pool is null || e.Dimensions.Pool == query.Pool) && Matches(e.Dimensions, query.Tenant, query.Project, query.Model)))
             .OrderBy(t => t.At).ThenBy(t => t.Id.Value).Take(query.Limit), cancel);
 
     public Task<ImmutableArray<RequestId>> ReadPostedRecordsAsync(TransactionId transaction, CancellationToken cancel = default) =>
@@ -92,6 +92,7 @@ public sealed class MemoryBookStore : IBookStore
         && (query.Tenant is null || r.Party.Tenant == query.Tenant)
         && (query.Project is null || r.Party.Project == query.Project)
         && (query.Model is null || r.Model == query.Model)
+        && (query.Pool is null || r.Pool == query.Pool)
         && (query.Id is null || r.Id == query.Id)
         && (query.Before is null || r.Id.Value.CompareTo(query.Before.Value.Value) < 0)
         && (query.Posted is null || query.Posted == state.Posted.ContainsKey(r.Id))

@@ -107,6 +107,8 @@ public abstract partial class StoreTestKit
         await Finds(new UsageQuery(new Period(TestBooks.At(3), TestBooks.At(20)), other.Tenant, other.Project, new ModelName("b"), Before: records[12].Id, Posted: false), index => index is 5 or 7 or 11);
         await Finds(new UsageQuery(Period.All, Tenant: new TenantId(Facts.NewId())), _ => false);
         await Finds(new UsageQuery(Period.All, Model: new ModelName("unknown")), _ => false);
+        await Finds(new UsageQuery(Period.All, Pool: new PoolName("unknown")), _ => false);
+        await Finds(new UsageQuery(Period.All, Model: new ModelName("a"), Pool: records[0].Pool), index => index % 3 == 0);
         await Finds(new UsageQuery(Period.All, Transaction: new TransactionId(Facts.NewId())), _ => false);
 
         async Task Finds(UsageQuery query, Func<int, bool> expected)

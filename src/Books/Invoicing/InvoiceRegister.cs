@@ -32,7 +32,8 @@ public static class InvoiceRegister
         }
         foreach (PaymentMade paid in declared.PaymentsMade.Where(p => p.At < at))
         {
-            Account owed = paid.Nature is { } nature ? Accounts.Payables.Below(nature) : Accounts.Payables;
+            // What an upstream is owed grows with the requests it serves; everything else is owed by bills.
+            Account owed = paid.Nature switch { null => Accounts.Payables, "upstream" => Accounts.AccruedUpstream, { } nature => Accounts.Payables.Below(nature) };
             yield return new Due("payment made", $"payment {paid.Name}", owed.Below("paid"), Accounts.Cash, new Dimensions(Pool: paid.Pool), paid.Amount);
         }
         foreach (Capital capital in declared.Capital.Where(c => c.At < at))

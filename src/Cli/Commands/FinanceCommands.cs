@@ -42,7 +42,7 @@ internal static class FinanceCommands
         costs.Subcommands.Add(StatementCommands.Declare(shared, "energy", "energy", "What a meter showed.", new("pool", "Which pool.", true), new("from", "From.", true), new("to", "To.", true), new("kwh", "How much.", true)));
         costs.Subcommands.Add(StatementCommands.Declare(shared, "run", "training", "A training run.", new("model", "The model it made.", true), new("from", "It began.", true), new("to", "It ended.", true), new("policy", "expense or capitalise.", true), new("life", "Amortised over, e.g. 2years."),
             new("life-tokens", "Or over so many tokens served."), new("data", "What its data cost."), new("staff", "What people cost."), new("base", "The model it started from."), new("base-share", "Of the base's amortisation, e.g. 10%, or tokens."), new("currency", "Default: USD.")));
-        costs.Subcommands.Add(StatementCommands.Declare(shared, "paid", "payment-made", "Money paid for what is owed.", new("for", "hosting, energy ...; without it, assets and training."), new("pool", "Which pool."), new("at", "When.", true), new("amount", "How much.", true), new("currency", "Default: USD.")));
+        costs.Subcommands.Add(StatementCommands.Declare(shared, "paid", "payment-made", "Money paid for what is owed.", new("for", "hosting, energy ..., or upstream; without it, assets and training."), new("pool", "Which pool."), new("at", "When.", true), new("amount", "How much.", true), new("currency", "Default: USD.")));
         costs.Subcommands.Add(StatementCommands.DeclareText(shared));
         costs.Subcommands.Add(StatementCommands.List(shared, "facts", "Every cost fact, as it was declared.", CostKinds));
     }

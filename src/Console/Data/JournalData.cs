@@ -74,16 +74,17 @@ public sealed class JournalData(IBookStore store)
 }
 
 /// <summary>Which entries of the journal are wanted; an account stands for everything below it too. A template chooses whole transactions.</summary>
-public sealed record JournalFilter(Period Period, Account? Account = null, TenantId? Tenant = null, ProjectId? Project = null, ModelName? Model = null, string? Template = null)
+public sealed record JournalFilter(Period Period, Account? Account = null, TenantId? Tenant = null, ProjectId? Project = null, ModelName? Model = null, string? Template = null, PoolName? Pool = null)
 {
-    public bool IsEmpty => Account is null && Tenant is null && Project is null && Model is null;
+    public bool IsEmpty => Account is null && Tenant is null && Project is null && Model is null && Pool is null;
 
     /// <summary>What the store filters by; the account is left to <see cref="Matches"/>, because the store knows accounts one by one.</summary>
-    internal JournalQuery Query => new(Period, null, Tenant, Project, Model);
+    internal JournalQuery Query => new(Period, null, Tenant, Project, Model, Pool: Pool);
 
     public bool Matches(Entry entry) =>
         (Account is not { } account || entry.Account.IsUnder(account))
-        && (Tenant is null || entry.Dimensions.Tenant == Tenant) && (Project is null || entry.Dimensions.Project == Project) && (Model is null || entry.Dimensions.Model == Model);
+        && (Tenant is null || entry.Dimensions.Tenant == Tenant) && (Project is null || entry.Dimensions.Project == Project) && (Model is null || entry.Dimensions.Model == Model)
+        && (Pool is null || entry.Dimensions.Pool == Pool);
 }
 
 /// <param name="Transactions">The newest that match.</param> <param name="TransactionCount">All that match.</param> <param name="Sums">Of all matching entries, one per currency.</param>

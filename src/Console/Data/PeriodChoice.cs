@@ -10,6 +10,7 @@ public sealed record PeriodChoice(string Text, string Label, Period Period)
 {
     public const string Default = "month";
     private const string DayFormat = "yyyy-MM-dd";
+    private const string HourFormat = "yyyy-MM-dd'T'HH";
 
     /// <summary>The presets, in the order in which they are offered.</summary>
     public static readonly ImmutableArray<PeriodPreset> Presets =
@@ -31,6 +32,7 @@ public sealed record PeriodChoice(string Text, string Label, Period Period)
             "week" => new(text, "Last 7 days", new Period(Later(tomorrow, TimeSpan.FromDays(-7)), tomorrow)),
             "all" => new(text, "All time", Period.All),
             not null when TryDays(text, out PeriodChoice? days) => days,
+            not null when TryHour(text, out PeriodChoice? hour) => hour,
             _ => new(Default, month.ToString("MMMM yyyy", CultureInfo.InvariantCulture), new Period(Instant.From(month), Instant.From(month.AddMonths(1)))),
         };
     }
@@ -45,6 +47,13 @@ public sealed record PeriodChoice(string Text, string Label, Period Period)
         return new PeriodChoice(text, label, period);
     }
 
+    /// <summary>The choice of one hour ("2026-11-22T13").</summary>
+    public static PeriodChoice OfHour(Instant at)
+    {
+        Instant start = at.HourStart;
+        return new PeriodChoice(start.ToDateTimeOffset().ToString(HourFormat, CultureInfo.InvariantCulture), Show.Hour(start), new Period(start, Later(start, TimeSpan.FromHours(1))));
+    }
+
     public static PeriodChoice OfDay(Instant day) => OfDays(DayOf(day), DayOf(day));
 
     /// <summary>First and last day of it; null for all time.</summary>
@@ -57,6 +66,12 @@ public sealed record PeriodChoice(string Text, string Label, Period Period)
         if (parts.Length != 2 || !TryDay(parts[0], out DateOnly first) || !TryDay(parts[1], out DateOnly last)) return false;
         choice = OfDays(first, last);
         return true;
+    }
+
+    private static bool TryHour(string text, [NotNullWhen(true)] out PeriodChoice? choice)
+    {
+        choice = DateTimeOffset.TryParseExact(text, HourFormat, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out DateTimeOffset hour) && TryDay(text[..10], out _) ? OfHour(Instant.From(hour)) : null;
+        return choice is not null;
     }
 
     /// <summary>Days that nanoseconds since 1970 in a long can tell.</summary>

@@ -24,7 +24,7 @@ public sealed record StatementForm(string Kind, string Title, string Template, s
         new("training", "Training run", "training NAME model MODEL from 2026-12-01 to 2026-12-02 policy capitalise life 2years [data 275] [staff 0]", "Or policy expense. Its device time is that of its own usage records."),
         new("asset-revised", "Asset: a new estimate of its life", "asset-revised NAME at 2026-12-01 ends 2030-01-01", "What is left is spread over what is left."),
         new("asset-retired", "Asset: leaves service", "asset-retired NAME at 2026-12-01 [proceeds 400]", "The rest is written off."),
-        new("payment-made", "Payment of what is owed", "payment-made NAME for hosting pool this-machine at 2026-12-15 amount 310", "Without a nature: for assets and training."),
+        new("payment-made", "Payment of what is owed", "payment-made NAME for hosting pool this-machine at 2026-12-15 amount 310", "For upstream: what its requests have cost. Without a nature: for assets and training."),
     ];
 
     public static readonly ImmutableArray<StatementForm> Books =

@@ -96,6 +96,7 @@ public static class Show
 
     public static string Time(Instant at) => at.ToDateTimeOffset().ToString("HH:mm:ss", Plain);
     public static string Date(Instant at) => at.ToDateTimeOffset().ToString("d MMM yyyy", Plain);
+    public static string Hour(Instant at) => at.ToDateTimeOffset().ToString("d MMM yyyy HH:'00'", Plain);
     public static string DateTime(Instant at) => at.ToDateTimeOffset().ToString("d MMM yyyy HH:mm:ss", Plain);
 
     /// <summary>From when something applies; what applies from the beginning of time has no date.</summary>

@@ -15,7 +15,7 @@ internal sealed class UsageApi(IBookStore store, DirectoryState directory, Tarif
         ModelName? model = request.Query("model") is { } served ? new ModelName(served) : null;
         TransactionId? transaction = request.Query("transaction") is { } posting ? new TransactionId(AdminRequest.ParseId(posting, "transaction")) : null;
         RequestId? before = request.Query("before") is { } last ? new RequestId(AdminRequest.ParseId(last, "before")) : null;
-        UsageQuery query = new(request.Period, tenant, project, model, transaction, null, before, null, request.Limit(100, PageMax));
+        UsageQuery query = new(request.Period, tenant, project, model, transaction, null, before, null, request.Limit(100, PageMax), request.Query("pool") is { } pool ? new PoolName(pool) : null);
         return AdminJson.List((await store.ReadUsageAsync(query, request.Cancel)).Select(json.Of));
     }
 

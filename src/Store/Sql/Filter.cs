@@ -22,13 +22,14 @@ internal sealed class Filter
     public Filter Within(string column, Period period) => And($"{column} >= ?", period.From).And($"{column} < ?", period.To);
 
     /// <param name="plus">"+" keeps the planner from an index on tenants.</param>
-    public Filter About(TenantId? tenant, ProjectId? project, ModelName? model, string plus = "")
+    public Filter About(TenantId? tenant, ProjectId? project, ModelName? model, PoolName? pool = null, string plus = "")
     {
         if (tenant is TenantId of) And(plus + "tenant = (SELECT no FROM tenants WHERE id = ?)", of.Value);
         // A project is its tenant's: naming the tenant too lets an index on tenants help.
         if (project is ProjectId its && tenant is null) And(plus + "tenant = (SELECT tenant FROM projects WHERE id = ?)", its.Value);
         if (project is ProjectId inside) And("project = (SELECT no FROM projects WHERE id = ?)", inside.Value);
         if (model is ModelName by) And("model = (SELECT no FROM names WHERE text = ?)", by.Value);
+        if (pool is PoolName on) And("pool = (SELECT no FROM names WHERE text = ?)", on.Value);
         return this;
     }
 

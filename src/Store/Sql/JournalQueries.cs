@@ -12,8 +12,8 @@ internal static class JournalQueries
         Filter filter = new Filter().Within("at", query.Period);
         Filter entries = new Filter().Within("at", query.Period);
         if (query.Account is Account account) entries.And("account = (SELECT no FROM names WHERE text = ?)", account.Path);
-        entries.About(query.Tenant, query.Project, query.Model);
-        if (query.Account is not null || query.Tenant is not null || query.Project is not null || query.Model is not null)
+        entries.About(query.Tenant, query.Project, query.Model, query.Pool);
+        if ((query.Account, query.Tenant, query.Project, query.Model, query.Pool) != default)
             filter.And($"no IN (SELECT txn FROM entries{entries.Sql})").Take(entries);
         Statement rows = filter.Bind(reader.Database.Streamed($"SELECT no FROM transactions{filter.Sql} ORDER BY at, id LIMIT ?")).Add(Math.Max(0, query.Limit));
         while (rows.Step()) yield return TransactionRows.Read(reader.Database, reader.Identities, rows.Long());

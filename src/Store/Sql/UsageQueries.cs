@@ -64,10 +64,10 @@ internal static class UsageQueries
         {
             string ofTenant = $"SELECT no FROM usage_of_tenants WHERE tenant = {owner.No} AND completed_at >= ? AND completed_at < ?";
             filter.And($"no IN ({ofTenant} UNION ALL SELECT no FROM usage WHERE no > ? AND +tenant = {owner.No})", owner.Id, query.Period.From, query.Period.To, UsageRollups.ThroughIn(reader.Database), owner.Id);
-            filter.About(null, null, query.Model);
+            filter.About(null, null, query.Model, query.Pool);
             if (query.Project is ProjectId project) filter.And("project = (SELECT no FROM projects WHERE id = ?)", project.Value);
         }
-        else filter.About(query.Tenant, query.Project, query.Model);
+        else filter.About(query.Tenant, query.Project, query.Model, query.Pool);
         if (query.Transaction is TransactionId transaction) filter.And("no IN (SELECT record FROM posted WHERE txn = (SELECT no FROM transactions WHERE id = ?))", transaction.Value);
         if (query.Id is RequestId id) filter.And("id = ?", id.Value);
         if (query.Before is RequestId before) filter.And("id < ?", before.Value);
