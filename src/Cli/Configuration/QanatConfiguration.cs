@@ -170,17 +170,11 @@ public sealed record QanatConfiguration
 
 /// <param name="Certificate">A PEM or PFX file.</param>
 /// <param name="Key">The PEM file of its key; null: it is in the certificate's file.</param>
-public sealed record TlsConfiguration(string Certificate, string? Key = null)
+/// <param name="MinVersion">The oldest version that is spoken: 1.2 or 1.3.</param>
+/// <param name="HstsSeconds">For how long browsers are told to come by https only; null or 0: they are not told.</param>
+/// <param name="HttpOnlyLeads">Whether addresses with http lead pages to https and refuse APIs; otherwise they serve as well.</param>
+public sealed record TlsConfiguration(string Certificate, string? Key = null, string MinVersion = "1.2", int? HstsSeconds = null, bool HttpOnlyLeads = true)
 {
-    /// <summary>The oldest version that is spoken: 1.2 or 1.3.</summary>
-    public string MinVersion { get; init; } = "1.2";
-
-    /// <summary>For how long browsers are told to come by https only; null or 0: they are not told.</summary>
-    public int? HstsSeconds { get; init; }
-
-    /// <summary>Whether addresses with http lead pages to https and refuse APIs; otherwise they serve as well.</summary>
-    public bool HttpOnlyLeads { get; init; } = true;
-
     internal SslProtocols Protocols => MinVersion == "1.3" ? SslProtocols.Tls13 : SslProtocols.Tls12 | SslProtocols.Tls13;
 }
 

@@ -15,17 +15,10 @@ public enum MailSecurity
 
 /// <summary>The server that takes mail of this installation.</summary>
 /// <param name="From">Whose name the mail bears, e.g. "Qanat &lt;qanat@example.org&gt;".</param>
-public sealed record MailTerms(string Host, string From)
+/// <param name="User">Null: it asks for no password.</param>
+/// <param name="PasswordFile">The file that the password is in.</param>
+public sealed record MailTerms(string Host, string From, int Port = 587, MailSecurity Security = MailSecurity.StartTls, string? User = null, string? PasswordFile = null)
 {
-    public int Port { get; init; } = 587;
-    public MailSecurity Security { get; init; } = MailSecurity.StartTls;
-
-    /// <summary>Null: it asks for no password.</summary>
-    public string? User { get; init; }
-
-    /// <summary>The file that the password is in.</summary>
-    public string? PasswordFile { get; init; }
-
     /// <summary>Everything that cannot be, each as a sentence.</summary>
     public IEnumerable<string> Complaints()
     {

@@ -60,7 +60,7 @@ public static class GatewayHosting
         services.TryAddSingleton<MailSender>();
         services.TryAddSingleton<AlertChanges>();
         services.TryAddSingleton<TenantStops>();
-        services.AddSingleton<RunCall>(provider => new LimitedCalls(new TranscriptKeeping(inner(provider), provider.GetRequiredService<TranscriptStore>(), provider.GetRequiredService<ILogger<TranscriptKeeping>>()).RunAsync, provider.GetRequiredService<RateLimits>(), provider.GetRequiredService<TenantStops>(),
+        services.AddSingleton<RunCall>(provider => new LimitedCalls(new TranscriptKeeping(inner(provider), provider.GetRequiredService<TranscriptStore>(), provider.GetRequiredService<ServedModels>(), provider.GetRequiredService<ILogger<TranscriptKeeping>>()).RunAsync, provider.GetRequiredService<RateLimits>(), provider.GetRequiredService<TenantStops>(),
             provider.GetRequiredService<DrainState>(), provider.GetRequiredService<IHttpContextAccessor>(), provider.GetRequiredService<TimeProvider>()).RunAsync);
     }
 

@@ -44,7 +44,7 @@ public sealed record TenantTerms
     public WebhookTerms? Webhook { get; init; }
 
     /// <summary>Whom the same is told by mail.</summary>
-    public ImmutableArray<string> AlertMail { get; init; } = [];
+    public ImmutableArray<string> AlertMail { get => field.IsDefault ? [] : field; init; } = [];
 
     /// <summary>As people, the audit log and the API may see it: without the webhook's secret.</summary>
     public string ToShownText() => SettingsText.Write(Webhook is null ? this : this with { Webhook = Webhook with { Secret = "" } }, TermsJson.Default.TenantTerms);

@@ -14,7 +14,7 @@ namespace Qanat.Gateway;
 /// <param name="Shortened">It was longer than may be kept: the rest of the prompt, or of the answers, is missing.</param>
 public sealed record Transcript(string Id, string At, string Model, string Operation, ImmutableArray<TranscriptMessage> Messages, ImmutableArray<TranscriptAnswer> Answers, bool Shortened)
 {
-    /// <summary>The prompt of a completion; null: it was a chat, or came as tokens.</summary>
+    /// <summary>The prompt of a completion; null: it was a chat.</summary>
     public string? Prompt { get; init; }
 
     private static readonly TranscriptJson Json = new(new JsonSerializerOptions
@@ -67,7 +67,8 @@ internal sealed class TranscriptDraft(Call call)
         }
     }
 
-    public Transcript Finish()
+    /// <param name="prompt">What was asked when it was no chat.</param>
+    public Transcript Finish(string? prompt)
     {
         int promptCharsLeft = CharsMax;
         string Keep(string text) => Take(text, ref promptCharsLeft);
@@ -76,9 +77,9 @@ internal sealed class TranscriptDraft(Call call)
             .. (call.Conversation?.Messages ?? []).Select(message => new TranscriptMessage(AdminJson.Text(message.Role), Keep(message.Content), message.ReasoningContent is { } thought ? Keep(thought) : null,
                 [.. message.ToolCalls.Select(made => new TranscriptToolCall(Keep(made.Name), Keep(made.ArgumentsJson)))])),
         ];
-        string? prompt = call.Conversation is null && call.PromptText is { } text ? Keep(text) : null;
+        string? asked = prompt is null ? null : Keep(prompt);
         ImmutableArray<TranscriptAnswer> told = [.. answers.Select(pair => pair.Value.ToTranscript(pair.Key))];
-        return new Transcript(admitted!.Id.ToString(), admitted.At.ToDateTimeOffset().ToString("O", CultureInfo.InvariantCulture), call.Model.Value, AdminJson.Text(call.Operation), messages, told, shortened) { Prompt = prompt };
+        return new Transcript(admitted!.Id.ToString(), admitted.At.ToDateTimeOffset().ToString("O", CultureInfo.InvariantCulture), call.Model.Value, AdminJson.Text(call.Operation), messages, told, shortened) { Prompt = asked };
     }
 
     private Answer Of(int choice) => answers.TryGetValue(choice, out Answer? known) ? known : answers[choice] = new Answer();

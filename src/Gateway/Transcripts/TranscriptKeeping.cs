@@ -1,4 +1,6 @@
+using System.Buffers;
 using System.Runtime.CompilerServices;
+using System.Text;
 using Microsoft.Extensions.Logging;
 using Qanat.Books;
 using Qanat.Store;
@@ -6,7 +8,7 @@ using Qanat.Store;
 namespace Qanat.Gateway;
 
 /// <summary>Passes calls on, and keeps what was said of those tenants that want it kept. Of all others it keeps nothing, not even in memory.</summary>
-internal sealed class TranscriptKeeping(RunCall inner, TranscriptStore store, ILogger<TranscriptKeeping> log)
+internal sealed class TranscriptKeeping(RunCall inner, TranscriptStore store, ServedModels models, ILogger<TranscriptKeeping> log)
 {
     public IAsyncEnumerable<CallEvent> RunAsync(Call call, CancellationToken cancel) =>
         TenantTerms.Of(call.Caller.Tenant).KeepDays is { } days && call.Reading is null ? KeepAsync(call, days, cancel) : inner(call, cancel);
@@ -29,13 +31,27 @@ internal sealed class TranscriptKeeping(RunCall inner, TranscriptStore store, IL
         }
     }
 
+    /// <summary>What was asked, when it was no chat: the text, or what its tokens say. Null: nobody here can read them.</summary>
+    private string? PromptOf(Call call)
+    {
+        if (call.Conversation is not null || call.PromptText is not null) return call.PromptText;
+        if (models.All.FirstOrDefault(each => each.Name == call.Model) is not { } model) return null;
+        ArrayBufferWriter<byte> bytes = new();
+        foreach (int token in call.Prompt)
+        {
+            if (model.SpecialTextOf(token) is { } special) bytes.Write(Encoding.UTF8.GetBytes(special));
+            else bytes.Write(model.Bytes(token));
+        }
+        return Encoding.UTF8.GetString(bytes.WrittenSpan);
+    }
+
     /// <summary>An answer is not taken back because it could not be kept.</summary>
     private async Task WriteAsync(Call call, TranscriptDraft draft, int days)
     {
         if (draft.Id is not { } id) return;
         try
         {
-            await store.KeepAsync(call.Caller.Tenant.Id, id, draft.Finish(), days, CancellationToken.None);
+            await store.KeepAsync(call.Caller.Tenant.Id, id, draft.Finish(PromptOf(call)), days, CancellationToken.None);
         }
         catch (StoreException error)
         {

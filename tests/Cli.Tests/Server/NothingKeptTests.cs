@@ -59,7 +59,7 @@ public sealed class NothingKeptTests
     private static string[] FilesWith(string folder, string text)
     {
         byte[] sought = Encoding.UTF8.GetBytes(text);
-        return [.. Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).Where(file => Bytes(file).AsSpan().IndexOf(sought) >= 0).Select(file => Path.GetRelativePath(folder, file))];
+        return [.. Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).Where(file => Path.GetFileName(file) != "qanat.lock").Where(file => Bytes(file).AsSpan().IndexOf(sought) >= 0).Select(file => Path.GetRelativePath(folder, file))];
     }
 
     private static byte[] Bytes(string file)

@@ -9,7 +9,7 @@ namespace Qanat.Cli.Tests;
 public sealed class OpenEndpointTests
 {
     /// <summary>What anybody may have. Anything else that is added needs a rule.</summary>
-    private static readonly string[] Open = ["/healthz", "/readyz", "/openapi.json", "/signin", "/signout", "/signin/openid", "/signin/openid/end"];
+    private static readonly string[] Open = ["/healthz", "/readyz", "/openapi.json", "/signin", "/signout", "/signin/openid", "/signin/openid/end", "/outlook/parts.css", "/{**path:file}"];
     private static readonly string[] OpenBelow = ["/docs", "/_framework", "/_content"];
 
     [Fact]

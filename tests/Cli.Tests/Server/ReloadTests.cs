@@ -82,6 +82,28 @@ public sealed class ReloadTests
         Assert.DoesNotContain("\"error\"", rest, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void What_a_file_leaves_out_has_its_default()
+    {
+        string folder = Directory.CreateTempSubdirectory("qanat-defaults-").FullName;
+        string file = Path.Combine(folder, "qanat.json"), certificate = Path.Combine(folder, "c.pem");
+        File.WriteAllText(certificate, "");
+        File.WriteAllText(file, $$"""
+            {
+              "tls": { "certificate": "{{certificate}}" },
+              "mail": { "host": "h", "from": "q@example.org" },
+              "open_id": { "authority": "https://id.example.org", "client_id": "qanat", "rules": [{ "value": "g", "role": "viewer", "tenant": "acme" }] }
+            }
+            """);
+        QanatConfiguration read = QanatConfiguration.Read(file);
+        Assert.Equal(new TlsConfiguration(certificate), read.Tls);
+        Assert.Equal(("1.2", true), (read.Tls!.MinVersion, read.Tls.HttpOnlyLeads));
+        Assert.Equal((587, MailSecurity.StartTls), (read.Mail!.Port, read.Mail.Security));
+        Assert.Equal("OpenID Connect", read.OpenId!.Name);
+        Assert.Equal(new OpenIdRule("g", Qanat.Books.KeyRole.Viewer, "acme"), Assert.Single(read.OpenId.Rules!));
+        Directory.Delete(folder, recursive: true);
+    }
+
     private static Task<RunningServer> StartAsync(string text) => RunningServer.StartAsync(options =>
     {
         File.WriteAllText(options.Data.ConfigurationFile, text);

@@ -97,7 +97,7 @@ public sealed class TranscriptTests
         Caller caller = CallerOf(gateway);
         Call call = new(caller, Operation.Chat, new ModelName("scripted-1"), [1, 2, 3], 1, null, new SamplingOptions(), [], -1, IgnoreStopTokens: false, null) { PromptText = "abc" };
         using CancellationTokenSource left = new();
-        TranscriptKeeping keeping = new((each, cancel) => Script.SayAndWait(each, Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, cancel), cancel), gateway.Get<TranscriptStore>(), NullLogger<TranscriptKeeping>.Instance);
+        TranscriptKeeping keeping = new((each, cancel) => Script.SayAndWait(each, Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, cancel), cancel), gateway.Get<TranscriptStore>(), gateway.Get<ServedModels>(), NullLogger<TranscriptKeeping>.Instance);
         await Assert.ThrowsAnyAsync<OperationCanceledException>(async () =>
         {
             await foreach (CallEvent happened in keeping.RunAsync(call, left.Token).WithCancellation(None))
@@ -124,7 +124,7 @@ public sealed class TranscriptTests
             TranscriptDraft draft = new(call);
             draft.Take(new Admitted(RequestId.New(TimeProvider.System), TestGateway.Now, Money.Zero(Currency.Usd), null));
             draft.Take(new Delta(0, [new TextPiece(answer)], []));
-            Transcript transcript = draft.Finish();
+            Transcript transcript = draft.Finish(prompt);
             Assert.Equal((shortened, most, most), (transcript.Shortened, transcript.Prompt, transcript.Answers[0].Text));
             await gateway.Get<TranscriptStore>().KeepAsync(caller.Tenant.Id, draft.Id!.Value, transcript, 1, None);
             Assert.Equal(transcript.ToText(), (await gateway.Get<TranscriptStore>().FindAsync(caller.Tenant.Id, draft.Id!.Value, None))!.ToText());

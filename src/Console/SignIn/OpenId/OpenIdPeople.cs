@@ -18,7 +18,7 @@ internal sealed class OpenIdPeople(DirectoryState directory, ILogger<OpenIdPeopl
         OutsideTerms outside = new(Required(person, "iss"), Required(person, "sub"));
         string name = NameOf(person);
         string who = $"{name} ({provider.Name})";
-        OpenIdRule? rule = provider.Rules.FirstOrDefault(each => person.HasClaim(each.Claim, each.Value));
+        OpenIdRule? rule = provider.AllRules.FirstOrDefault(each => person.HasClaim(each.Claim, each.Value));
         if (rule is null)
         {
             await directory.ExpireOutsiderAsync(who, outside, cancel);

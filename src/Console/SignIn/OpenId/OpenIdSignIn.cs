@@ -82,7 +82,7 @@ public sealed class OpenIdSignIn(IAuthenticationSchemeProvider schemes, IOptions
         options.ClaimActions.Clear();
         options.Scope.Clear();
         options.Scope.Add("openid");
-        foreach (string scope in provider.Scopes) options.Scope.Add(scope);
+        foreach (string scope in provider.AskedScopes) options.Scope.Add(scope);
         options.TokenValidationParameters.ClockSkew = ClockSkew;
         foreach (CookieBuilder cookie in (CookieBuilder[])[options.NonceCookie, options.CorrelationCookie]) (cookie.SameSite, cookie.SecurePolicy) = (SameSiteMode.Lax, CookieSecurePolicy.SameAsRequest);
         options.Events.OnRedirectToIdentityProvider = context =>
