@@ -11,6 +11,9 @@ internal sealed class OwnRun : IDisposable
     private readonly Network _network;
     private readonly Random _random = new(1);
 
+    // One for all runs, as an engine has one for all steps: garbage of runs gone by is no part of peak memory.
+    private float[] _logits = [];
+
     public OwnRun(BenchOptions options)
     {
         long started = Stopwatch.GetTimestamp();
@@ -27,7 +30,7 @@ internal sealed class OwnRun : IDisposable
     /// <summary>Tokens per second of one prompt from an empty cache, logits of its last token.</summary>
     public double Prefill(int tokens)
     {
-        using var run = new Sequences(_network, _random, 1, tokens);
+        using var run = new Sequences(_network, _random, 1, tokens, Logits(1));
         CacheBytesMax = Math.Max(CacheBytesMax, run.CacheBytes);
         long started = Stopwatch.GetTimestamp();
         run.Step(tokens);
@@ -37,7 +40,7 @@ internal sealed class OwnRun : IDisposable
     /// <summary>Tokens per second of all sequences together, each growing from <paramref name="context"/> tokens by one a step.</summary>
     public double Decode(int sequences, int tokens, int context = 1)
     {
-        using var run = new Sequences(_network, _random, sequences, context + tokens);
+        using var run = new Sequences(_network, _random, sequences, context + tokens, Logits(sequences));
         CacheBytesMax = Math.Max(CacheBytesMax, run.CacheBytes);
         run.Step(context);
         long started = Stopwatch.GetTimestamp();
@@ -48,6 +51,13 @@ internal sealed class OwnRun : IDisposable
 
     public void Dispose() => _network.Dispose();
 
+    private Memory<float> Logits(int sequences)
+    {
+        if (_logits.Length < sequences * _network.Shape.Vocabulary)
+            _logits = new float[sequences * _network.Shape.Vocabulary];
+        return _logits.AsMemory(0, sequences * _network.Shape.Vocabulary);
+    }
+
     private sealed class Sequences : IDisposable
     {
         private readonly Network _network;
@@ -56,10 +66,10 @@ internal sealed class OwnRun : IDisposable
         private readonly int _count;
         private readonly int _blocks;
         private readonly int[] _tables;
-        private readonly float[] _logits;
+        private readonly Memory<float> _logits;
         private int _done;
 
-        public Sequences(Network network, Random random, int count, int tokens)
+        public Sequences(Network network, Random random, int count, int tokens, Memory<float> logits)
         {
             _network = network;
             _random = random;
@@ -67,7 +77,7 @@ internal sealed class OwnRun : IDisposable
             _blocks = (tokens + BlockTokens - 1) / BlockTokens;
             _cache = network.CreateKvCache(count * _blocks, BlockTokens, stateCount: count);
             _tables = [.. Enumerable.Range(0, count * _blocks)];
-            _logits = new float[count * network.Shape.Vocabulary];
+            _logits = logits;
         }
 
         public long CacheBytes => _cache.Bytes;
@@ -82,7 +92,7 @@ internal sealed class OwnRun : IDisposable
                 Slices = Enumerable.Range(0, _count).Select(i => new StepSlice(i * tokens, tokens, i * _blocks, _blocks, _done == 0 ? StepSlice.None : i, i)).ToArray(),
                 BlockTables = _tables,
                 LogitRows = Enumerable.Range(0, _count).Select(i => (i + 1) * tokens - 1).ToArray(),
-            }, _cache, _logits);
+            }, _cache, _logits.Span);
             _done += tokens;
         }
 

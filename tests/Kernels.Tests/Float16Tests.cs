@@ -27,6 +27,26 @@ public sealed unsafe class Float16Tests
     }
 
     [Fact]
+    public void Shares_become_the_nearest_half()
+    {
+        var random = new Random(2);
+        float* shares = stackalloc float[8];
+        float* rounded = stackalloc float[8];
+        for (int round = 0; round < 100_000; round++)
+        {
+            // Halves, their neighbours and ties, and anything between, down to the smallest.
+            float half = (float)BitConverter.UInt16BitsToHalf((ushort)random.Next(0x3c00));
+            float next = (float)BitConverter.UInt16BitsToHalf((ushort)(BitConverter.HalfToUInt16Bits((Half)half) + 1));
+            float tie = (half + next) / 2;
+            float[] samples = [half, tie, MathF.BitIncrement(tie), MathF.BitDecrement(tie), next, random.NextSingle(), random.NextSingle() * 1e-5f, random.NextSingle() * 1e-8f];
+            samples.CopyTo(new Span<float>(shares, 8));
+            Float16.RoundShareToHalf(Vector256.Load(shares)).Store(rounded);
+            for (int i = 0; i < 8; i++)
+                Assert.Equal(BitConverter.SingleToInt32Bits((float)(Half)shares[i]), BitConverter.SingleToInt32Bits(rounded[i]));
+        }
+    }
+
+    [Fact]
     public void Singles_become_the_nearest_half_and_bfloat()
     {
         var random = new Random(1);

@@ -78,4 +78,37 @@ public sealed unsafe partial class Attention
         d0.Store(sums + 3 * headDim);
         d1.Store(sums + 3 * headDim + 8);
     }
+
+    /// <summary>Equals <see cref="Softmax"/>: sixteen lanes are two vectors.</summary>
+    private static void Softmax_Vector256(Work* work, float* scores, int groups, int position)
+    {
+        KvLayout layout = work->Layer->Layout;
+        Vector256<float> scale = Vector256.Create(work->Layer->Scale), hidden = Vector256.Create(float.NegativeInfinity), max = hidden;
+        for (int i = 0; i < groups; i++)
+        {
+            int visible = Visible(layout, i, position);
+            for (int half = 0; half < KvLayout.GroupTokens; half += 8)
+            {
+                float* eight = scores + i * KvLayout.GroupTokens + half;
+                Vector256<float> score = Vector256.Load(eight) * scale;
+                if (visible < half + 8)
+                    score = Vector256.ConditionalSelect(Vector256.LessThan(Vector256<int>.Indices, Vector256.Create(visible - half)).AsSingle(), score, hidden);
+                score.Store(eight);
+                max = Vector256.Max(max, score);
+            }
+        }
+        Vector256<float> top = Vector256.Create(Lanes.Max(Vector512.Create(max, max)));
+        Vector256<float> low = Vector256<float>.Zero, high = low;
+        for (float* sixteen = scores, end = scores + groups * KvLayout.GroupTokens; sixteen < end; sixteen += KvLayout.GroupTokens)
+        {
+            Vector256<float> a = Lanes.Exp(Vector256.Load(sixteen) - top), b = Lanes.Exp(Vector256.Load(sixteen + 8) - top);
+            a.Store(sixteen);
+            b.Store(sixteen + 8);
+            low += a;
+            high += b;
+        }
+        Vector256<float> share = Vector256.Create(1 / Lanes.Sum(Vector512.Create(low, high)));
+        for (float* eight = scores, end = scores + groups * KvLayout.GroupTokens; eight < end; eight += 8)
+            Float16.RoundShareToHalf(Vector256.Load(eight) * share).Store(eight);
+    }
 }

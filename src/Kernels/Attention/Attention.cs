@@ -129,7 +129,13 @@ public sealed unsafe partial class Attention(WorkerTeam team) : IDisposable
         for (int group = 0; group < groups; group += GroupsPerStep)
             Score(work, group, Math.Min(GroupsPerStep, groups - group));
         for (int q = 0; q < queries; q++)
-            Softmax(work, work->Scores + (long)q * work->KeysMax, groups, work->Tile.FirstPosition + q / perRow);
+        {
+            float* scores = work->Scores + (long)q * work->KeysMax;
+            if (Vector512.IsHardwareAccelerated)
+                Softmax(work, scores, groups, work->Tile.FirstPosition + q / perRow);
+            else
+                Softmax_Vector256(work, scores, groups, work->Tile.FirstPosition + q / perRow);
+        }
         for (int q = queries; q < work->Queries; q++)
             new Span<float>(work->Scores + (long)q * work->KeysMax, groups * KvLayout.GroupTokens).Clear();
         new Span<float>(work->Sums, work->Queries * layout.HeadDim).Clear();

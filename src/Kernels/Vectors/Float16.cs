@@ -68,6 +68,18 @@ public static class Float16
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> RoundToHalf(Vector512<float> value) => ToSingle(ToHalf(value));
 
+    /// <summary>Each lane, from 0 to 1, rounded to the nearest half, still a single; NaN stays NaN.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> RoundShareToHalf(Vector256<float> share)
+    {
+        Vector256<int> bits = share.AsInt32();
+        Vector256<int> odd = Vector256.ShiftRightLogical(bits, 13) & Vector256.Create(1);
+        Vector256<float> normal = ((bits + Vector256.Create(0xfff) + odd) & Vector256.Create(~0x1fff)).AsSingle();
+        // 0.5 has the ulp of a subnormal half, 2^-24, so the addition rounds.
+        Vector256<float> subnormal = share + Vector256.Create(0.5f) - Vector256.Create(0.5f);
+        return Vector256.ConditionalSelect(Vector256.LessThan(share, Vector256.Create(6.103515625e-5f)), subnormal, normal);
+    }
+
     /// <summary>Each lane rounded to the nearest bfloat16, still a single. NaN stays NaN.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> RoundToBFloat(Vector512<float> value)

@@ -130,8 +130,8 @@ internal sealed unsafe class DecoderStep : IDisposable
     /// <summary>The product of the current input with a matrix, added to <paramref name="output"/>.</summary>
     public Product AddTo(PackedMatrix matrix, float* output) => new(matrix, _inputs.For(matrix), output, matrix.Outputs, ProductTarget.Add);
 
-    /// <summary>How many rows a chunk of a job takes.</summary>
-    public int RowsPerChunk() => Math.Max(1, Rows / (4 * Team.Threads));
+    /// <summary>How many rows a chunk of a job takes. Up to four rows are done sooner than the team is told of them.</summary>
+    public int RowsPerChunk() => Rows <= 4 ? Math.Max(1, Rows) : Math.Max(1, Rows / (4 * Team.Threads));
 
     public int Chunks(int rowsPerChunk) => (Rows + rowsPerChunk - 1) / rowsPerChunk;
 
