@@ -49,7 +49,7 @@ public sealed class TlsTests : IDisposable
         WriteCertificate();
         await using RunningServer server = await StartAsync(new TlsConfiguration(certificate, key) { HstsSeconds = 600 });
         (Uri plain, Uri secure) = AddressesOf(server);
-        using SocketsHttpHandler handler = new() { AllowAutoRedirect = false, SslOptions = new SslClientAuthenticationOptions { RemoteCertificateValidationCallback = (_, _, _, _) => true } };
+        using SocketsHttpHandler handler = new() { AllowAutoRedirect = false, SslOptions = new SslClientAuthenticationOptions { RemoteCertificateValidationCallback = (_, shown, _, _) => shown?.Subject == "CN=localhost" } };
         using HttpClient http = new(handler);
         http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", RunningServer.OwnerKey);
 
@@ -100,7 +100,7 @@ public sealed class TlsTests : IDisposable
         using TcpClient client = new();
         await client.ConnectAsync(IPAddress.Loopback, AddressesOf(server).Secure.Port, None);
         await using SslStream tls = new(client.GetStream());
-        await tls.AuthenticateAsClientAsync(new SslClientAuthenticationOptions { TargetHost = "localhost", EnabledSslProtocols = versions, RemoteCertificateValidationCallback = (_, _, _, _) => true }, None);
+        await tls.AuthenticateAsClientAsync(new SslClientAuthenticationOptions { TargetHost = "localhost", EnabledSslProtocols = versions, RemoteCertificateValidationCallback = (_, shown, _, _) => shown?.Subject == "CN=localhost" }, None);
         return ((X509Certificate2)tls.RemoteCertificate!).Thumbprint;
     }
 
