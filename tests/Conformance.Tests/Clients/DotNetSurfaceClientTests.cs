@@ -61,7 +61,7 @@ public sealed class DotNetSurfaceClientTests
 #pragma warning disable OPENAI001 // The client's Responses API is still marked as a preview.
         ResponsesClient client = new OpenAIClient(new ApiKeyCredential(gateway.Key), new OpenAIClientOptions { Endpoint = new Uri(gateway.Uri, "v1") }).GetResponsesClient();
         string streamed = "", completed = "";
-        await using AsyncStreamingResult<StreamingResponseUpdate> updates = await client.CreateResponseStreamingAsync(Model, "Hi");
+        await using AsyncStreamingResult<StreamingResponseUpdate> updates = await client.CreateResponseStreamingAsync(Model, "Hi", cancellationToken: TestContext.Current.CancellationToken);
         await foreach (StreamingResponseUpdate update in updates)
         {
             if (update is StreamingResponseOutputTextDeltaUpdate delta) streamed += delta.Delta;
