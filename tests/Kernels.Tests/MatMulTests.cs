@@ -66,6 +66,29 @@ public sealed unsafe class MatMulTests
         Assert.Throws<ArgumentOutOfRangeException>(() => weights.Packed.Dequantize(37, row.AsFloats()));
     }
 
+    [Theory]
+    [MemberData(nameof(TiersAndFormats))]
+    public void Rows_that_meet_different_experts_equal_each_expert_alone(CpuTier tier, WeightFormat format)
+    {
+        const int outputs = 70, rows = 25;
+        using var team = new WorkerTeam(2);
+        int inputs = WeightFormats.BlockElements(format) == 256 ? 256 : 96;
+        using RandomMatrix first = new(format, outputs, inputs, seed: 1), second = new(format, outputs, inputs, seed: 2), third = new(format, outputs, inputs, seed: 3);
+        RandomMatrix[] experts = [first, second, third];
+        using var matrices = new ExpertMatrices([first.Packed, second.Packed, third.Packed]);
+        using NativeBuffer source = Native.Random(rows * inputs, 5), target = Native.Floats(rows * outputs, _ => float.NaN);
+        ActivationFormat activations = WeightFormats.Activations(format);
+        using var prepared = new NativeBuffer(rows * ActivationRows.Stride(activations, inputs));
+        var kernels = KernelSet.For(tier);
+        PreparedRows all = new MatMul(kernels, team).Prepare(activations, source.AsFloats(), inputs, inputs, rows, prepared.Pointer);
+        // Numbers of rows around what kernels take together.
+        ExpertRows[] parts = [new(0, 0, 5), new(1, 5, 6), new(2, 11, 1), new(0, 12, 13)];
+        fixed (ExpertRows* part = parts)
+            new ExpertMatMul(kernels, team).Multiply(matrices, all, part, parts.Length, target.AsFloats());
+        foreach (ExpertRows part in parts)
+            Native.AssertSameBits(experts[part.Expert].Multiply(source, rows, CpuTier.Scalar, team).AsSpan(part.FirstRow * outputs, part.RowCount * outputs), target.Span().Slice(part.FirstRow * outputs, part.RowCount * outputs));
+    }
+
     [Fact]
     public void Bytes_of_full_range_do_not_saturate()
     {

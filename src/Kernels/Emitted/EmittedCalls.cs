@@ -34,5 +34,16 @@ internal static unsafe class YmmKernels
     public static void Q5_K(PanelArgs* args) => Call(7, args);
     public static void Q6_K(PanelArgs* args) => Call(8, args);
 
-    private static void Call(int format, PanelArgs* args) => _table[format * YmmAssembler.RowsMax + (int)args->Rows - 1](args);
+    /// <summary>More rows than the registers hold sums for are cut.</summary>
+    private static void Call(int format, PanelArgs* args)
+    {
+        PanelArgs part = *args;
+        for (nint left = args->Rows; left > 0; left -= part.Rows)
+        {
+            part.Rows = Math.Min(left, YmmAssembler.RowsMax);
+            _table[format * YmmAssembler.RowsMax + (int)part.Rows - 1](&part);
+            part.Activations += part.Rows * part.ActivationStride;
+            part.Output = (float*)((byte*)part.Output + part.Rows * part.OutputStride);
+        }
+    }
 }

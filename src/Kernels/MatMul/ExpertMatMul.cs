@@ -44,6 +44,7 @@ public sealed unsafe class ExpertMatMul(KernelSet kernels, WorkerTeam team)
     private void Run(delegate*<void*, int, int, void> body, Job job)
     {
         int units = job.PartCount * job.Shape.Panels;
+        job.RowsPerTile = kernels.RowsTogether;
         job.UnitsPerChunk = Math.Max(1, units / (team.Threads * ChunksPerThread));
         team.Run(body, &job, (units + job.UnitsPerChunk - 1) / job.UnitsPerChunk);
     }
@@ -57,9 +58,9 @@ public sealed unsafe class ExpertMatMul(KernelSet kernels, WorkerTeam team)
         {
             ExpertRows part = job->Parts[unit / job->Shape.Panels];
             int panel = unit % job->Shape.Panels;
-            for (int row = 0; row < part.RowCount; row += PanelArgs.RowsMax)
+            for (int row = 0; row < part.RowCount; row += job->RowsPerTile)
             {
-                int count = Math.Min(PanelArgs.RowsMax, part.RowCount - row);
+                int count = Math.Min(job->RowsPerTile, part.RowCount - row);
                 Panel(job->Kernel, job->Matrices[part.Expert], job->Shape, panel, job->Rows, part.FirstRow + row, count, sums);
                 Store(job, sums, part.FirstRow + row, count, panel);
             }
@@ -76,9 +77,9 @@ public sealed unsafe class ExpertMatMul(KernelSet kernels, WorkerTeam team)
         {
             ExpertRows part = job->Parts[unit / job->Shape.Panels];
             int panel = unit % job->Shape.Panels;
-            for (int row = 0; row < part.RowCount; row += PanelArgs.RowsMax)
+            for (int row = 0; row < part.RowCount; row += job->RowsPerTile)
             {
-                int count = Math.Min(PanelArgs.RowsMax, part.RowCount - row);
+                int count = Math.Min(job->RowsPerTile, part.RowCount - row);
                 Panel(job->Kernel, job->Matrices[part.Expert], job->Shape, panel, job->Rows, part.FirstRow + row, count, gates);
                 Panel(job->UpKernel, job->Ups[part.Expert], job->UpShape, panel, job->Rows, part.FirstRow + row, count, ups);
                 SiluMultiply.Row(gates, ups, gates, count * Width);
@@ -131,5 +132,6 @@ public sealed unsafe class ExpertMatMul(KernelSet kernels, WorkerTeam team)
         public int PartCount;
         public float* Output;
         public int UnitsPerChunk;
+        public int RowsPerTile;
     }
 }
