@@ -1,6 +1,6 @@
-using Qanat.Bench;
 using System.Diagnostics;
 using System.Globalization;
+using Qanat.Bench;
 using Qanat.Kernels;
 
 const string Usage =
