@@ -10,6 +10,9 @@ internal sealed class PostgresWriter(PostgresDatabase database, StoreOptions opt
     /// <summary>"Qnat", beside the schema's name: two installations may share a database in schemas of their own.</summary>
     private const string TakeLock = "SELECT CASE WHEN pg_try_advisory_lock(1366188404, hashtext(coalesce(current_schema(), ''))) THEN 1 ELSE 0 END";
 
+    /// <summary>The server ends a session some time after its client is gone: whoever starts again at once, or comes back after a lost connection, waits for that (tenths of a second).</summary>
+    private const int TenthsMax = 30;
+
     private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(100);
     private readonly FactWriter _facts = new(database, options);
     private readonly ManualResetEventSlim _closing = new();
@@ -21,7 +24,11 @@ internal sealed class PostgresWriter(PostgresDatabase database, StoreOptions opt
     /// <exception cref="StoreException">Another process writes to the same books.</exception>
     public static void TakeOwnership(PostgresDatabase database)
     {
-        if (database[TakeLock].Scalar() == 1) return;
+        for (int tenth = 0; tenth <= TenthsMax; tenth++)
+        {
+            if (database[TakeLock].Scalar() == 1) return;
+            database["SELECT 1 FROM pg_sleep(0.1)"].Scalar();
+        }
         throw new StoreException("The books in this database are in use by another process: stop that process, or name another database or schema (Search Path).");
     }
 
