@@ -5,7 +5,7 @@ using Qanat.Kernels;
 
 const string Usage =
     """
-    Measures the matrix products alone: for each format and number of rows, billions of multiplications and gigabytes of packed weights per second, all threads together.
+    Measures the matrix products alone: for each format and number of rows, billions of multiplications and gigabytes of packed weights per second, all threads together; then attention alone.
     usage: Kernels.Bench [--threads N] [--tier NAME] [--formats Q8_0,Q4_0] [--rows 1,4,8,512] [--inputs N] [--outputs N]
     """;
 
@@ -34,6 +34,8 @@ using var team = new WorkerTeam(threads);
 Console.WriteLine(ReadProbe.Measure(team));
 foreach (WeightFormat format in formats)
     Console.WriteLine($"{format,-5} " + string.Join("   ", rowCounts.Select(rows => Measure(format, rows))));
+foreach ((int tokens, int rows) in new[] { (256, 256), (2048, 256), (2048, 1) })
+    Console.WriteLine(AttentionProbe.Measure(team, tokens, rows));
 return 0;
 
 unsafe string Measure(WeightFormat format, int rows)

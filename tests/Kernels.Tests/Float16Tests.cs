@@ -27,6 +27,25 @@ public sealed unsafe class Float16Tests
     }
 
     [Fact]
+    public void The_processors_own_widening_gives_the_same_singles()
+    {
+        const int Count = 65536 + 5;
+        ushort[] halves = [.. Enumerable.Range(0, Count).Select(i => (ushort)i)];
+        float[] singles = new float[Count];
+        int widened;
+        fixed (ushort* source = halves)
+        fixed (float* target = singles)
+            widened = HalfWidening.Widen(source, target, Count);
+        Assert.SkipWhen(widened == 0, "the processor has no F16C, or assembled code may not run");
+        Assert.Equal(65536, widened);
+        for (int i = 0; i < widened; i++)
+        {
+            float expected = (float)BitConverter.UInt16BitsToHalf(halves[i]);
+            Assert.True(float.IsNaN(expected) ? float.IsNaN(singles[i]) : BitConverter.SingleToInt32Bits(expected) == BitConverter.SingleToInt32Bits(singles[i]), $"half {halves[i]:x4}");
+        }
+    }
+
+    [Fact]
     public void Shares_become_the_nearest_half()
     {
         var random = new Random(2);

@@ -166,7 +166,7 @@ public readonly unsafe record struct KvLayout
 
     private static void Widen(ushort* source, float* target, int count)
     {
-        int i = 0;
+        int i = HalfWidening.Widen(source, target, count);
         for (; i < count && !Vector512.IsHardwareAccelerated; i += 8)
             Float16.LoadEightHalves(source + i).Store(target + i);
         for (; i < count; i += Lanes.Count)

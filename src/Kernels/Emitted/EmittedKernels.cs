@@ -106,7 +106,7 @@ internal sealed unsafe class EmittedKernels
         return (X86Base.CpuId(7, 0).Ecx & VnniBit) == 0 ? "AVX-512 VNNI is missing" : null;
     }
 
-    private static string? MissingForYmm()
+    internal static string? MissingForYmm()
     {
         if (!Avx2.IsSupported || !Fma.IsSupported)
             return "AVX2 or FMA is missing or switched off";

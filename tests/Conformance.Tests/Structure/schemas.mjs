@@ -25,6 +25,6 @@ function closure(name, found = {}) {
 
 // The smallest: whole events are thousands of tokens, and alike.
 const smallest = Object.keys(definitions).map(name => ({ name, closed: closure(name) })).sort((a, b) => JSON.stringify(a.closed).length - JSON.stringify(b.closed).length || (a.name < b.name ? -1 : 1));
-for (const { name, closed } of smallest.slice(0, 145))
+for (const { name, closed } of smallest.slice(0, 155))
   cases.push({ draft: 7, name, schema: { $ref: `#/definitions/${escaped(name)}`, definitions: closed }, tests: [] });
 writeFileSync(process.argv[2], JSON.stringify(cases));
