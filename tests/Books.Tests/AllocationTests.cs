@@ -24,6 +24,20 @@ public class AllocationTests
     });
 
     [Fact]
+    public void A_part_is_the_first_of_two_whatever_its_size() => Gen.Select(Gen.OneOf(Total, Gen.Long.Select(narrow => (Int128)narrow), Gen.Long[-9, 9].Select(small => (Int128)small)), Gen.OneOf(Gen.Long[0, 5], Gen.Long[0, long.MaxValue]), Gen.OneOf(Gen.Long[0, 5], Gen.Long[0, long.MaxValue])).Where((_, a, b) => a > 0 || b > 0)
+        .Sample((total, weight, other) => Assert.Equal(Allocation.Split(total, (ReadOnlySpan<Int128>)[weight, other])[0], Allocation.Part(total, weight, other)));
+
+    [Fact]
+    public void A_part_refuses_what_a_split_refuses()
+    {
+        Assert.Equal(0, Allocation.Part((Int128)0, 0, 0));
+        Assert.Throws<ArgumentException>(() => Allocation.Part((Int128)1, 0, 0));
+        Assert.Throws<ArgumentException>(() => Allocation.Part((Int128)1, -1, 2));
+        Assert.Throws<ArgumentException>(() => Allocation.Part((Int128)1, 2, -1));
+        Assert.Equal(Int128.MinValue, Allocation.Part(Int128.MinValue, 1, 0));
+    }
+
+    [Fact]
     public void Of_equal_remainders_the_earlier_part_gets_the_pico()
     {
         Assert.Equal([34L, 33, 33], Allocation.Split(100L, [1, 1, 1]));

@@ -13,9 +13,9 @@ public static class ContractRating
         if (freeTokens < 0 || freeTokens > tokens || freeTokens > 0 && contract?.Free is null)
             throw new ArgumentException($"{freeTokens} of {tokens} tokens cannot be free under {contract?.Name ?? "no contract"}.", nameof(freeTokens));
         Money list = Rating.Charge(price, usage);
-        Money free = freeTokens == 0 ? Money.Zero(list.Currency) : Allocation.Split(list, [freeTokens, tokens - freeTokens])[0];
+        Money free = freeTokens == 0 ? Money.Zero(list.Currency) : Allocation.Part(list, freeTokens, tokens - freeTokens);
         int permille = contract?.DiscountPermille ?? 0;
-        Money discount = Allocation.Split(list - free, [(long)permille, 1000L - permille])[0];
+        Money discount = Allocation.Part(list - free, permille, 1000L - permille);
         return new ChargeBasis(usage.Cache, list, discount, freeTokens, free, contract?.Name);
     }
 

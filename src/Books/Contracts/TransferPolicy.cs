@@ -28,5 +28,5 @@ public sealed record TransferPolicy(TransferBasis Basis, int Permille)
         _ => throw line.Wrong($"transfer: '{text}' is not a policy; write full-cost, cost-plus, market or marginal."),
     };
 
-    private Money Part(Money cost) => Allocation.Split(cost * Permille, [1L, 999L])[0];
+    private Money Part(Money cost) => Allocation.Part(cost * Permille, 1, 999);
 }

@@ -65,7 +65,7 @@ public sealed class CostBook
         ArgumentOutOfRangeException.ThrowIfNegative(device.DecodeNanoseconds);
         long capacity = Instant.NanosecondsPerHour / 1000 * rate.PracticalCapacityPermille;
         (long hours, long rest) = Math.DivRem(device.TotalNanoseconds, capacity);
-        return rate.HourlyCost * hours + Allocation.Split(rate.HourlyCost, [rest, capacity - rest])[0];
+        return rate.HourlyCost * hours + Allocation.Part(rate.HourlyCost, rest, capacity - rest);
     }
 
     /// <summary>What a pool costs while it runs from one instant to another, at every rate in force in between. Differences of one running total:

@@ -28,7 +28,7 @@ public sealed record Bill(string Name, PoolName Pool, CostNature Nature, Money A
         Money pay = line.Money("amount", line.Currency());
         int permille = line.Need("share", FactValue.Permille);
         if (permille > 1000) throw line.Wrong("share: at most 100%.");
-        Money share = Allocation.Split(pay, [(long)permille, 1000L - permille])[0];
+        Money share = Allocation.Part(pay, permille, 1000L - permille);
         return new Bill(line.Word(1, "The staff share's name"), line.Need("pool", p => new PoolName(p)), CostNature.Staff, share, ReadPeriod(line), 0);
     }
 

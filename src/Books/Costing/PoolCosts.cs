@@ -49,7 +49,7 @@ public static class PoolCosts
     private static PoolCostLine Billed(Bill bill, Instant at)
     {
         Money amount = bill.Until(at);
-        return new PoolCostLine(bill.Pool, bill.Nature, bill.Name, amount, Allocation.Split(amount, [(long)bill.MarginalPermille, 1000L - bill.MarginalPermille])[0]);
+        return new PoolCostLine(bill.Pool, bill.Nature, bill.Name, amount, Allocation.Part(amount, bill.MarginalPermille, 1000L - bill.MarginalPermille));
     }
 
     /// <summary>Device time of a pool up to each of some instants, in one pass. A record that an instant cuts counts by its wall time.</summary>

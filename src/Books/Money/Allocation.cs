@@ -19,6 +19,22 @@ public static class Allocation
     public static ImmutableArray<long> Split(long total, ReadOnlySpan<long> weights) =>
         [.. Split((Int128)total, Widen(weights)).Select(part => (long)part)];
 
+    /// <summary>The first of two parts: what <see cref="Split(Money, ReadOnlySpan{long})"/> gives the first of two weights.</summary>
+    /// <exception cref="ArgumentException">As there.</exception>
+    public static Money Part(Money total, long weight, long otherWeight) => new(Part(total.Picos, weight, otherWeight), total.Currency);
+
+    /// <inheritdoc cref="Part(Money, long, long)"/>
+    public static Int128 Part(Int128 total, long weight, long otherWeight)
+    {
+        UInt128 magnitude = (UInt128)Int128.Abs(Int128.Max(total, -Int128.MaxValue));
+        UInt128 sum = unchecked((ulong)weight) + (UInt128)unchecked((ulong)otherWeight);
+        // Costs and discounts of every request come here: below 2^63 the product fits, and nothing is allocated.
+        if (weight < 0 || otherWeight < 0 || sum == 0 || magnitude > long.MaxValue) return Split(total, (ReadOnlySpan<Int128>)[weight, otherWeight])[0];
+        (UInt128 part, UInt128 remainder) = UInt128.DivRem(magnitude * (ulong)weight, sum);
+        if (remainder >= sum - remainder) part++;
+        return Int128.IsNegative(total) ? -(Int128)part : (Int128)part;
+    }
+
     /// <inheritdoc cref="Split(Money, ReadOnlySpan{long})"/>
     public static ImmutableArray<Int128> Split(Int128 total, ReadOnlySpan<Int128> weights)
     {

@@ -136,7 +136,7 @@ public static class Rating
     }
 
     private static Money Batch(PriceTerms terms, Operation operation, Money charge) => operation == Operation.Batch && terms.BatchPermille < 1000
-        ? Allocation.Split(charge, [terms.BatchPermille, 1000L - terms.BatchPermille])[0]
+        ? Allocation.Part(charge, terms.BatchPermille, 1000L - terms.BatchPermille)
         : charge;
 
     private static Money AtLeast(Money? minimum, Money charge) => minimum is { } least && charge < least ? least : charge;
@@ -153,4 +153,4 @@ public static class Rating
 }
 
 /// <summary>A charge by token class. Input and Output are without their cache and reasoning parts.</summary>
-public sealed record ChargeByClass(Money Input, Money CacheRead, Money CacheWrite, Money Output, Money Reasoning);
+public readonly record struct ChargeByClass(Money Input, Money CacheRead, Money CacheWrite, Money Output, Money Reasoning);
