@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using System.Runtime.CompilerServices;
+using System.Threading.Channels;
 using Qanat.Books;
 
 namespace Qanat.Store;
@@ -29,6 +30,11 @@ internal sealed class ReaderPool : IDisposable
 {
     /// <summary>Rows fetched at a time for a stream: enough to make the hand-over cheap, few enough to hold in memory.</summary>
     private const int StreamChunkRows = 256;
+
+    private const int StreamChunksAhead = 3;
+
+    /// <summary>The same for postings, which bring all their records.</summary>
+    public const int StreamChunkPostings = 16;
 
     private readonly Func<SqlDatabase> _open;
     private readonly int _readersMax;
@@ -60,40 +66,39 @@ internal sealed class ReaderPool : IDisposable
         }
     }
 
-    public async IAsyncEnumerable<T> StreamAsync<T>(Func<Reader, IEnumerable<T>> query, [EnumeratorCancellation] CancellationToken cancel)
+    /// <param name="chunkRows">Fetched at a time: fewer where a row is large, so that a chunk is garbage before the collector thinks that it stays.</param>
+    public async IAsyncEnumerable<T> StreamAsync<T>(Func<Reader, IEnumerable<T>> query, [EnumeratorCancellation] CancellationToken cancel, int chunkRows = StreamChunkRows)
     {
         await EnterAsync(_streams, cancel).ConfigureAwait(false);
         try
         {
             using Snapshot snapshot = new(this);
             using IEnumerator<T> rows = query(snapshot.Reader).GetEnumerator();
-            List<T> chunk = new(StreamChunkRows), next = new(StreamChunkRows);
-            Task filling = FillAsync(next);
+            using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancel, _closing.Token);
+            // The next rows are read while these are looked at.
+            Channel<List<T>> chunks = Channel.CreateBounded<List<T>>(new BoundedChannelOptions(StreamChunksAhead) { SingleReader = true, SingleWriter = true });
+            Task filling = Task.Run(() => FillAsync(rows, chunks.Writer, chunkRows, snapshot.Reader, cancel, stop.Token), CancellationToken.None);
             try
             {
-                do
+                while (await MoreAsync(chunks.Reader, cancel).ConfigureAwait(false))
                 {
-                    await filling.ConfigureAwait(false);
-                    if (_closing.IsCancellationRequested) throw Closed();
-                    (chunk, next) = (next, chunk);
-                    next.Clear();
-                    // The next rows are read while these are looked at.
-                    if (chunk.Count == StreamChunkRows) filling = FillAsync(next);
-                    foreach (T row in chunk)
+                    while (chunks.Reader.TryRead(out List<T>? chunk))
                     {
-                        cancel.ThrowIfCancellationRequested();
-                        yield return row;
+                        foreach (T row in chunk)
+                        {
+                            cancel.ThrowIfCancellationRequested();
+                            yield return row;
+                        }
+                        if (_closing.IsCancellationRequested) throw Closed();
                     }
                 }
-                while (chunk.Count == StreamChunkRows);
             }
             finally
             {
-                await filling.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                // The reader is given back only when nobody reads with it any more.
+                await stop.CancelAsync().ConfigureAwait(false);
+                await filling.ConfigureAwait(false);
             }
-
-            // Not cancelled before it runs: the reader is given back only after it.
-            Task FillAsync(List<T> into) => Task.Run(() => Fill(rows, into, snapshot.Reader, cancel), CancellationToken.None);
         }
         finally
         {
@@ -134,12 +139,43 @@ internal sealed class ReaderPool : IDisposable
         return snapshot.Reader.Database.Reading(() => query(snapshot.Reader), cancel);
     }
 
-    private static void Fill<T>(IEnumerator<T> rows, List<T> chunk, Reader reader, CancellationToken cancel) =>
-        reader.Database.Reading(() =>
+    private async ValueTask<bool> MoreAsync<T>(ChannelReader<T> chunks, CancellationToken cancel)
+    {
+        try
         {
-            while (chunk.Count < StreamChunkRows && rows.MoveNext()) chunk.Add(rows.Current);
-            return chunk.Count;
-        }, cancel);
+            return await chunks.WaitToReadAsync(cancel).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (!cancel.IsCancellationRequested && _closing.IsCancellationRequested)
+        {
+            throw Closed();
+        }
+    }
+
+    /// <summary>Reads chunk by chunk to the end; what goes wrong, the channel's reader is told. Never throws.</summary>
+    /// <param name="cancel">Ends a query under way.</param> <param name="stop">Ends after the chunk under way: nobody looks at the next.</param>
+    private static async Task FillAsync<T>(IEnumerator<T> rows, ChannelWriter<List<T>> chunks, int chunkRows, Reader reader, CancellationToken cancel, CancellationToken stop)
+    {
+        try
+        {
+            List<T> chunk;
+            do
+            {
+                chunk = new List<T>(chunkRows);
+                _ = reader.Database.Reading(() =>
+                {
+                    while (chunk.Count < chunkRows && rows.MoveNext()) chunk.Add(rows.Current);
+                    return chunk.Count;
+                }, cancel);
+                await chunks.WriteAsync(chunk, stop).ConfigureAwait(false);
+            }
+            while (chunk.Count == chunkRows);
+            chunks.Complete();
+        }
+        catch (Exception failure)
+        {
+            chunks.Complete(failure);
+        }
+    }
 
     private static StoreException Closed() => new("The store is closed: nothing can be read any more.");
 

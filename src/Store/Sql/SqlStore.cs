@@ -51,7 +51,7 @@ public abstract class SqlStore : IStore
     public Task<ImmutableArray<RequestId>> ReadPostedRecordsAsync(TransactionId transaction, CancellationToken cancel = default) =>
         _readers.QueryAsync(reader => UsageQueries.PostedBy(reader, transaction), cancel);
 
-    public IAsyncEnumerable<Posting> StreamPostingsAsync(CancellationToken cancel = default) => _readers.StreamAsync(JournalQueries.Postings, cancel);
+    public IAsyncEnumerable<Posting> StreamPostingsAsync(CancellationToken cancel = default) => _readers.StreamAsync(JournalQueries.Postings, cancel, ReaderPool.StreamChunkPostings);
 
     public IAsyncEnumerable<CapacityRecord> StreamCapacityAsync(PoolName pool, Period period, CancellationToken cancel = default) =>
         _readers.StreamAsync(reader => DirectoryQueries.Capacity(reader, pool, period), cancel);
