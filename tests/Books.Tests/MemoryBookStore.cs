@@ -147,6 +147,7 @@ public sealed class MemoryBookStore : IBookStore
                 Holds = Holds.Add(placed.Hold.Id, new OpenHold(placed.Hold, new UsageProgress(placed.Hold.Id, default, default))),
             },
             HoldExtended extended => this with { Holds = Holds.SetItem(extended.Id, Open(extended.Id) with { Hold = Open(extended.Id).Hold with { Amount = extended.Amount } }) },
+            HoldMoved moved => this with { Holds = Holds.SetItem(moved.Id, Open(moved.Id) with { Hold = Open(moved.Id).Hold with { Deployment = moved.Deployment, Pool = moved.Pool } }) },
             StepsMetered metered => With(metered),
             HoldSettled settled => Usage.ContainsKey(settled.Record.Id) ? this : this with { Usage = Usage.Add(settled.Record.Id, settled.Record), Holds = Holds.Remove(settled.Record.Id) },
             HoldReleased released => this with { Holds = Holds.Remove(released.Id) },

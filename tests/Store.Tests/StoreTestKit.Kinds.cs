@@ -14,6 +14,7 @@ public abstract partial class StoreTestKit
             new Declared(new Declaration(new DeclarationId(Facts.NewId()), TestBooks.At(0), "text")),
             new Audited(new AuditEntry(TestBooks.At(0), "who", "what", "whom", null, null)),
             new HoldPlaced(settled), new HoldPlaced(released), new HoldExtended(settled.Id, TestBooks.Usd(2_000_000)),
+            new HoldMoved(settled.Id, settled.Deployment, settled.Pool ?? new PoolName("other")),
             TestBooks.Steps([TestBooks.ProgressOf(settled, 1)], TestBooks.Stretch(0, 1)),
             new HoldSettled(record), new HoldReleased(released.Id, TestBooks.At(1), "why"),
             new TransactionPosted(Facts.NewTransaction(), [record.Id]),

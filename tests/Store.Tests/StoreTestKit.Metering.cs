@@ -46,6 +46,23 @@ public abstract partial class StoreTestKit
     }
 
     [Fact]
+    public async Task A_hold_is_moved_to_another_deployment_until_device_time_was_used_under_it()
+    {
+        Hold hold = Facts.NewHold();
+        HoldMoved moved = new(hold.Id, new DeploymentName("builtin/other"), new PoolName("other-pool"));
+        await Append(new HoldPlaced(hold), moved);
+        Hold open = Assert.Single(await Store.ReadOpenHoldsAsync(Cancel)).Hold;
+        Assert.Equal(hold with { Deployment = moved.Deployment, Pool = moved.Pool }, open);
+        await ChangesNothing(moved);
+        await ChangesNothing(new HoldPlaced(hold));
+        await IsRefused(moved with { Id = new RequestId(Facts.NewId()) });
+        await Append(TestBooks.Steps([TestBooks.ProgressOf(open, 1)]));
+        await IsRefused(new HoldMoved(hold.Id, hold.Deployment, new PoolName("a third")));
+        await Append(new HoldSettled(Facts.RecordOf(open)));
+        await ChangesNothing(moved);
+    }
+
+    [Fact]
     public async Task Progress_only_grows_and_needs_an_open_hold()
     {
         Hold hold = Facts.NewHold();

@@ -84,6 +84,9 @@ public sealed record UsageRecord(RequestId Id, Instant PlacedAt, Instant FirstTo
 public sealed record HoldPlaced(Hold Hold) : Fact;
 public sealed record HoldExtended(RequestId Id, Money Amount) : Fact;
 
+/// <summary>Another deployment serves the request than the one it was placed for: its device time is that pool's from now on.</summary>
+public sealed record HoldMoved(RequestId Id, DeploymentName Deployment, PoolName Pool) : Fact;
+
 /// <summary>Progress of every open request that one or more engine steps touched, with the device's busy time over the same steps: written together or not at all,
 /// so that busy time always equals the device time of settled and open requests.</summary>
 public sealed record StepsMetered(ImmutableArray<UsageProgress> Progress, ImmutableArray<CapacityRecord> Capacity) : Fact;

@@ -141,6 +141,7 @@ internal sealed class FactWriter
             case HoldPlaced placed: decided[placed.Hold.Id.Value] = placed.Hold.PlacedAt; break;
             case HoldSettled settled: decided[settled.Record.Id.Value] = settled.Record.CompletedAt; break;
             case HoldExtended extended: decided.TryAdd(extended.Id.Value, default); break;
+            case HoldMoved moved: decided.TryAdd(moved.Id.Value, default); break;
             case HoldReleased released: decided[released.Id.Value] = released.At; break;
             case TransactionPosted posted: transactions.Add(posted.Transaction.Id.Value); break;
             case DemoCleared { Replacement: Transaction replacement }: transactions.Add(replacement.Id.Value); break;
@@ -156,6 +157,7 @@ internal sealed class FactWriter
             case HoldPlaced placed: _holds.Place(placed.Hold); break;
             case HoldSettled settled: _holds.Settle(settled.Record); break;
             case HoldExtended extended: _holds.Extend(extended); break;
+            case HoldMoved moved: _holds.Move(moved); break;
             case HoldReleased released: _holds.Release(released); break;
             case TransactionPosted posted: _journal.Post(posted); break;
             case DocumentChange change: _documents.Write(change); break;

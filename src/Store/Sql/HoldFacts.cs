@@ -115,8 +115,8 @@ internal sealed class HoldFacts(SqlDatabase database, RowNumbers numbers, RowIde
     public void Place(Hold hold)
     {
         Request request = _requests[hold.Id.Value];
-        // The amount may have been extended since.
-        bool same = request.Hold is Hold known ? known with { Amount = hold.Amount } == hold
+        // The amount may have been extended since, and the hold moved.
+        bool same = request.Hold is Hold known ? known with { Amount = hold.Amount, Deployment = hold.Deployment, Pool = hold.Pool } == hold
             : request.Settled is not UsageRecord record || record.Party == hold.Party && record.PlacedAt == hold.PlacedAt && record.Model == hold.Model;
         if (!same) throw new StoreException($"The request id {hold.Id} is taken by another request: make a new id.");
         if (request.Hold is not null || request.HasEnded) return;
@@ -139,6 +139,22 @@ internal sealed class HoldFacts(SqlDatabase database, RowNumbers numbers, RowIde
             throw new StoreException($"The hold {extended.Id} is in {hold.Amount.Currency} and cannot be extended in {extended.Amount.Currency}.");
         if (extended.Amount <= hold.Amount) return;
         request.Hold = hold with { Amount = extended.Amount };
+        Change(request);
+    }
+
+    /// <summary>A hold under which device time was used stays where that was; one that has ended is not moved.</summary>
+    public void Move(HoldMoved moved)
+    {
+        Request request = _requests[moved.Id.Value];
+        if (request.Hold is not Hold hold)
+        {
+            if (request.HasEnded) return;
+            throw new StoreException($"There is no hold {moved.Id} to move.");
+        }
+        if (hold.Deployment == moved.Deployment && hold.Pool == moved.Pool) return;
+        if (request.Progress!.Device != default)
+            throw new StoreException($"Under the hold {moved.Id} device time of {hold.Deployment} was used: it cannot be moved to {moved.Deployment}.");
+        request.Hold = hold with { Deployment = moved.Deployment, Pool = moved.Pool };
         Change(request);
     }
 
@@ -288,7 +304,7 @@ internal static class HoldRows
 
     /// <summary>What changes while a hold is open.</summary>
     public const string Update = """
-        ON CONFLICT (id) DO UPDATE SET amount_milli = excluded.amount_milli, amount_pico = excluded.amount_pico,
+        ON CONFLICT (id) DO UPDATE SET deployment = excluded.deployment, pool = excluded.pool, amount_milli = excluded.amount_milli, amount_pico = excluded.amount_pico,
           input = excluded.input, cache_read = excluded.cache_read, cache_write = excluded.cache_write, output = excluded.output, reasoning = excluded.reasoning,
           prefill_ns = excluded.prefill_ns, decode_ns = excluded.decode_ns, upstream = excluded.upstream
         """;
