@@ -32,7 +32,7 @@ public static class BooksCheck
         identities.AddRange(await CapacityCheck.RunAsync(store, costs, usage, journal, cancel).ConfigureAwait(false));
         identities.AddRange(await DeclaredCheck.RunAsync(store, declared, cancel).ConfigureAwait(false));
         if (withStore) identities.Add(await StoreIsSoundAsync(store, cancel).ConfigureAwait(false));
-        return new BooksReport(identities.ToImmutable());
+        return new BooksReport(identities.ToImmutable()) { UsageMissing = usage.UsageMissing, UsageDiffers = usage.UsageDiffers };
     }
 
     private static async Task<Identity> StoreIsSoundAsync(IBookStore store, CancellationToken cancel)

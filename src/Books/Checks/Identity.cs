@@ -39,4 +39,10 @@ public sealed record IdentityUnit
 public sealed record BooksReport(ImmutableArray<Identity> Identities)
 {
     public bool IsOk => Identities.All(i => i.IsOk);
+
+    /// <summary>Records whose usage nobody told: what an upstream served and our own count is billed for, or what has no tokens at all. No identity is broken by them, and none shows them.</summary>
+    public long UsageMissing { get; init; }
+
+    /// <summary>Records whose usage, as the upstream told it, is not what was counted here.</summary>
+    public long UsageDiffers { get; init; }
 }

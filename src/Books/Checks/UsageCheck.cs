@@ -21,6 +21,10 @@ internal sealed class UsageCheck
         (this.prices, this.costs, contracts) = (prices, costs, declared.Contracts.ToDictionary(c => c.Name, StringComparer.Ordinal));
 
     public long Records { get; private set; }
+
+    /// <summary>As <see cref="BooksReport"/> says.</summary>
+    public long UsageMissing { get; private set; }
+    public long UsageDiffers { get; private set; }
     public long PostedRecords { get; private set; }
 
     /// <summary>Sum of all posted ids as numbers: equal sums and counts on both sides show that the same records are meant, without holding them.</summary>
@@ -73,6 +77,8 @@ internal sealed class UsageCheck
     private void Add(UsageRecord record)
     {
         Records++;
+        if (record.IsUsageMissing || record.Upstream is { State: UsageCheckState.Missing } && record.Tokens != default) UsageMissing++;
+        if (record.Upstream is { State: UsageCheckState.Differs }) UsageDiffers++;
         tally.Add(record);
         ids.Add(Short(record.Id));
         DeviceTime[record.Pool] = DeviceTime.GetValueOrDefault(record.Pool) + record.Device.TotalNanoseconds;

@@ -109,7 +109,10 @@ internal static class BooksCommands
                 new Column("difference", "difference", Align.Right), new Column("", "ok", Align.Left, ok => ok == "true" ? "ok" : "WRONG"));
             bool sound = report["ok"]!.GetValue<bool>();
             if (!sound) throw new CommandException("The books do not tie out: the identities marked WRONG do not hold.");
-            if (terminal.Format == OutputFormat.Text) AnsiConsole.MarkupLine("[green]Every identity holds exactly.[/]");
+            if (terminal.Format != OutputFormat.Text) return;
+            AnsiConsole.MarkupLine("[green]Every identity holds exactly.[/]");
+            long missing = report["usage_missing"]!.GetValue<long>(), differs = report["usage_differs"]!.GetValue<long>();
+            if (missing + differs > 0) AnsiConsole.WriteLine($"Usage missing: {missing} records (billed by our own count). Usage differing from our own count: {differs} records.");
         }, cancel));
         return check;
     }

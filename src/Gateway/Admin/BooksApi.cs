@@ -100,6 +100,8 @@ internal sealed class BooksApi(BooksPoster poster, IBookStore store, DirectorySt
         {
             ["ok"] = report.IsOk,
             ["identities"] = new JsonArray([.. report.Identities.Select(Of)]),
+            ["usage_missing"] = report.UsageMissing,
+            ["usage_differs"] = report.UsageDiffers,
         };
     }
 

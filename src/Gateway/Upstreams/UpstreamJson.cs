@@ -59,6 +59,8 @@ internal static class UpstreamJson
             ["last_check_ok"] = health.LastCheckOk,
             ["rests_until"] = health.RestsUntil?.ToString(),
         };
+        UpstreamFiguresSnapshot figures = upstream.State.Figures.Snapshot();
+        json["usage"] = new JsonObject([.. Enum.GetValues<UsageCheckState>().Select(state => KeyValuePair.Create(state.ToString().ToLowerInvariant(), (JsonNode?)figures.Of(state)))]);
         return json;
     }
 

@@ -43,7 +43,11 @@ public sealed class UpstreamServingTests
         foreach (string line in (string[])["_up{upstream=\"gpu-1\"} 1", "_calls_total{upstream=\"gpu-1\",result=\"served\"} 2", "_usage_total{upstream=\"gpu-1\",state=\"missing\"} 1",
             "_usage_total{upstream=\"gpu-1\",state=\"differs\"} 1", "_first_token_milliseconds_bucket{upstream=\"gpu-1\",le=\"+Inf\"} 2", "_first_token_milliseconds_count{upstream=\"gpu-1\"} 2"])
             Assert.Contains("\nqanat_upstream" + line + "\n", metrics, StringComparison.Ordinal);
+        System.Text.Json.Nodes.JsonObject shown = UpstreamJson.Of(fixture.Directory_.Find("gpu-1")!);
+        Assert.Equal((1L, 1L, 0L), ((long)shown["usage"]!["missing"]!, (long)shown["usage"]!["differs"]!, (long)shown["usage"]!["agrees"]!));
         await fixture.AssertSoundAsync();
+        BooksReport report = await BooksCheck.RunAsync(fixture.Store, Cancel);
+        Assert.Equal((1L, 1L), (report.UsageMissing, report.UsageDiffers));
     }
 
     [Theory]
