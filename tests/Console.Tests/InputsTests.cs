@@ -58,4 +58,16 @@ public sealed class InputsTests
     [InlineData("5001")]
     [InlineData("many")]
     public void What_is_no_limit_is_refused(string text) => Assert.Throws<FormatException>(() => Inputs.Limit(text, 5000));
+
+    [Theory]
+    [InlineData("", null)]
+    [InlineData("0", 0)]
+    [InlineData(" 1,200 ", 1200)]
+    public void A_wait_may_be_none_at_all(string text, int? seconds) => Assert.Equal(seconds, Inputs.Waiting(text, 3600));
+
+    [Theory]
+    [InlineData("-1")]
+    [InlineData("3601")]
+    [InlineData("soon")]
+    public void What_is_no_wait_is_refused(string text) => Assert.Throws<FormatException>(() => Inputs.Waiting(text, 3600));
 }

@@ -104,7 +104,7 @@ internal static class LimitCommands
     }
 }
 
-/// <summary>--rpm, --tpm and --concurrent: a number, or 'none'.</summary>
+/// <summary>--rpm, --tpm, --concurrent and how long one waits for them: a number, or 'none'.</summary>
 internal sealed class RateOptionSet
 {
     private readonly (Option<string?> Option, string Field)[] options =
@@ -113,6 +113,8 @@ internal sealed class RateOptionSet
         (new Option<string?>("--rpm") { Description = "Requests per minute; 'none' for no limit." }, "requests_per_minute"),
         (new Option<string?>("--tpm") { Description = "Tokens per minute, prompt and answer together; 'none' for no limit." }, "tokens_per_minute"),
         (new Option<string?>("--concurrent") { Description = "Requests under way at the same time; more wait in line. 'none' for no limit." }, "concurrent"),
+        (new Option<string?>("--wait") { Description = "Seconds that a request may wait in line when a limit is used up; 0 refuses at once, 'none' leaves it to the server." }, "wait_seconds"),
+        (new Option<string?>("--waiting-max") { Description = "Requests that may wait so at the same time; 'none' leaves it to the server." }, "waiting_max"),
     ];
 
     public void AddTo(Command command)

@@ -109,6 +109,7 @@ public sealed record QanatConfiguration
         {
             QueueMax = Line?.QueueMax ?? standard.QueueMax,
             QueueWaitMax = Line?.WaitSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : standard.QueueWaitMax,
+            RateWaitMax = Line?.RateWaitSeconds is { } rateSeconds ? TimeSpan.FromSeconds(rateSeconds) : standard.RateWaitMax,
         };
     }
 
@@ -136,6 +137,7 @@ public sealed record QanatConfiguration
         foreach (string complaint in Mail?.Complaints() ?? []) yield return complaint;
         if (Line?.QueueMax is < 0 or > 1_000_000) yield return "line.queue_max: from 0 to 1000000.";
         if (Line?.WaitSeconds is < 0 or > 3600) yield return "line.wait_seconds: from 0 to 3600.";
+        if (Line?.RateWaitSeconds is < 0 or > 3600) yield return "line.rate_wait_seconds: from 0 to 3600.";
     }
 
     private JsonObject ToJson() => JsonSerializer.SerializeToNode(this, Json.QanatConfiguration)!.AsObject();
@@ -178,8 +180,11 @@ public sealed record TlsConfiguration(string Certificate, string? Key = null, st
     internal SslProtocols Protocols => MinVersion == "1.3" ? SslProtocols.Tls13 : SslProtocols.Tls12 | SslProtocols.Tls13;
 }
 
-/// <summary>The line before limits of concurrency.</summary>
-public sealed record LineConfiguration(int? QueueMax = null, int? WaitSeconds = null);
+/// <summary>The line before limits, where tenants, projects and keys do not say otherwise.</summary>
+/// <param name="QueueMax">How many wait at one level.</param>
+/// <param name="WaitSeconds">How long for a place under a limit of concurrency.</param>
+/// <param name="RateWaitSeconds">How long for a rate that is used up; null or 0: it is refused at once.</param>
+public sealed record LineConfiguration(int? QueueMax = null, int? WaitSeconds = null, int? RateWaitSeconds = null);
 
 [JsonSerializable(typeof(QanatConfiguration))]
 internal sealed partial class ConfigurationJson : JsonSerializerContext;

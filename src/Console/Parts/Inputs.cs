@@ -25,6 +25,16 @@ public static class Inputs
             : throw new FormatException(string.Create(CultureInfo.InvariantCulture, $"'{text}' is not a limit: write a whole number from 1 to {most}, or leave it empty for no limit."));
     }
 
+    /// <summary>How many seconds, or how many, may wait; null when the field is empty: as the server says.</summary>
+    /// <exception cref="FormatException">It is none from 0 to <paramref name="most"/>.</exception>
+    public static int? Waiting(string? text, int most)
+    {
+        if (string.IsNullOrWhiteSpace(text)) return null;
+        return int.TryParse(text.Trim(), NumberStyles.AllowThousands, CultureInfo.InvariantCulture, out int waiting) && waiting >= 0 && waiting <= most
+            ? waiting
+            : throw new FormatException(string.Create(CultureInfo.InvariantCulture, $"'{text}' is none: write a whole number from 0 to {most}, or leave it empty for what the server says."));
+    }
+
     /// <summary>What a field shows for a limit; empty when there is none.</summary>
     public static string Text(long? limit) => limit?.ToString(CultureInfo.InvariantCulture) ?? "";
 

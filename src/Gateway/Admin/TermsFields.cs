@@ -14,6 +14,8 @@ internal static class TermsFields
         RequestsBurst = fields.Says("requests_burst") ? (int?)fields.Integer("requests_burst", 1, RateTerms.RequestsPerMinuteMax) : before.RequestsBurst,
         TokensPerMinute = fields.Says("tokens_per_minute") ? fields.Integer("tokens_per_minute", 1, RateTerms.TokensPerMinuteMax) : before.TokensPerMinute,
         Concurrent = fields.Says("concurrent") ? (int?)fields.Integer("concurrent", 1, RateTerms.ConcurrentMax) : before.Concurrent,
+        WaitSeconds = fields.Says("wait_seconds") ? (int?)fields.Integer("wait_seconds", 0, RateTerms.WaitSecondsMax) : before.WaitSeconds,
+        WaitingMax = fields.Says("waiting_max") ? (int?)fields.Integer("waiting_max", 0, RateTerms.LineMax) : before.WaitingMax,
     };
 
     public static KeyTerms ReadKey(JsonFields fields, KeyTerms before) => before with

@@ -25,8 +25,8 @@ public sealed class LimitedCalls(RunCall inner, RateLimits rates, TenantStops st
         if (!call.Caller.Terms.AllowsModel(call.Model))
             throw new ApiException(403, "permission_error", "model_not_allowed", $"This key may not ask the model '{call.Model}'. It may ask: {string.Join(", ", call.Caller.Terms.Models)}.", "model");
         CancellationToken stop = stops.Watch(call.Caller.Tenant.Id);
-        using RateLease lease = await EnterAsync(call, cancel);
         using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(cancel, stop);
+        using RateLease lease = await EnterAsync(call, stop, either.Token);
         await using IAsyncEnumerator<CallEvent> events = inner(call, either.Token).GetAsyncEnumerator(either.Token);
         while (await MoveAsync(events, stop))
         {
@@ -35,11 +35,15 @@ public sealed class LimitedCalls(RunCall inner, RateLimits rates, TenantStops st
         }
     }
 
-    private async Task<RateLease> EnterAsync(Call call, CancellationToken cancel)
+    private async Task<RateLease> EnterAsync(Call call, CancellationToken stop, CancellationToken either)
     {
         try
         {
-            return await rates.EnterAsync(call, cancel);
+            return await rates.EnterAsync(call, either);
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            throw TenantStops.Stopped();
         }
         finally
         {

@@ -4,11 +4,14 @@ namespace Qanat.Gateway;
 
 public sealed record RateOptions
 {
-    /// <summary>Requests that may wait for a place under a limit of concurrency at the same time, at each level.</summary>
+    /// <summary>Requests that may wait in line at the same time at a level that does not say so itself.</summary>
     public int QueueMax { get; init; } = 100;
 
-    /// <summary>How long one waits at most.</summary>
+    /// <summary>How long one waits at most for a place under a limit of concurrency, at a level that does not say so itself.</summary>
     public TimeSpan QueueWaitMax { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>The same for a rate that is used up. Zero: it is refused at once.</summary>
+    public TimeSpan RateWaitMax { get; init; }
 
     /// <summary>Levels remembered at once (user tags are named by callers); beyond it idle ones are forgotten, which only ever gives.</summary>
     public int LevelsMax { get; init; } = 100_000;
@@ -18,35 +21,58 @@ public sealed record RateOptions
 public sealed record RateState(long? RequestLimit, long RequestsLeft, TimeSpan RequestsReset, long? TokenLimit, long TokensLeft, TimeSpan TokensReset);
 
 /// <summary>Requests and tokens per minute and requests at the same time, by tenant, project, key, user tag and model. A request enters all its levels or none. Tokens are taken
-/// for the prompt and the answer that was asked for, and corrected when the answer is known.</summary>
-public sealed class RateLimits(RateOptions options, TimeProvider clock)
+/// for the prompt and the answer that was asked for, and corrected when the answer is known. What finds no room waits in line where its level lets it (ADR 33): keys take turns there, each in its order of
+/// arrival, and nobody passes who waits for the same room, so that a large request is not kept out by small ones.</summary>
+public sealed class RateLimits : IDisposable
 {
+    private readonly TimeProvider clock;
     private readonly Lock gate = new();
     private readonly Dictionary<string, Level> levels = new(StringComparer.Ordinal);
     private readonly LinkedList<Waiting> line = [];
-    private volatile RateOptions current = options;
+    private readonly ITimer refilled;
+    private volatile RateOptions current;
+    private long turn;
+
+    public RateLimits(RateOptions options, TimeProvider clock)
+    {
+        ArgumentNullException.ThrowIfNull(clock);
+        (current, this.clock) = (options, clock);
+        refilled = clock.CreateTimer(_ => AdmitRefilled(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+    }
 
     /// <summary>Puts other limits of the line in force, for those who come from now on.</summary>
     public void Apply(RateOptions next) => current = next;
 
-    /// <exception cref="ApiException">429: a rate is used up, with when to come again; or the line for a place is full, or took too long.</exception>
+    /// <exception cref="ApiException">429: a rate is used up, with when to come again; or the line is full, or took too long.</exception>
     public async Task<RateLease> EnterAsync(Call call, CancellationToken cancel)
     {
         ArgumentNullException.ThrowIfNull(call);
         long estimate = (long)call.Prompt.Length + (long)(call.MaxTokens ?? 0) * call.Choices;
         Waiting ticket;
+        TimeSpan waitMax;
         lock (gate)
         {
             List<Level> entered = LevelsOf(call);
-            foreach (Level level in entered) ThrowIfUsedUp(level, estimate);
-            if (entered.All(level => level.HasPlace)) return Admit(entered, estimate);
-            if (line.Count(each => each.Levels.Exists(level => !level.HasPlace && entered.Contains(level))) >= current.QueueMax)
-                throw Busy(entered.First(level => !level.HasPlace), "and as many wait as may");
-            ticket = new Waiting(entered, estimate);
-            line.AddLast(ticket);
+            long now = Now();
+            if (WaitMax(entered, estimate, now) is not { } most) return Admit(entered, estimate);
+            waitMax = most;
+            ticket = new Waiting(entered, estimate, $"{call.Caller.Key.Id} {call.UserTag}");
+            Queue(ticket);
+            AdmitWaiting();
         }
-        return await WaitAsync(ticket, cancel);
+        return await WaitAsync(ticket, waitMax, cancel);
     }
+
+    /// <summary>Requests that wait in line at this moment.</summary>
+    public int WaitingCount
+    {
+        get
+        {
+            lock (gate) return line.Count;
+        }
+    }
+
+    public void Dispose() => refilled.Dispose();
 
     /// <summary>What is left at the tightest of the call's levels.</summary>
     public RateState State(Call call)
@@ -75,16 +101,58 @@ public sealed class RateLimits(RateOptions options, TimeProvider clock)
         }
     }
 
-    private async Task<RateLease> WaitAsync(Waiting ticket, CancellationToken cancel)
+    /// <summary>How long a request that finds no room may wait for it; null: there is room.</summary>
+    /// <exception cref="ApiException">It may not wait: not so long, or not beside so many.</exception>
+    private TimeSpan? WaitMax(List<Level> entered, long estimate, long now)
+    {
+        TimeSpan? least = null;
+        foreach (Level level in entered)
+        {
+            List<Waiting> ahead = line.Count == 0 ? [] : [.. line.Where(each => each.Levels.Contains(level))];
+            // Who waits here for room that this one would take comes first.
+            bool isBehind = ahead.Exists(each => !level.HasRoom(each.Estimate, now));
+            if (!isBehind && level.HasRoom(estimate, now)) continue;
+            TimeSpan refill = level.RefillTime(ahead.Count, ahead.Sum(each => each.Estimate), estimate, now);
+            TimeSpan most = level.WaitMax ?? (level.HasRate(estimate, now) && !level.HasPlace ? current.QueueWaitMax : current.RateWaitMax);
+            if (refill > most) throw UsedUp(level, estimate, now, refill);
+            if (most == TimeSpan.Zero) throw Busy(level, "and none may wait");
+            if (ahead.Count >= (level.LineMax ?? current.QueueMax)) throw level.HasPlace ? UsedUp(level, estimate, now, refill) : Busy(level, "and as many wait as may");
+            if (least is null || most < least) least = most;
+        }
+        return least;
+    }
+
+    /// <summary>Keys take turns (start-time fair queueing with requests of equal weight): one that sent many does not keep another waiting behind all of them.</summary>
+    private void Queue(Waiting ticket)
+    {
+        if (line.Count == 0) turn = 0;
+        ticket.Turn = 1 + line.Where(each => each.Party == ticket.Party).Aggregate(turn, (latest, each) => Math.Max(latest, each.Turn));
+        LinkedListNode<Waiting>? before = line.Last;
+        while (before is not null && before.Value.Turn > ticket.Turn) before = before.Previous;
+        if (before is null) line.AddFirst(ticket);
+        else line.AddAfter(before, ticket);
+    }
+
+    private async Task<RateLease> WaitAsync(Waiting ticket, TimeSpan waitMax, CancellationToken cancel)
     {
         try
         {
-            return await ticket.Admitted.Task.WaitAsync(current.QueueWaitMax, clock, cancel);
+            return await ticket.Admitted.Task.WaitAsync(waitMax, clock, cancel);
         }
         catch (Exception error) when (error is TimeoutException or OperationCanceledException)
         {
             bool admitted;
-            lock (gate) admitted = !line.Remove(ticket);
+            ApiException? refusal = null;
+            lock (gate)
+            {
+                admitted = !line.Remove(ticket);
+                if (!admitted)
+                {
+                    refusal = Refusal(ticket);
+                    // Others may have waited behind it only.
+                    AdmitWaiting();
+                }
+            }
             if (admitted)
             {
                 // Admitted in the same instant: the place is used, or given back.
@@ -92,26 +160,45 @@ public sealed class RateLimits(RateOptions options, TimeProvider clock)
                 if (error is TimeoutException) return lease;
                 lease.Dispose();
             }
-            if (error is TimeoutException) throw Busy(ticket.Levels[0], "and none ended in time");
+            if (error is TimeoutException && refusal is not null) throw refusal;
             throw;
         }
     }
 
-    /// <summary>In order of arrival, whoever finds a place at all its levels.</summary>
+    private void AdmitRefilled()
+    {
+        lock (gate) AdmitWaiting();
+    }
+
+    /// <summary>In the line's order, whoever finds room at all its levels and passes nobody who waits for the same; then sets the clock for when a rate gives the next one room.</summary>
     private void AdmitWaiting()
     {
+        if (line.Count == 0) return;
+        long now = Now();
+        HashSet<Level> claimed = [];
+        TimeSpan? soonest = null;
         LinkedListNode<Waiting>? node = line.First;
         while (node is not null)
         {
-            LinkedListNode<Waiting>? next = node.Next;
-            if (node.Value.Levels.TrueForAll(level => level.HasPlace))
+            (LinkedListNode<Waiting>? next, Waiting ticket) = (node.Next, node.Value);
+            List<Level> blocked = ticket.Levels.FindAll(level => claimed.Contains(level) || !level.HasRoom(ticket.Estimate, now));
+            if (blocked.Count == 0)
             {
                 line.Remove(node);
-                node.Value.Admitted.TrySetResult(Admit(node.Value.Levels, node.Value.Estimate));
+                turn = Math.Max(turn, ticket.Turn);
+                ticket.Admitted.TrySetResult(Admit(ticket.Levels, ticket.Estimate));
+            }
+            foreach (Level level in blocked)
+            {
+                if (claimed.Add(level) && level.RefillTime(0, 0, ticket.Estimate, now) is var refill && refill > TimeSpan.Zero && (soonest is null || refill < soonest)) soonest = refill;
             }
             node = next;
         }
+        refilled.Change(soonest is { } refills ? LookAfter(refills) : Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
+
+    /// <summary>Timers count whole milliseconds, and not beyond some weeks.</summary>
+    private static TimeSpan LookAfter(TimeSpan refill) => refill < TimeSpan.FromHours(1) ? TimeSpan.FromMilliseconds(Math.Ceiling(refill.TotalMilliseconds)) : TimeSpan.FromHours(1);
 
     private RateLease Admit(List<Level> entered, long estimate)
     {
@@ -124,15 +211,17 @@ public sealed class RateLimits(RateOptions options, TimeProvider clock)
         return new RateLease(this, entered, estimate);
     }
 
-    private void ThrowIfUsedUp(Level level, long estimate)
+    private ApiException Refusal(Waiting ticket)
     {
         long now = Now();
-        if (level.Requests is { } requests && requests.WaitFor(1, now) is { } wait && wait > TimeSpan.Zero)
-            throw new ApiException(429, "requests", "rate_limit_exceeded", $"This {level.Name} may send {requests.PerMinute} requests a minute. Try again in {Seconds(wait)} s.", retryAfter: wait);
-        if (level.Tokens is { } tokens && tokens.WaitFor(estimate, now) is { } pause && pause > TimeSpan.Zero)
-            throw new ApiException(429, "tokens", "rate_limit_exceeded",
-                $"This {level.Name} may use {tokens.PerMinute} tokens a minute; {tokens.Left(now)} are left, and this request asks for up to {estimate}. Try again in {Seconds(pause)} s, or ask for fewer (max_tokens).", retryAfter: pause);
+        Level level = ticket.Levels.Find(each => !each.HasRoom(ticket.Estimate, now)) ?? ticket.Levels[0];
+        return level.HasRate(ticket.Estimate, now) ? Busy(level, "and none ended in time") : UsedUp(level, ticket.Estimate, now, level.RefillTime(0, 0, ticket.Estimate, now));
     }
+
+    private static ApiException UsedUp(Level level, long estimate, long now, TimeSpan wait) => level.Requests is { } requests && (level.Tokens is null || requests.WaitFor(1, now) > TimeSpan.Zero)
+        ? new ApiException(429, "requests", "rate_limit_exceeded", $"This {level.Name} may send {requests.PerMinute} requests a minute. Try again in {Seconds(wait)} s.", retryAfter: wait)
+        : new ApiException(429, "tokens", "rate_limit_exceeded",
+            $"This {level.Name} may use {level.Tokens!.PerMinute} tokens a minute; {level.Tokens.Left(now)} are left, and this request asks for up to {estimate}. Try again in {Seconds(wait)} s, or ask for fewer (max_tokens).", retryAfter: wait);
 
     private List<Level> LevelsOf(Call call)
     {
@@ -184,13 +273,29 @@ public sealed class RateLimits(RateOptions options, TimeProvider clock)
         public TokenBucket? Tokens { get; private set; }
         public int? Places { get; private set; }
         public int Running { get; set; }
+
+        /// <summary>How long a request may wait here, and how many; null: as the server says.</summary>
+        public TimeSpan? WaitMax { get; private set; }
+        public int? LineMax { get; private set; }
+
         public bool HasPlace => Places is not { } places || Running < places;
+        public bool HasRoom(long estimate, long now) => HasPlace && HasRate(estimate, now);
+        public bool HasRate(long estimate, long now) => RefillTime(0, 0, estimate, now) == TimeSpan.Zero;
+
+        /// <summary>How long until the rates have given all that go ahead and this request what they ask for; zero: now.</summary>
+        public TimeSpan RefillTime(long requestsAhead, long tokensAhead, long estimate, long now)
+        {
+            TimeSpan requests = Requests?.WaitFor(1, now, requestsAhead) ?? TimeSpan.Zero, tokens = Tokens?.WaitFor(estimate, now, tokensAhead) ?? TimeSpan.Zero;
+            return requests > tokens ? requests : tokens;
+        }
 
         public void Apply(RateTerms rates, long now)
         {
             Requests = Bucket(Requests, rates.RequestsPerMinute, now, rates.RequestsBurst);
             Tokens = Bucket(Tokens, rates.TokensPerMinute, now);
             Places = rates.Concurrent;
+            WaitMax = rates.WaitSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : null;
+            LineMax = rates.WaitingMax;
         }
 
         /// <summary>Nothing runs and nothing is taken: a new one would be the same.</summary>
@@ -205,10 +310,13 @@ public sealed class RateLimits(RateOptions options, TimeProvider clock)
         }
     }
 
-    private sealed class Waiting(List<Level> levels, long estimate)
+    /// <param name="party">Those of one party wait behind each other.</param>
+    private sealed class Waiting(List<Level> levels, long estimate, string party)
     {
         public List<Level> Levels { get; } = levels;
         public long Estimate { get; } = estimate;
+        public string Party { get; } = party;
+        public long Turn { get; set; }
         public TaskCompletionSource<RateLease> Admitted { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 }

@@ -10,6 +10,8 @@ public sealed record RateTerms
     public const int RequestsPerMinuteMax = 10_000_000;
     public const long TokensPerMinuteMax = 10_000_000_000;
     public const int ConcurrentMax = 1_000_000;
+    public const int WaitSecondsMax = 3_600;
+    public const int LineMax = 1_000_000;
 
     public int? RequestsPerMinute { get; init; }
 
@@ -21,6 +23,12 @@ public sealed record RateTerms
 
     /// <summary>Requests under way at the same time; more wait in line.</summary>
     public int? Concurrent { get; init; }
+
+    /// <summary>How long a request that finds a limit here used up may wait in line for it; 0: it is refused at once; null: as the server says for rates and for concurrency.</summary>
+    public int? WaitSeconds { get; init; }
+
+    /// <summary>How many may wait here at the same time; null: as the server says.</summary>
+    public int? WaitingMax { get; init; }
 
     [JsonIgnore]
     public bool IsEmpty => (RequestsPerMinute, TokensPerMinute, Concurrent) == default;

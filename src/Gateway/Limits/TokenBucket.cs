@@ -21,11 +21,12 @@ internal sealed class TokenBucket(long perMinute, long nowTicks, long? burst = n
     }
 
     /// <summary>How long until <paramref name="amount"/> may be taken; zero: now. What is more than it holds is given when it is full.</summary>
-    public TimeSpan WaitFor(long amount, long nowTicks)
+    /// <param name="ahead">What others take before.</param>
+    public TimeSpan WaitFor(long amount, long nowTicks, long ahead = 0)
     {
         Fill(nowTicks);
-        Int128 missing = (Int128)Math.Min(amount, Burst) * TimeSpan.TicksPerMinute - level;
-        return missing <= 0 ? TimeSpan.Zero : TimeSpan.FromTicks((long)((missing + PerMinute - 1) / PerMinute));
+        Int128 missing = ((Int128)Math.Min(amount, Burst) + ahead) * TimeSpan.TicksPerMinute - level;
+        return missing <= 0 ? TimeSpan.Zero : TimeSpan.FromTicks((long)Int128.Min((missing + PerMinute - 1) / PerMinute, TimeSpan.MaxValue.Ticks));
     }
 
     public void Take(long amount) => level -= (Int128)amount * TimeSpan.TicksPerMinute;

@@ -6,7 +6,7 @@ using Qanat.Engine;
 namespace Qanat.Gateway;
 
 /// <summary>What Prometheus reads: the engines, the books and their named gaps, and how near budgets are to their end. Counts come from the books, so they survive a restart.</summary>
-internal sealed class MetricsText(IBookStore store, DirectoryState directory, TariffState tariffs, BudgetLimits budgets, RoutingState routing, LiveMeter live, DrainState drain, TimeProvider clock)
+internal sealed class MetricsText(IBookStore store, DirectoryState directory, TariffState tariffs, BudgetLimits budgets, RoutingState routing, LiveMeter live, RateLimits rates, DrainState drain, TimeProvider clock)
 {
     public async Task<string> WriteAsync(CancellationToken cancel)
     {
@@ -14,6 +14,7 @@ internal sealed class MetricsText(IBookStore store, DirectoryState directory, Ta
         Family(text, "qanat_build_info", "gauge", "The version that runs.", [([("version", QanatVersion.Text)], 1)]);
         Family(text, "qanat_draining", "gauge", "1 while the process is about to end.", [([], drain.IsDraining ? 1 : 0)]);
         Family(text, "qanat_requests_active", "gauge", "Requests under way.", [([], live.Snapshot().Active)]);
+        Family(text, "qanat_requests_in_line", "gauge", "Requests that wait for a rate or a place under limits.", [([], rates.WaitingCount)]);
         WriteEngines(text);
         WriteUpstreams(text);
         await WriteBooksAsync(text, cancel);

@@ -24,6 +24,36 @@ public sealed class LimitedCallsTests
     }
 
     [Fact]
+    public async Task A_tenant_that_may_wait_for_its_rate_waits_in_line_and_leaves_it_with_its_client_or_the_stop_switch()
+    {
+        ManualClock clock = new();
+        await using TestGateway gateway = await TestGateway.StartAsync(clock: clock);
+        Answer limits = await gateway.AdminAsync("PUT", "/api/tenants/acme/limits", """{"requests_per_minute":60,"requests_burst":1,"wait_seconds":30,"waiting_max":2}""");
+        Assert.Equal((30, 2), ((int)limits.Body["rates"]!["wait_seconds"]!, (int)limits.Body["rates"]!["waiting_max"]!));
+        Assert.Equal(200, (await gateway.PostAsync("/v1/chat/completions", Hello)).Status);
+        RateLimits rates = gateway.Get<RateLimits>();
+        Task<Answer> waits = gateway.PostAsync("/v1/chat/completions", Hello);
+        while (rates.WaitingCount < 1) await Task.Yield();
+        using CancellationTokenSource leaves = new();
+        Task<HttpResponseMessage> left = gateway.Http.PostAsync("/v1/chat/completions", new StringContent(Hello, Encoding.UTF8, "application/json"), leaves.Token);
+        while (rates.WaitingCount < 2) await Task.Yield();
+        Answer full = await gateway.PostAsync("/v1/chat/completions", Hello);
+        Assert.Equal((429, "3"), (full.Status, full.Header("Retry-After")));
+        Assert.Contains("\nqanat_requests_in_line 2\n", await gateway.Owner.GetStringAsync("/metrics", TestContext.Current.CancellationToken), StringComparison.Ordinal);
+        await leaves.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => left);
+        while (rates.WaitingCount > 1) await Task.Yield();
+        clock.Advance(TimeSpan.FromSeconds(1));
+        Assert.Equal(200, (await waits).Status);
+
+        Task<Answer> stopped = gateway.PostAsync("/v1/chat/completions", Hello);
+        while (rates.WaitingCount < 1) await Task.Yield();
+        await gateway.AdminAsync("POST", "/api/tenants/acme/stop", "{}");
+        Assert.Equal((403, "tenant_stopped"), ((await stopped).Status, (await stopped).Code));
+        Assert.Equal((0, 2), (rates.WaitingCount, gateway.Script.Calls.Count));
+    }
+
+    [Fact]
     public async Task Stopping_a_tenant_breaks_off_what_runs_and_serves_nothing_until_it_is_started()
     {
         await using TestGateway gateway = await TestGateway.StartAsync();

@@ -5,6 +5,7 @@ using Qanat.Engine;
 using Qanat.MockUpstream;
 using Qanat.Models;
 using Qanat.Store;
+using Qanat.TinyModel;
 
 namespace Qanat.Gateway.Tests;
 
@@ -12,9 +13,15 @@ namespace Qanat.Gateway.Tests;
 internal sealed class UpstreamFixture : IAsyncDisposable
 {
     public static readonly ModelName Model = new("mock");
+    public static readonly PoolName Pool = new("this-machine");
     public static readonly TokenRates Asked = TokenRates.PerMillion(Currency.Usd, "1", "2");
     private readonly List<MockEngine> mocks = [];
+    private readonly List<Deployment> deployments = [];
     private readonly CommitGate gate = new();
+    private readonly RoutingState routing = new();
+    private readonly MeterOptions meter = new();
+    private LiveMeter live = null!;
+    private TimeProvider clock = null!;
 
     public required string Folder { get; init; }
     public required SqlStore Store { get; init; }
@@ -41,10 +48,9 @@ internal sealed class UpstreamFixture : IAsyncDisposable
             Directory_ = await UpstreamDirectory.LoadAsync(store, store, SecretBox.Open(Path.Combine(folder, "secrets.key")), options, clock, default),
             Limits = new BudgetLimits(new BudgetOptions { HoldWaitMax = TimeSpan.FromSeconds(20) }, clock),
         };
-        MeterOptions meter = new();
-        LiveMeter live = new(clock);
-        UpstreamServing serving = new(fixture.Directory_, fixture.Tariffs, fixture.Limits, store, live, fixture.gate, meter, clock, NullLogger<UpstreamServing>.Instance);
-        fixture.Pipeline = new CallPipeline(new RoutingState { Upstreams = fixture.Directory_ }, fixture.Tariffs, fixture.Limits, store, meter, clock, serving);
+        (fixture.clock, fixture.live, fixture.routing.Upstreams) = (clock, new LiveMeter(clock), fixture.Directory_);
+        UpstreamServing serving = new(fixture.Directory_, fixture.Tariffs, fixture.Limits, store, fixture.live, fixture.gate, fixture.meter, clock, NullLogger<UpstreamServing>.Instance);
+        fixture.Pipeline = new CallPipeline(fixture.routing, fixture.Tariffs, fixture.Limits, store, fixture.meter, clock, serving);
         fixture.Caller = await fixture.AddCallerAsync(budget);
         PriceVersion price = new(PriceVersionId.New(clock), new Instant(0), null, null, TokenRates.PerMillion(Currency.Usd, "10", "20"), IsAssumption: false, "test", new Instant(0));
         await fixture.Tariffs.AddPriceAsync(price, Audit, default);
@@ -67,6 +73,23 @@ internal sealed class UpstreamFixture : IAsyncDisposable
         UpstreamSpec spec = new(name, UpstreamProtocol.OpenAi, mock.Url, [new UpstreamModel(model ?? Model, "theirs", Asked)]) { AllowPrivate = true };
         await Directory_.SaveAsync(change?.Invoke(spec) ?? spec, secret, "test", default);
         return mock;
+    }
+
+    /// <summary>Serves a small model by the built-in engine, whose pool costs 0.36 USD an hour.</summary>
+    /// <param name="behind">What the engine's steps go through before they are metered; null: nothing.</param>
+    public async Task<Deployment> DeployAsync(ModelName name, EngineOptions? options = null, Func<IStepSink, IStepSink>? behind = null)
+    {
+        Instant start = Instant.Now(clock);
+        LoadedModel model = LoadedModel.Load(TinyModelRecipe.Tiny.WriteTo(Path.Combine(Path.GetTempPath(), "qanat-models")), new LoadOptions { Threads = 1, KvBytesMax = 4 << 20 }, null, default);
+        DeploymentMeter metering = new(new DeploymentName("builtin/" + name.Value), Pool, Store, Tariffs, Limits, live, gate, meter, clock, NullLogger<DeploymentMeter>.Instance);
+        InferenceEngine engine = new(model, (options ?? new EngineOptions()) with { KvBytesMax = 4 << 20 }, behind?.Invoke(metering) ?? metering, clock);
+        Instant recorded = await Recovery.RecordStartAsync(Store, Pool, start, Instant.Now(clock), default);
+        metering.Start(engine, new Instant(recorded.UnixNanoseconds - engine.Status.NowNs), recorded);
+        await Tariffs.AddPoolRateAsync(new PoolRate(PoolRateId.New(clock), Pool, new Instant(0), Money.Parse("0.36", Currency.Usd), 1_000, IsAssumption: false, "test", new Instant(0)), Audit, default);
+        Deployment deployment = new(name, model, engine, metering);
+        routing.Add(deployment);
+        deployments.Add(deployment);
+        return deployment;
     }
 
     public Call Chat(string text = "one two three", int? maxTokens = 64, Caller? caller = null) => new(caller ?? Caller, Operation.Chat, Model, [], 1, maxTokens, new SamplingOptions(), [], -1, false, null)
@@ -92,7 +115,11 @@ internal sealed class UpstreamFixture : IAsyncDisposable
     }
 
     /// <summary>What /metrics says.</summary>
-    public Task<string> MetricsAsync() => new MetricsText(Store, Tenants, Tariffs, Limits, new RoutingState { Upstreams = Directory_ }, new LiveMeter(TimeProvider.System), new DrainState(), TimeProvider.System).WriteAsync(default);
+    public async Task<string> MetricsAsync()
+    {
+        using RateLimits rates = new(new RateOptions(), clock);
+        return await new MetricsText(Store, Tenants, Tariffs, Limits, routing, new LiveMeter(TimeProvider.System), rates, new DrainState(), TimeProvider.System).WriteAsync(default);
+    }
 
     public async Task<UsageRecord> OnlyRecordAsync() => Assert.Single(await Store.ReadUsageAsync(new UsageQuery(Period.All)));
 
@@ -111,6 +138,7 @@ internal sealed class UpstreamFixture : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         Directory_.IsStopping = true;
+        foreach (Deployment deployment in deployments) await deployment.DisposeAsync();
         foreach (MockEngine mock in mocks) await mock.DisposeAsync();
         Directory_.Dispose();
         Tariffs.Dispose();
