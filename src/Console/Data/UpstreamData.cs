@@ -8,7 +8,7 @@ namespace Qanat.Console;
 public sealed class UpstreamData(UpstreamDirectory directory, IBookStore store)
 {
     public ImmutableArray<Upstream> All => directory.Current.All;
-    public ImmutableArray<UpstreamRoute> Routes => [.. directory.Current.Sets.Values.Select(set => set.Route).OrderBy(route => route.Model.Value, StringComparer.Ordinal)];
+    public ImmutableArray<UpstreamRoute> Routes => [.. directory.Current.RoutesInForce];
 
     /// <summary>What each upstream earned and cost in a period, from the books; one part per currency.</summary>
     public async Task<UpstreamMoney> MoneyAsync(Period period, CancellationToken cancel)

@@ -15,7 +15,7 @@ internal sealed class UpstreamApi(RoutingState routing)
     public JsonObject List(AdminRequest request) => AdminJson.List(Directory.Current.All.Select(UpstreamJson.Of));
 
     public JsonObject ListRoutes(AdminRequest request) =>
-        AdminJson.List(Directory.Current.Sets.Values.OrderBy(set => set.Name.Value, StringComparer.Ordinal).Select(set => UpstreamJson.Of(set.Route)));
+        AdminJson.List(Directory.Current.RoutesInForce.Select(UpstreamJson.Of));
 
     public async Task<JsonObject> SaveAsync(AdminRequest request, JsonFields fields)
     {
@@ -41,7 +41,7 @@ internal sealed class UpstreamApi(RoutingState routing)
     public async Task<JsonObject> SetRouteAsync(AdminRequest request, JsonFields fields)
     {
         ModelName model = new(fields.RequiredText("model"));
-        UpstreamRoute before = Directory.Current.Find(model)?.Route ?? UpstreamRoute.Standard(model);
+        UpstreamRoute before = Directory.Current.RouteOf(model) ?? UpstreamRoute.Standard(model);
         UpstreamRoute route = before with
         {
             Policy = fields.Text("policy") is { } word ? Reading("policy", () => UpstreamJson.PolicyOf(word)) : before.Policy,

@@ -10,14 +10,16 @@ namespace Qanat.Gateway;
 public sealed class UpstreamMap
 {
     public static readonly UpstreamMap Empty = new([], [], new UpstreamOptions());
+    private readonly ImmutableDictionary<ModelName, UpstreamRoute> routeOf;
 
     internal UpstreamMap(ImmutableArray<Upstream> all, ImmutableArray<UpstreamRoute> routes, UpstreamOptions options)
     {
         All = [.. all.OrderBy(each => each.Spec.Name, StringComparer.Ordinal)];
         Routes = routes;
+        routeOf = routes.ToImmutableDictionary(route => route.Model);
         Sets = All.Where(each => !each.Spec.IsOff).SelectMany(each => each.Spec.Models.Select(model => new UpstreamTarget(each.State, model, each.Link)))
             .GroupBy(target => target.Model.Name)
-            .ToImmutableDictionary(group => group.Key, group => new UpstreamSet(routes.FirstOrDefault(route => route.Model == group.Key) ?? UpstreamRoute.Standard(group.Key), [.. group], options));
+            .ToImmutableDictionary(group => group.Key, group => new UpstreamSet(routeOf.GetValueOrDefault(group.Key) ?? UpstreamRoute.Standard(group.Key), [.. group], options));
     }
 
     public ImmutableArray<Upstream> All { get; }
@@ -25,6 +27,12 @@ public sealed class UpstreamMap
     public ImmutableDictionary<ModelName, UpstreamSet> Sets { get; }
 
     public UpstreamSet? Find(ModelName model) => Sets.GetValueOrDefault(model);
+
+    /// <summary>How calls of a model are spread, whoever serves it; null: nobody said.</summary>
+    public UpstreamRoute? RouteOf(ModelName model) => routeOf.GetValueOrDefault(model);
+
+    /// <summary>Of every model that upstreams serve, and of those that others stand in for, by name.</summary>
+    public IEnumerable<UpstreamRoute> RoutesInForce => Sets.Values.Select(set => set.Route).Concat(Routes.Where(route => !Sets.ContainsKey(route.Model) && !route.Fallbacks.IsEmpty)).OrderBy(route => route.Model.Value, StringComparer.Ordinal);
 
     /// <summary>A model's own upstreams, then those of the models that stand in for it, in order.</summary>
     public IEnumerable<UpstreamSet> WithFallbacks(UpstreamSet set)
@@ -99,8 +107,10 @@ public sealed class UpstreamDirectory : IDisposable
             if (sealedSecret is not null) json["secret"] = Convert.ToBase64String(sealedSecret);
             await PutAsync(new DocumentKey(UpstreamKind, null, spec.Name), json, cancel);
             await AuditAsync(who, before is null ? "upstream.add" : "upstream.change", spec.Name, before is null ? null : UpstreamJson.Of(before.Spec).ToJsonString(), UpstreamJson.Of(spec).ToJsonString(), cancel);
-            Upstream added = Open(spec, sealedSecret is null ? null : secrets.Unseal(spec.Name, sealedSecret));
-            current = new UpstreamMap([.. current.All.Where(each => each.Spec.Name != spec.Name), added], current.Routes, Options);
+            string? opened = sealedSecret is null ? null : secrets.Unseal(spec.Name, sealedSecret);
+            Upstream after = before is null ? Open(spec, opened) : Change(before, spec, opened);
+            current = new UpstreamMap([.. current.All.Where(each => each.Spec.Name != spec.Name), after], current.Routes, Options);
+            if (before is not null && before.Link != after.Link) before.Link.Dispose();
         }, cancel);
     }
 
@@ -111,6 +121,7 @@ public sealed class UpstreamDirectory : IDisposable
         await documents.TryDeleteAsync(new DocumentKey(UpstreamKind, null, name), cancel: cancel);
         await AuditAsync(who, "upstream.remove", name, UpstreamJson.Of(upstream.Spec).ToJsonString(), null, cancel);
         current = new UpstreamMap(current.All.Remove(upstream), current.Routes, Options);
+        upstream.Link.Dispose();
     }, cancel);
 
     public Task SetRouteAsync(UpstreamRoute route, string who, CancellationToken cancel)
@@ -142,6 +153,15 @@ public sealed class UpstreamDirectory : IDisposable
     }
 
     private Upstream Open(UpstreamSpec spec, string? secret) => new(spec, new UpstreamState(spec, Options, clock), new UpstreamLink(spec, secret, Options, clock), secret is not null);
+
+    /// <summary>At the same address it is the same engine: what is known of it stands (its counts, whether it rests, how many calls run), and its connections where they can.</summary>
+    private Upstream Change(Upstream before, UpstreamSpec spec, string? secret)
+    {
+        if (!UpstreamSpec.IsSameAddress(before.Spec, spec)) return Open(spec, secret);
+        before.Link.Apply(spec, secret);
+        before.State.Apply(spec);
+        return new Upstream(spec, before.State, before.Link, secret is not null);
+    }
 
     private async Task<byte[]?> SealedAsync(string name, CancellationToken cancel) =>
         await documents.FindAsync(new DocumentKey(UpstreamKind, null, name), cancel) is { } document && JsonNode.Parse(document.Content.Span)!["secret"]?.GetValue<string>() is { } text

@@ -8,39 +8,63 @@ using Qanat.Books;
 
 namespace Qanat.Gateway;
 
-/// <summary>The way to one upstream: its connections, its secret, its language.</summary>
+/// <summary>The way to one upstream at one address, also when its operator changes its settings: calls under way end as they began, later ones are asked by the new settings.</summary>
 public sealed class UpstreamLink : IDisposable
 {
     private const int ErrorBytesMax = 4 << 10;
+    private const string Removed = "It was removed, or is at another address now.";
     private static readonly MediaTypeHeaderValue Json = new("application/json");
-    private readonly UpstreamSpec spec;
-    private readonly string? secret;
     private readonly UpstreamOptions options;
     private readonly TimeProvider clock;
-    private readonly IUpstreamWire wire;
-    private readonly HttpMessageInvoker http;
-    private readonly string root;
+    private readonly Lock gate = new();
+    private UpstreamWay? current;
 
     public UpstreamLink(UpstreamSpec spec, string? secret, UpstreamOptions options, TimeProvider clock)
     {
         ArgumentNullException.ThrowIfNull(spec);
-        (this.spec, this.secret, this.options, this.clock) = (spec, secret, options, clock);
-        wire = spec.Protocol == UpstreamProtocol.Anthropic ? new AnthropicWire() : new OpenAiWire(spec.Protocol == UpstreamProtocol.ModelStudio);
-        root = spec.Url.AbsoluteUri.TrimEnd('/') + "/";
-        http = new HttpMessageInvoker(new SocketsHttpHandler
+        (this.options, this.clock) = (options, clock);
+        current = new UpstreamWay(spec, secret, UpstreamConnections.Open(spec));
+    }
+
+    /// <summary>Null: it was removed.</summary>
+    internal UpstreamConnections? Connections
+    {
+        get
         {
-            // What it redirects to was not configured, and proxies of the environment are not asked.
-            AllowAutoRedirect = false,
-            UseProxy = false,
-            UseCookies = false,
-            // An answer that is given up closes its connection at once, so that the upstream stops.
-            MaxResponseDrainSize = 0,
-            ConnectTimeout = spec.ConnectTimeout,
-            PooledConnectionLifetime = TimeSpan.FromMinutes(10),
-            MaxConnectionsPerServer = spec.ConcurrentMax + 1,
-            ActivityHeadersPropagator = null,
-            ConnectCallback = (context, cancel) => OutsideAddresses.ConnectAsync(context.DnsEndPoint, spec.AllowPrivate, cancel),
-        }, disposeHandler: true);
+            lock (gate) return current?.Connections;
+        }
+    }
+
+    /// <summary>Connections are kept unless they would be made differently now.</summary>
+    public void Apply(UpstreamSpec spec, string? secret)
+    {
+        ArgumentNullException.ThrowIfNull(spec);
+        UpstreamWay? before;
+        lock (gate)
+        {
+            before = current;
+            bool same = before is not null && UpstreamConnections.AreSame(before.Spec, spec);
+            current = new UpstreamWay(spec, secret, same ? before!.Connections.Share() : UpstreamConnections.Open(spec));
+        }
+        before?.Connections.Release();
+    }
+
+    /// <summary>Ends its connections, each when the last call on it has ended.</summary>
+    public void Dispose()
+    {
+        UpstreamWay? before;
+        lock (gate) (before, current) = (current, null);
+        before?.Connections.Release();
+    }
+
+    /// <summary>The way as it is now, whose connections are to be released; null: it was removed.</summary>
+    private UpstreamWay? Take()
+    {
+        lock (gate)
+        {
+            current?.Connections.Share();
+            return current;
+        }
     }
 
     /// <summary>Asks, and waits until the answer has begun to come.</summary>
@@ -48,22 +72,23 @@ public sealed class UpstreamLink : IDisposable
     /// <exception cref="UpstreamException">It does not answer, or with a failure.</exception>
     internal async Task<UpstreamAnswer> AskAsync(Call call, UpstreamModel model, RequestId id, int? maxTokens, bool stream, CancellationToken cancel)
     {
-        CancellationTokenSource patience = new(spec.FirstByteTimeout, clock);
+        UpstreamWay way = Take() ?? throw new UpstreamException(UpstreamFailure.Unavailable, Removed);
+        CancellationTokenSource patience = new(way.Spec.FirstByteTimeout, clock);
         CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, cancel);
         HttpResponseMessage? response = null;
         try
         {
-            using HttpRequestMessage request = new(HttpMethod.Post, new Uri(root + wire.PathOf(call)));
+            using HttpRequestMessage request = new(HttpMethod.Post, new Uri(way.Root + way.Wire.PathOf(call)));
             request.Headers.TryAddWithoutValidation("x-request-id", id.ToString());
-            if (secret is not null) wire.Authorize(request, secret);
+            way.Authorize(request);
             ArrayBufferWriter<byte> body = new(4 << 10);
-            using (Utf8JsonWriter json = new(body, JsonAnswer.Options)) wire.Write(json, call, model, maxTokens, stream);
+            using (Utf8JsonWriter json = new(body, JsonAnswer.Options)) way.Wire.Write(json, call, model, maxTokens, stream);
             request.Content = new ReadOnlyMemoryContent(body.WrittenMemory);
             request.Content.Headers.ContentType = Json;
-            response = await http.SendAsync(request, either.Token);
+            response = await way.Connections.SendAsync(request, either.Token);
             if (response.StatusCode != HttpStatusCode.OK) throw await FailureAsync(response, either.Token);
             Stream content = await response.Content.ReadAsStreamAsync(either.Token);
-            return new UpstreamAnswer(response, PipeReader.Create(content, new StreamPipeReaderOptions(leaveOpen: true)), wire.Read(call), IsStream(response), patience, either, spec, options, cancel);
+            return new UpstreamAnswer(response, PipeReader.Create(content, new StreamPipeReaderOptions(leaveOpen: true)), way.Wire.Read(call), IsStream(response), patience, either, way, options, cancel);
         }
         catch (Exception error)
         {
@@ -71,6 +96,7 @@ public sealed class UpstreamLink : IDisposable
             UpstreamException? told = Word(error, patience, cancel);
             either.Dispose();
             patience.Dispose();
+            way.Connections.Release();
             if (told is null) throw;
             throw told;
         }
@@ -79,13 +105,14 @@ public sealed class UpstreamLink : IDisposable
     /// <summary>Asks for the list of models; null: it answers and knows us, else why not, for the operator.</summary>
     public async Task<string?> CheckAsync(CancellationToken cancel)
     {
-        using CancellationTokenSource patience = new(spec.ConnectTimeout + spec.ConnectTimeout, clock);
+        if (Take() is not { } way) return Removed;
+        using CancellationTokenSource patience = new(way.Spec.ConnectTimeout + way.Spec.ConnectTimeout, clock);
         using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, cancel);
         try
         {
-            using HttpRequestMessage request = new(HttpMethod.Get, new Uri(root + "models"));
-            if (secret is not null) wire.Authorize(request, secret);
-            using HttpResponseMessage response = await http.SendAsync(request, either.Token);
+            using HttpRequestMessage request = new(HttpMethod.Get, new Uri(way.Root + "models"));
+            way.Authorize(request);
+            using HttpResponseMessage response = await way.Connections.SendAsync(request, either.Token);
             // Some serve no list of models: an answer is an answer, unless it refuses our key or says that it cannot serve.
             return response.StatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden or HttpStatusCode.PaymentRequired || (int)response.StatusCode >= 500
                 ? $"It answers {(int)response.StatusCode} {response.ReasonPhrase}."
@@ -95,9 +122,11 @@ public sealed class UpstreamLink : IDisposable
         {
             return told.Message;
         }
+        finally
+        {
+            way.Connections.Release();
+        }
     }
-
-    public void Dispose() => http.Dispose();
 
     /// <summary>What an error of the connection means; null: it is none of the upstream's.</summary>
     internal static UpstreamException? Word(Exception error, CancellationTokenSource patience, CancellationToken cancel) => error switch
@@ -148,9 +177,10 @@ public sealed class UpstreamLink : IDisposable
 
 /// <summary>An answer that is coming in. Disposing of it before its end closes the connection, so that the upstream stops.</summary>
 internal sealed class UpstreamAnswer(HttpResponseMessage response, PipeReader reader, IAnswerEvents reading, bool isStream, CancellationTokenSource patience, CancellationTokenSource either,
-    UpstreamSpec spec, UpstreamOptions options, CancellationToken cancel) : IDisposable
+    UpstreamWay way, UpstreamOptions options, CancellationToken cancel) : IDisposable
 {
     private readonly ServerSentEvents lines = new();
+    private int disposed;
 
     /// <summary>Waits for what comes next and adds it; the last event of an answer is UpstreamDone.</summary>
     /// <exception cref="UpstreamException">It broke off, made no sense or said nothing for too long.</exception>
@@ -162,7 +192,7 @@ internal sealed class UpstreamAnswer(HttpResponseMessage response, PipeReader re
             while (events.Count == before)
             {
                 ReadResult result = await reader.ReadAsync(either.Token);
-                patience.CancelAfter(spec.IdleTimeout);
+                patience.CancelAfter(way.Spec.IdleTimeout);
                 ReadOnlySequence<byte> buffer = result.Buffer;
                 if (isStream) TakeEvents(ref buffer, result.IsCompleted, events);
                 else if (result.IsCompleted) TakeWhole(ref buffer, events);
@@ -202,10 +232,12 @@ internal sealed class UpstreamAnswer(HttpResponseMessage response, PipeReader re
 
     public void Dispose()
     {
+        if (Interlocked.Exchange(ref disposed, 1) == 1) return;
         reader.Complete();
         response.Dispose();
         either.Dispose();
         patience.Dispose();
+        way.Connections.Release();
     }
 
     private void TakeEvents(ref ReadOnlySequence<byte> buffer, bool isLast, List<UpstreamEvent> events)

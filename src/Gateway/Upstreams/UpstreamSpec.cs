@@ -45,6 +45,14 @@ public sealed record UpstreamSpec(string Name, UpstreamProtocol Protocol, Uri Ur
     /// <summary>Between two pieces of an answer.</summary>
     public TimeSpan IdleTimeout { get; init; } = TimeSpan.FromSeconds(60);
 
+    /// <summary>Whether both are the same engine, so that what is known of the one holds for the other.</summary>
+    public static bool IsSameAddress(UpstreamSpec one, UpstreamSpec other)
+    {
+        ArgumentNullException.ThrowIfNull(one);
+        ArgumentNullException.ThrowIfNull(other);
+        return one.Url == other.Url && one.Protocol == other.Protocol;
+    }
+
     /// <summary>The pool that stands for it in the books.</summary>
     public PoolName Pool => PoolOf(Name);
 

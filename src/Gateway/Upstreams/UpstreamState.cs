@@ -6,6 +6,7 @@ namespace Qanat.Gateway;
 public sealed class UpstreamState(UpstreamSpec spec, UpstreamOptions options, TimeProvider clock)
 {
     private readonly Lock gate = new();
+    private UpstreamSpec current = spec;
     private int running;
     private int failuresInRow;
     private int restsInRow;
@@ -16,9 +17,12 @@ public sealed class UpstreamState(UpstreamSpec spec, UpstreamOptions options, Ti
     private Instant? lastFailureAt, lastCheckAt;
     private bool? lastCheckOk;
 
-    public UpstreamSpec Spec { get; } = spec;
+    public UpstreamSpec Spec => Volatile.Read(ref current);
     public UpstreamFigures Figures { get; } = new();
     public int Running => Volatile.Read(ref running);
+
+    /// <summary>The operator changed it. What is known of it stands, since it is the same engine.</summary>
+    public void Apply(UpstreamSpec next) => Volatile.Write(ref current, next);
 
     /// <summary>Takes a place for a call if the upstream may have one now. Every place ends with one of Succeeded, Failed or Left.</summary>
     public bool TryEnter()
