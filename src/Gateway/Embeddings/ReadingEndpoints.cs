@@ -2,7 +2,6 @@ using System.Runtime.InteropServices;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Qanat.Books;
-using Qanat.Models;
 
 namespace Qanat.Gateway;
 
@@ -51,7 +50,7 @@ internal sealed class ReadingEndpoints(Callers callers, EmbeddingRequests embedd
         json.WriteStartArray("data");
         for (int index = 0; index < answer.Values.Count; index++)
         {
-            float[] vector = EmbeddingFormat.Finish(answer.Values[index].AsSpan(), ask.Dimensions);
+            float[] vector = ask.VectorOf(answer.Values[index]);
             json.WriteStartObject();
             json.WriteString("object", "embedding");
             json.WriteNumber("index", index);
@@ -77,7 +76,7 @@ internal sealed class ReadingEndpoints(Callers callers, EmbeddingRequests embedd
         {
             json.WriteStartObject();
             json.WriteNumber("text_index", index);
-            WriteVector(json, "embedding", EmbeddingFormat.Finish(answer.Values[index].AsSpan(), ask.Dimensions));
+            WriteVector(json, "embedding", ask.VectorOf(answer.Values[index]));
             json.WriteEndObject();
         }
         json.WriteEndArray();
@@ -90,7 +89,7 @@ internal sealed class ReadingEndpoints(Callers callers, EmbeddingRequests embedd
     {
         json.WriteString("model", ask.Model.Name.Value);
         json.WriteStartArray("embeddings");
-        foreach (var values in answer.Values) WriteNumbers(json, EmbeddingFormat.Finish(values.AsSpan(), ask.Dimensions));
+        foreach (var values in answer.Values) WriteNumbers(json, ask.VectorOf(values));
         json.WriteEndArray();
         json.WriteNumber("total_duration", answer.Bill.DeviceNanoseconds);
         json.WriteNumber("load_duration", 0);
@@ -100,7 +99,7 @@ internal sealed class ReadingEndpoints(Callers callers, EmbeddingRequests embedd
 
     private static void WriteOldOllama(Utf8JsonWriter json, EmbeddingAsk ask, TextsRead answer)
     {
-        WriteVector(json, "embedding", EmbeddingFormat.Finish(answer.Values[0].AsSpan(), ask.Dimensions));
+        WriteVector(json, "embedding", ask.VectorOf(answer.Values[0]));
         BillJson.WriteQanat(json, answer.Bill);
     }
 
@@ -126,7 +125,7 @@ internal sealed class ReadingEndpoints(Callers callers, EmbeddingRequests embedd
     private static void WriteResults(Utf8JsonWriter json, RerankAsk ask, TextsRead answer)
     {
         json.WriteStartArray("results");
-        foreach ((int index, double score) in answer.Values.Select((logits, index) => (index, score: RerankFormat.Score(logits[0], logits[1]))).OrderByDescending(each => each.score).ThenBy(each => each.index).Take(ask.Top))
+        foreach ((int index, double score) in answer.Values.Select((logits, index) => (index, score: ask.ScoreOf(logits))).OrderByDescending(each => each.score).ThenBy(each => each.index).Take(ask.Top))
         {
             json.WriteStartObject();
             json.WriteNumber("index", index);

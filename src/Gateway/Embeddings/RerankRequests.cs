@@ -7,7 +7,11 @@ using Qanat.Models;
 namespace Qanat.Gateway;
 
 /// <summary>Documents to be ranked by how well they answer a query.</summary>
-internal sealed record RerankAsk(ServedModel Model, IReadOnlyList<Call> Calls, IReadOnlyList<string> Documents, int Top, bool ReturnsDocuments);
+internal sealed record RerankAsk(ServedModel Model, IReadOnlyList<Call> Calls, IReadOnlyList<string> Documents, int Top, bool ReturnsDocuments)
+{
+    /// <summary>The score that was read of a document: an upstream's own, or made of the two logits.</summary>
+    public double ScoreOf(ImmutableArray<float> values) => Calls[0].Texts is null ? RerankFormat.Score(values[0], values[1]) : values[0];
+}
 
 /// <summary>Reads requests to rank documents: in Jina's and Cohere's form ({"query","documents"}), and in DashScope's.</summary>
 internal sealed class RerankRequests(ServedModels models, GatewayOptions options)
@@ -23,16 +27,25 @@ internal sealed class RerankRequests(ServedModels models, GatewayOptions options
     private RerankAsk Read(JsonFields fields, JsonFields input, JsonFields wishes, Caller caller)
     {
         ServedModel model = models.Find(fields.RequiredText("model"));
-        if (model.Reading is not { } words)
-            throw new ApiException(400, Refusal.InvalidRequest, "unsupported_model", $"{model.Name} ranks nothing here: it is served by an engine that is not asked to.", "model");
+        if (model.Reading is null && !model.IsOutside)
+            throw new ApiException(400, Refusal.InvalidRequest, "unsupported_model", $"{model.Name} ranks nothing: its vocabulary lacks what the prompts need.", "model");
         string query = input.RequiredText("query");
         List<string> documents = ReadDocuments(input);
-        string instruction = wishes.Text("instruct") ?? wishes.Text("instruction") ?? RerankFormat.DefaultInstruction;
+        string? instruction = wishes.Text("instruct") ?? wishes.Text("instruction");
+        return new RerankAsk(model, [.. CallsOf(caller, model, query, documents, instruction, input.PathOf("documents"))], documents,
+            (int)(wishes.Integer("top_n", 1, int.MaxValue) ?? documents.Count), wishes.Flag("return_documents") ?? false);
+    }
+
+    private static IEnumerable<Call> CallsOf(Caller caller, ServedModel model, string query, List<string> documents, string? instruction, string param)
+    {
+        if (model.Reading is not { } words)
+        {
+            foreach (string document in documents) Prompts.Checked(model, param, (long)query.Length + document.Length, () => []);
+            return [TextReading.CallOf(caller, Operation.Rerank, model, new TextsAsked([.. documents.Select(TextAsked.Of)], query) { Instruction = instruction }, null)];
+        }
         PromptReading reading = new([words.Yes, words.No]);
-        string param = input.PathOf("documents");
-        Call[] calls = [.. documents.Select(document => TextReading.CallOf(caller, Operation.Rerank, model,
-            Prompts.Checked(model, param, (long)query.Length + document.Length, () => words.Ranking(instruction, query, document)), reading, null))];
-        return new RerankAsk(model, calls, documents, (int)(wishes.Integer("top_n", 1, int.MaxValue) ?? documents.Count), wishes.Flag("return_documents") ?? false);
+        return documents.Select(document => TextReading.CallOf(caller, Operation.Rerank, model,
+            Prompts.Checked(model, param, (long)query.Length + document.Length, () => words.Ranking(instruction ?? RerankFormat.DefaultInstruction, query, document)), reading, null));
     }
 
     /// <summary>Texts, or objects with a text.</summary>

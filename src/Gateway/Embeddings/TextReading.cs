@@ -14,14 +14,14 @@ internal sealed class TextReading(RunCall run, TariffState tariffs, GatewayOptio
     public async Task<TextsRead> RunAsync(ServedModel model, IReadOnlyList<Call> calls, CancellationToken cancel)
     {
         Bill bill = new(new GenerationRequest(model, [.. calls], Stream: false, IncludeUsage: false, []), tariffs);
-        ImmutableArray<float>[] values = new ImmutableArray<float>[calls.Count];
+        ImmutableArray<float>[] values = new ImmutableArray<float>[calls is [{ Texts: { } asked }] ? asked.Texts.Length : calls.Count];
         for (int from = 0; from < calls.Count; from += options.TextsInFlightMax)
         {
             Call[] few = [.. calls.Skip(from).Take(options.TextsInFlightMax)];
             await foreach (PromptEvent next in CallGroup.RunAsync(run, few, cancel))
             {
                 bill.Add(next.Happened);
-                if (next.Happened is PromptRead read) values[from + next.Prompt] = read.Values;
+                if (next.Happened is PromptRead read) values[from + next.Prompt + read.Text] = read.Values;
                 if (next.Happened is ChoiceFinished finished) AnswerState.Ended(finished.Reason);
             }
         }
@@ -31,4 +31,8 @@ internal sealed class TextReading(RunCall run, TariffState tariffs, GatewayOptio
 
     public static Call CallOf(Caller caller, Operation operation, ServedModel model, ImmutableArray<int> prompt, PromptReading reading, string? userTag) =>
         new(caller, operation, model.Name, prompt, 1, MaxTokens: 0, new SamplingOptions(), [], -1, IgnoreStopTokens: false, userTag) { Reading = reading };
+
+    /// <summary>One request of an upstream, however many texts it has.</summary>
+    public static Call CallOf(Caller caller, Operation operation, ServedModel model, TextsAsked texts, string? userTag) =>
+        new(caller, operation, model.Name, [], 1, MaxTokens: 0, new SamplingOptions(), [], -1, IgnoreStopTokens: false, userTag) { Texts = texts, Whole = true };
 }

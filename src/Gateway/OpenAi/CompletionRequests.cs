@@ -28,7 +28,7 @@ internal sealed class CompletionRequests(ServedModels models, GatewayOptions opt
         Call first = new(caller, Operation.Completion, model.Name, prompts[0], choices, fields.IntegerAtLeast("max_tokens", 1) ?? MaxTokensDefault, sampling.Read(fields, model),
             sampling.ReadStop(fields), topLogprobs, fields.Flag("ignore_eos") ?? false, Prompts.UserTag(fields, options));
         ImmutableArray<string> echoTexts = echo ? [.. prompts.Select(prompt => TextOf(prompt, model))] : [];
-        return new GenerationRequest(model, [.. prompts.Select((prompt, index) => first with { Prompt = prompt, PromptText = prompt.IsEmpty ? TextAt(fields, index) : null })], fields.Flag("stream") ?? false, Prompts.IncludeUsage(fields), echoTexts);
+        return new GenerationRequest(model, [.. prompts.Select((prompt, index) => first with { Prompt = prompt, PromptText = TextAt(fields, index) })], fields.Flag("stream") ?? false, Prompts.IncludeUsage(fields), echoTexts);
     }
 
     /// <summary>A count; also true and false, which some clients send here as in chat.</summary>
@@ -56,12 +56,13 @@ internal sealed class CompletionRequests(ServedModels models, GatewayOptions opt
         return prompts.MoveToImmutable();
     }
 
-    /// <summary>A prompt that came as text and goes on as text.</summary>
-    private static string TextAt(JsonFields fields, int index)
+    /// <summary>A prompt that came as text, for engines that read it themselves; null: it came as tokens.</summary>
+    private static string? TextAt(JsonFields fields, int index)
     {
         fields.TryGet("prompt", out JsonElement value);
-        string text = JsonFields.TextOf(value.ValueKind == JsonValueKind.Array ? value[index] : value, "prompt");
-        return text.Length > 0 ? text : throw Refusal.Value("prompt", "the prompt must not be empty.");
+        if (value.ValueKind == JsonValueKind.Array) value = value[index];
+        if (value.ValueKind != JsonValueKind.String) return null;
+        return value.GetString() is { Length: > 0 } text ? text : throw Refusal.Value("prompt", "the prompt must not be empty.");
     }
 
     private static ImmutableArray<int> Encode(JsonElement value, ServedModel model, string param)

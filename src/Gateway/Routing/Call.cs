@@ -17,6 +17,12 @@ public sealed record Call(Caller Caller, Operation Operation, ModelName Model, I
     /// <summary>What is read after the prompt instead of generating; null: it generates.</summary>
     public PromptReading? Reading { get; init; }
 
+    /// <summary>Texts that an upstream is to read instead of generating; null: it generates, or the built-in engine reads.</summary>
+    public TextsAsked? Texts { get; init; }
+
+    /// <summary>It is answered by numbers.</summary>
+    public bool Reads => Reading is not null || Texts is not null;
+
     /// <summary>The id it will have in the books, made before it is served by whoever must find it there again; null: one is made.</summary>
     public RequestId? Id { get; init; }
 
@@ -60,7 +66,7 @@ public sealed record Admitted(RequestId Id, Instant At, Money HoldAmount, TokenR
     /// <summary>The model that stands in for the one asked for; null: that one answers.</summary>
     public ModelName? ServedModel { get; init; }
 
-    /// <summary>How many upstreams were tried, with the one that answers; 0: the built-in engine does.</summary>
+    /// <summary>How many upstreams were tried, with the one that answers if one does.</summary>
     public int Attempts { get; init; }
 }
 
@@ -72,12 +78,20 @@ public sealed record Delta(int Choice, ImmutableArray<AnswerPiece> Pieces, Immut
 }
 
 /// <summary>What a call asked to read.</summary>
-public sealed record PromptRead(ImmutableArray<float> Values) : CallEvent;
+public sealed record PromptRead(ImmutableArray<float> Values) : CallEvent
+{
+    /// <summary>Which text of the call, where it has several.</summary>
+    public int Text { get; init; }
+}
 
 /// <param name="StoppedBy">The stop string that ended it; null: none did.</param>
 public sealed record ChoiceFinished(int Choice, AnswerEnd Reason, string? StoppedBy = null) : CallEvent;
 
-public sealed record Settled(UsageRecord Record) : CallEvent;
+public sealed record Settled(UsageRecord Record) : CallEvent
+{
+    /// <summary>As in <see cref="Admitted"/>, but always known.</summary>
+    public ModelName? ServedModel { get; init; }
+}
 
 /// <summary>Why an answer ended.</summary>
 public enum AnswerEnd

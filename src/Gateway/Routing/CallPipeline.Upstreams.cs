@@ -1,6 +1,5 @@
 using System.Runtime.CompilerServices;
 using Qanat.Books;
-using Qanat.Models;
 
 namespace Qanat.Gateway;
 
@@ -9,11 +8,15 @@ public sealed partial class CallPipeline
 {
     private async IAsyncEnumerable<CallEvent> RunOutsideAsync(Call call, UpstreamSet set, [EnumeratorCancellation] CancellationToken cancel)
     {
-        UpstreamCall running = await AdmitAsync(call, set, cancel);
+        OwnCount own = CountOf(call, set);
+        (Hold hold, Admission admission) = await HoldAsync(call, own, set, cancel);
+        UpstreamCall running = new(hold, call, admission.Reservation, MostOf(call, own, set), admission.Allowed, own) { Within = call.Reads ? [set] : null };
         await foreach (CallEvent happened in upstreams!.RunAsync(running, set, cancel)) yield return happened;
     }
 
-    private async Task<UpstreamCall> AdmitAsync(Call call, UpstreamSet set, CancellationToken cancel)
+    /// <summary>Our own count of a call that upstreams may serve.</summary>
+    /// <exception cref="ApiException">They may not.</exception>
+    private OwnCount CountOf(Call call, UpstreamSet set)
     {
         // Those of a chat are passed on as they are told; completions tell them by tokens.
         if (call.TopLogprobs >= 0 && call.Conversation is null) throw Qanat.Gateway.Refusal.Unsupported("logprobs", $"{call.Model} is served by an engine whose tokens are not known here.");
@@ -23,13 +26,20 @@ public sealed partial class CallPipeline
         if (own.Input >= set.ContextLength && own.IsExact)
             throw new ApiException(400, "invalid_request_error", "context_length_exceeded",
                 $"The prompt has {own.Input} tokens; {call.Model} has room for {set.ContextLength} tokens, prompt and answer together. Shorten it.", "messages");
+        return own;
+    }
 
-        int contextLeft = Math.Max(1, set.ContextLength - own.Input);
-        int maxNew = Math.Min(call.MaxTokens ?? contextLeft, contextLeft);
-        Admission admission = await AdmitAsync(call, own.Input, maxNew, cancel);
+    private async Task<(Hold Hold, Admission Admission)> HoldAsync(Call call, OwnCount own, UpstreamSet set, CancellationToken cancel)
+    {
+        Admission admission = await AdmitAsync(call, own.Input, MostOf(call, own, set) ?? ContextLeft(own, set), cancel);
         string first = set.Targets[0].Spec.Name;
         Hold hold = HoldOf(call, admission, UpstreamSpec.DeploymentOf(first), UpstreamSpec.PoolOf(first));
         await PlaceAsync(hold, admission.Reservation, cancel);
-        return new UpstreamCall(hold, call, admission.Reservation, call.MaxTokens is null ? null : maxNew, admission.Allowed, own);
+        return (hold, admission);
     }
+
+    private static int ContextLeft(OwnCount own, UpstreamSet set) => Math.Max(1, set.ContextLength - own.Input);
+
+    /// <summary>Tokens that a choice may have; null: as many as the upstream likes.</summary>
+    private static int? MostOf(Call call, OwnCount own, UpstreamSet set) => call.MaxTokens is { } most ? Math.Min(most, ContextLeft(own, set)) : null;
 }

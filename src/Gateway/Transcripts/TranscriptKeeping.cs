@@ -11,7 +11,7 @@ namespace Qanat.Gateway;
 internal sealed class TranscriptKeeping(RunCall inner, TranscriptStore store, ServedModels models, ILogger<TranscriptKeeping> log)
 {
     public IAsyncEnumerable<CallEvent> RunAsync(Call call, CancellationToken cancel) =>
-        TenantTerms.Of(call.Caller.Tenant).KeepDays is { } days && call.Reading is null ? KeepAsync(call, days, cancel) : inner(call, cancel);
+        TenantTerms.Of(call.Caller.Tenant).KeepDays is { } days && !call.Reads ? KeepAsync(call, days, cancel) : inner(call, cancel);
 
     private async IAsyncEnumerable<CallEvent> KeepAsync(Call call, int days, [EnumeratorCancellation] CancellationToken cancel)
     {

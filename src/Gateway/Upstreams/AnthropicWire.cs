@@ -12,6 +12,9 @@ internal sealed class AnthropicWire : IUpstreamWire
     /// <summary>The API demands a limit; this one is what its models' smallest answers allow.</summary>
     private const int MaxTokensDefault = 8_192;
 
+    /// <summary>The smallest budget for thinking that the API takes.</summary>
+    private const int ThinkingTokensMin = 1_024;
+
     public string PathOf(Call call) => "messages";
 
     public void Authorize(HttpRequestMessage request, string secret)
@@ -24,23 +27,28 @@ internal sealed class AnthropicWire : IUpstreamWire
 
     public void Write(Utf8JsonWriter json, Call call, UpstreamModel model, int? maxTokens, bool stream)
     {
+        if (call.Texts is not null) throw new UpstreamException(UpstreamFailure.Refused, "Anthropic's API makes no embeddings and ranks nothing.");
         Conversation conversation = call.Conversation ?? Conversation.Of(new ChatMessage(ChatRole.User, call.PromptText
             ?? throw new UpstreamException(UpstreamFailure.Refused, "A prompt of tokens cannot be put into Anthropic's API.")));
         if (call.TopLogprobs >= 0) throw new UpstreamException(UpstreamFailure.Refused, "Anthropic's API tells no log probabilities.");
         if (call.Choices > 1) throw new UpstreamException(UpstreamFailure.Refused, "Anthropic's API gives one choice.");
+        // A caller relies on a format that was asked for.
+        if (conversation.Format is not TextFormat) throw new UpstreamException(UpstreamFailure.Refused, "Anthropic's API promises no format of an answer.");
+        int most = maxTokens ?? MaxTokensDefault;
         json.WriteStartObject();
         json.WriteString("model", model.Theirs);
-        json.WriteNumber("max_tokens", maxTokens ?? MaxTokensDefault);
+        json.WriteNumber("max_tokens", most);
         string system = string.Join("\n\n", conversation.Messages.Where(message => message.Role == ChatRole.System).Select(message => message.Content));
         ChatMessage? marked = conversation.CachedMessages is > 0 and int count ? conversation.Messages[count - 1] : null;
         WriteSystem(json, system, marked?.Role == ChatRole.System);
         WriteMessages(json, conversation, marked);
         WriteTools(json, conversation);
-        if (conversation.Thinking == Thinking.On)
+        // The budget is part of max_tokens, and less than it.
+        if (conversation.Thinking == Thinking.On && most > ThinkingTokensMin)
         {
             json.WriteStartObject("thinking");
             json.WriteString("type", "enabled");
-            json.WriteNumber("budget_tokens", Math.Max(1_024, conversation.ThinkingTokensMax ?? (maxTokens ?? MaxTokensDefault) / 2));
+            json.WriteNumber("budget_tokens", Math.Clamp(conversation.ThinkingTokensMax ?? most / 2, ThinkingTokensMin, most - 1));
             json.WriteEndObject();
         }
         Engine.SamplingOptions standard = new();
@@ -192,7 +200,12 @@ internal sealed class AnthropicEvents : IAnswerEvents
                 Add(IndexOf(root), delta, events);
                 break;
             case "message_delta":
-                if (root.TryGetProperty("usage", out JsonElement total)) events.Add(Usage(total));
+                if (root.TryGetProperty("usage", out JsonElement total))
+                {
+                    // Some know what they read only at the end.
+                    if (OpenAiEvents.Count(total, "input_tokens") > 0) ReadInput(total);
+                    events.Add(Usage(total));
+                }
                 if (root.TryGetProperty("delta", out JsonElement end)) Finish(end, events);
                 break;
             case "message_stop":

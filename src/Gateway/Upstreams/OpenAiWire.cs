@@ -8,14 +8,25 @@ namespace Qanat.Gateway;
 /// <summary>OpenAI's chat completions and completions. Fields that only some servers know are written only when they say something.</summary>
 internal sealed class OpenAiWire(bool modelStudio) : IUpstreamWire
 {
-    public string PathOf(Call call) => call.Conversation is null ? "completions" : "chat/completions";
+    public string PathOf(Call call) => call switch
+    {
+        { Texts.Query: not null } => modelStudio ? TextsWire.ModelStudioRerank : TextsWire.Rerank,
+        { Texts: not null } => TextsWire.Embeddings,
+        { Conversation: null } => "completions",
+        _ => "chat/completions",
+    };
 
     public void Authorize(HttpRequestMessage request, string secret) => request.Headers.TryAddWithoutValidation("Authorization", "Bearer " + secret);
 
-    public IAnswerEvents Read(Call call) => new OpenAiEvents(call.Choices, call.Conversation is not null);
+    public IAnswerEvents Read(Call call) => call.Texts is { } texts ? new TextsEvents(texts) : new OpenAiEvents(call.Choices, call.Conversation is not null);
 
     public void Write(Utf8JsonWriter json, Call call, UpstreamModel model, int? maxTokens, bool stream)
     {
+        if (call.Texts is { } texts)
+        {
+            TextsWire.Write(json, texts, model);
+            return;
+        }
         json.WriteStartObject();
         json.WriteString("model", model.Theirs);
         if (call.Conversation is { } conversation)

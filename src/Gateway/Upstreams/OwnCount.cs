@@ -15,6 +15,9 @@ internal sealed class OwnCount
     /// <summary>What a chat format puts around a message, at most.</summary>
     private const int MessageTokensMax = 32;
 
+    /// <summary>What a ranking's prompt puts around a query and a document, at most.</summary>
+    private const int RankingTokensMax = 256;
+
     /// <summary>Usage within this factor of the estimate is plausible.</summary>
     private const int Factor = 4;
 
@@ -87,6 +90,7 @@ internal sealed class OwnCount
     private static (int Input, long Most, bool IsExact) InputOf(Call call, LoadedModel? countAs)
     {
         if (!call.Prompt.IsDefaultOrEmpty) return (call.Prompt.Length, call.Prompt.Length, true);
+        if (call.Texts is { } texts) return InputOf(texts);
         if (countAs is not null)
         {
             int exact = call.Conversation is { } chat ? countAs.Chat.Render(chat).Length : countAs.Tokenizer.Encode(call.PromptText ?? "", SpecialText.AsPlainText).Length;
@@ -109,5 +113,18 @@ internal sealed class OwnCount
         else bytes = Encoding.UTF8.GetByteCount(call.PromptText ?? "");
         int estimate = (int)Math.Min(int.MaxValue, (bytes + BytesPerToken - 1) / BytesPerToken + marks * BytesPerToken + BytesPerToken);
         return (estimate, bytes + (marks + Factor) * MessageTokensMax, false);
+    }
+
+    /// <summary>A ranking reads the query with every document, and what its prompt puts around them.</summary>
+    private static (int Input, long Most, bool IsExact) InputOf(TextsAsked asked)
+    {
+        long query = Encoding.UTF8.GetByteCount(asked.Query ?? ""), estimate = 0, most = 0;
+        foreach (TextAsked text in asked.Texts)
+        {
+            long bytes = text.Text is { } said ? query + Encoding.UTF8.GetByteCount(said) : 0, tokens = text.Text is null ? text.Tokens.Length : 0;
+            estimate += tokens + (bytes + BytesPerToken - 1) / BytesPerToken + 1;
+            most += tokens + bytes + (asked.Query is null ? MessageTokensMax : RankingTokensMax);
+        }
+        return ((int)Math.Min(int.MaxValue, estimate), most, false);
     }
 }

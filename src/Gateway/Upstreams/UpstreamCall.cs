@@ -23,6 +23,25 @@ internal sealed class UpstreamCall
         finished = new bool[call.Choices];
     }
 
+    /// <summary>The upstreams to be tried, in order; null: those of the model and of the models that stand in for it.</summary>
+    public ImmutableArray<UpstreamSet>? Within { get; init; }
+
+    /// <summary>When nobody here serves it, another place may: its hold is left open and <see cref="NotServed"/> says why.</summary>
+    public bool MayPassOn { get; init; }
+    public ApiException? NotServed { get; set; }
+
+    /// <summary>The client was told of its admission already.</summary>
+    public bool IsAdmitted { get; init; }
+
+    /// <summary>Attempts before it came here.</summary>
+    public ImmutableArray<UpstreamAttempt> Before { init => attempts.AddRange(value); }
+
+    /// <summary>Attempts that failed.</summary>
+    public ImmutableArray<UpstreamAttempt> Failed => [.. attempts];
+
+    /// <summary>The model that stands in for the one asked for; null: that one answers.</summary>
+    public ModelName? ServedModel => serving is { Model.Name: var name } && name != Hold.Model ? name : null;
+
     public Hold Hold { get; }
     public Call Call { get; }
     public RequestTerms Terms => Reservation.Terms;
@@ -75,6 +94,9 @@ internal sealed class UpstreamCall
                     own.Add(pieces);
                     generated[pieces.Choice] += (int)(own.Counts.Output - before);
                     tell.Add(new Delta(pieces.Choice, pieces.Pieces, []) { ToldLogprobs = pieces.Logprobs });
+                    break;
+                case UpstreamRead read:
+                    tell.Add(new PromptRead(read.Values) { Text = read.Text });
                     break;
                 case UpstreamFinish finish:
                     finished[finish.Choice] = true;

@@ -16,6 +16,9 @@ public sealed record UpstreamPieces(int Choice, ImmutableArray<AnswerPiece> Piec
 
 public sealed record UpstreamFinish(int Choice, AnswerEnd Reason, string? StoppedBy = null) : UpstreamEvent;
 
+/// <summary>What it read of one of the texts it was given.</summary>
+public sealed record UpstreamRead(int Text, ImmutableArray<float> Values) : UpstreamEvent;
+
 /// <summary>What it will ask for. A later one replaces an earlier one.</summary>
 public sealed record UpstreamUsage(TokenCounts Tokens) : UpstreamEvent;
 

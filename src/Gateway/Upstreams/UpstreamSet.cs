@@ -99,6 +99,8 @@ public static class Affinity
     public static ulong Of(Call call, int prefixChars)
     {
         ArgumentNullException.ThrowIfNull(call);
+        // No cache helps with texts that are read once.
+        if (call.Texts is not null && call.Session is null) return 0;
         using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         Add(hash, call.Caller.Tenant.Id.ToString());
         if (call.Session is { } session) Add(hash, session);

@@ -22,7 +22,10 @@ public sealed class EmbeddingFormat
 
     /// <summary>The prompt of a query.</summary>
     /// <param name="task">What the search is for, in a sentence: "Given a web search query, retrieve relevant passages that answer the query".</param>
-    public int[] Query(string task, string text) => Document($"Instruct: {task}\nQuery:{text}");
+    public int[] Query(string task, string text) => Document(QueryText(task, text));
+
+    /// <summary>The same as text, for engines that read it themselves.</summary>
+    public static string QueryText(string task, string text) => $"Instruct: {task}\nQuery:{text}";
 
     /// <summary>The embedding that a hidden vector stands for: its first <paramref name="dimensions"/> numbers (the models are trained so that a beginning is an embedding too), scaled to length 1.</summary>
     /// <param name="hidden">As the network gives it.</param>

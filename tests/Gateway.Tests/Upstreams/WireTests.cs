@@ -92,7 +92,7 @@ public sealed class WireTests
     [Fact]
     public void A_call_is_written_and_an_answer_read_in_anthropics_words()
     {
-        JsonElement body = Write(new AnthropicWire(), Full);
+        JsonElement body = Write(new AnthropicWire(), Free(Full));
         Assert.Equal("be brief", body.GetProperty("system").GetString());
         Assert.Equal(["user", "assistant", "user"], body.GetProperty("messages").EnumerateArray().Select(message => message.GetProperty("role").GetString()));
         Assert.Equal("tool_result", body.GetProperty("messages")[2].GetProperty("content")[0].GetProperty("type").GetString());
@@ -112,6 +112,25 @@ public sealed class WireTests
             """{"type":"message_stop"}""",
         ]) reading.Take(Encoding.UTF8.GetBytes(data), events);
         Assert.Equal(["reasoning hm", "text Grüße", "call 0 call_1 read", "arguments 0 {\"a\":1}", "usage 20/16/0/9/0", "finish ToolCalls", "done"], events.SelectMany(Words));
+    }
+
+    [Fact]
+    public void Anthropics_API_is_asked_for_no_format_and_for_no_more_thoughts_than_it_has_room_for()
+    {
+        Assert.Equal(UpstreamFailure.Refused, Assert.Throws<UpstreamException>(() => Write(new AnthropicWire(), Full)).Kind);
+        Call thinks = Free(Full with { Conversation = Full.Conversation! with { Thinking = Thinking.On, ThinkingTokensMax = 9_000 } });
+        Assert.False(Write(new AnthropicWire(), thinks with { MaxTokens = 1_024 }).TryGetProperty("thinking", out _));
+        Assert.Equal(1_999, Write(new AnthropicWire(), thinks with { MaxTokens = 2_000 }).GetProperty("thinking").GetProperty("budget_tokens").GetInt32());
+    }
+
+    [Fact]
+    public void What_was_read_may_be_told_at_the_end_only()
+    {
+        List<UpstreamEvent> events = [];
+        AnthropicEvents reading = new();
+        reading.Take("""{"type":"message_start","message":{"usage":{"input_tokens":0,"output_tokens":0}}}"""u8, events);
+        reading.Take("""{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"input_tokens":7,"cache_read_input_tokens":3,"output_tokens":9}}"""u8, events);
+        Assert.Equal(new TokenCounts(10, 3, 0, 9, 0), Assert.Single(events.OfType<UpstreamUsage>()).Tokens);
     }
 
     /// <summary>Cut at any byte an answer in Anthropic's words is either not whole, which is an error, or complete.</summary>
@@ -152,14 +171,14 @@ public sealed class WireTests
     {
         Call marked = Full with { Conversation = Full.Conversation! with { CachedMessages = 2 } };
         Assert.Equal(CacheMode.Explicit, marked.Cache);
-        JsonElement anthropic = Write(new AnthropicWire(), marked).GetProperty("messages")[0].GetProperty("content")[0];
+        JsonElement anthropic = Write(new AnthropicWire(), Free(marked)).GetProperty("messages")[0].GetProperty("content")[0];
         Assert.Equal("ephemeral", anthropic.GetProperty("cache_control").GetProperty("type").GetString());
         JsonElement studio = Write(new OpenAiWire(modelStudio: true), marked).GetProperty("messages")[1].GetProperty("content")[0];
         Assert.Equal("ephemeral", studio.GetProperty("cache_control").GetProperty("type").GetString());
         Assert.DoesNotContain("cache_control", Write(new OpenAiWire(modelStudio: false), marked).GetRawText(), StringComparison.Ordinal);
-        JsonElement system = Write(new AnthropicWire(), Full with { Conversation = Full.Conversation! with { CachedMessages = 1 } }).GetProperty("system")[0];
+        JsonElement system = Write(new AnthropicWire(), Free(Full with { Conversation = Full.Conversation! with { CachedMessages = 1 } })).GetProperty("system")[0];
         Assert.Equal("ephemeral", system.GetProperty("cache_control").GetProperty("type").GetString());
-        JsonElement tool = Write(new AnthropicWire(), Full with { Conversation = Full.Conversation! with { CachedMessages = 0 } }).GetProperty("tools")[0];
+        JsonElement tool = Write(new AnthropicWire(), Free(Full with { Conversation = Full.Conversation! with { CachedMessages = 0 } })).GetProperty("tools")[0];
         Assert.Equal("ephemeral", tool.GetProperty("cache_control").GetProperty("type").GetString());
     }
 
@@ -175,6 +194,9 @@ public sealed class WireTests
             Thinking = Thinking.Off,
         },
     };
+
+    /// <summary>The same without a format of its answer.</summary>
+    private static Call Free(Call call) => call with { Conversation = call.Conversation! with { Format = new TextFormat() } };
 
     private static JsonElement Write(IUpstreamWire wire, Call call)
     {
