@@ -111,7 +111,7 @@ internal static class UpstreamCommands
     {
         Argument<string> model = new("model") { Description = "The model, as it is called here." };
         Option<string?> policy = new("--policy") { Description = "weighted, least-loaded, or prefix (the same beginning to the same upstream; the default)." };
-        Option<string[]> fallback = new("--fallback") { Description = "Models that stand in for it, in order, when none of its upstreams can serve.", AllowMultipleArgumentsPerToken = true };
+        Option<string[]> fallback = new("--fallback") { Description = "Models that stand in for it, in order, when neither its upstreams nor the built-in engine can serve it: of upstreams or built in.", AllowMultipleArgumentsPerToken = true };
         Command route = new("route", "Say how a model's calls are spread over its upstreams.") { model, policy, fallback };
         route.SetAction((parsed, cancel) => shared.WithServerAsync(parsed, async (server, terminal) =>
         {

@@ -38,6 +38,9 @@ internal sealed class Bill(GenerationRequest request, TariffState tariffs)
     /// <summary>The pool rate behind the cost.</summary>
     public PoolRate? PoolRate => records.Count > 0 && records[0].PoolRate is { } id ? tariffs.Costs.Get(id) : null;
 
+    /// <summary>The model that stood in for the one asked for; null: that one answered.</summary>
+    public ModelName? ServedModel { get; private set; }
+
     /// <summary>A budget ended a choice.</summary>
     public bool EndedByBudget { get; private set; }
 
@@ -65,7 +68,9 @@ internal sealed class Bill(GenerationRequest request, TariffState tariffs)
         if (happened is Admitted admission) admitted.Add(admission);
         if (happened is ChoiceFinished { Reason: AnswerEnd.Budget }) EndedByBudget = true;
         if (happened is ChoiceFinished { Reason: AnswerEnd.Loop }) EndedByLoop = true;
-        if (happened is Settled settled) records.Add(settled.Record);
+        if (happened is not Settled settled) return;
+        records.Add(settled.Record);
+        ServedModel ??= settled.ServedModel;
     }
 
     private static Money? Sum(IEnumerable<Money?> parts)

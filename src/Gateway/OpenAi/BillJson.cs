@@ -50,6 +50,7 @@ internal static class BillJson
         }
         json.WriteString("tenant", bill.Caller.Tenant.Name);
         json.WriteString("project", bill.Caller.Project.Name);
+        if (bill.ServedModel is { } served) json.WriteString("served_model", served.Value);
         WriteMoney(json, "charge", bill.Charge);
         WriteMoney(json, "cost", bill.Cost);
         json.WriteString("currency", (bill.Charge ?? bill.Cost)?.Currency.Code);

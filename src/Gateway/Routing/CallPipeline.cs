@@ -14,6 +14,8 @@ public sealed partial class CallPipeline(RoutingState routing, TariffState tarif
     public IAsyncEnumerable<CallEvent> RunAsync(Call call, CancellationToken cancel)
     {
         ArgumentNullException.ThrowIfNull(call);
+        // Vectors and scores of another model are no answer: what reads is served under its own name only.
+        if (!call.Reads && routing.ChainOf(call.Model) is { } chain) return RunChainAsync(call, chain, cancel);
         return routing.FindUpstreams(call.Model) is { } set ? RunOutsideAsync(call, set, cancel) : RunInsideAsync(call, cancel);
     }
 
@@ -21,10 +23,21 @@ public sealed partial class CallPipeline(RoutingState routing, TariffState tarif
     {
         Deployment deployment = routing.Find(call.Model);
         RunningCall running = await AdmitAsync(call, deployment, cancel);
+        if (TrySubmit(running, deployment) is { } refusal)
+        {
+            await ReleaseAsync(running.Hold, running.Reservation, refusal.Message);
+            throw refusal;
+        }
+        await foreach (CallEvent happened in FollowAsync(running, deployment, cancel)) yield return happened;
+    }
+
+    /// <summary>Tells of a call that was submitted, to its end.</summary>
+    private static async IAsyncEnumerable<CallEvent> FollowAsync(RunningCall running, Deployment deployment, [EnumeratorCancellation] CancellationToken cancel)
+    {
         bool settled = false;
         try
         {
-            yield return new Admitted(running.Hold.Id, running.Hold.PlacedAt, running.Hold.Amount, running.Terms.Price is { } price ? Rating.RatesFor(price, call.Prompt.Length) : null);
+            yield return new Admitted(running.Hold.Id, running.Hold.PlacedAt, running.Hold.Amount, running.Terms.Price is { } price ? Rating.RatesFor(price, running.Call.Prompt.Length) : null);
             await foreach (CallEvent happened in running.Events.ReadAllAsync(cancel))
             {
                 settled |= happened is Settled;
@@ -38,6 +51,7 @@ public sealed partial class CallPipeline(RoutingState routing, TariffState tarif
         }
     }
 
+    /// <summary>Places the hold of a call that the built-in engine is to serve.</summary>
     private async Task<RunningCall> AdmitAsync(Call call, Deployment deployment, CancellationToken cancel)
     {
         int contextLeft = deployment.Engine.ContextLength - call.Prompt.Length;
@@ -53,7 +67,6 @@ public sealed partial class CallPipeline(RoutingState routing, TariffState tarif
         Hold hold = HoldOf(call, admission, deployment.Meter.Deployment, deployment.Meter.Pool);
         RunningCall running = new(hold, call, admission.Reservation, maxNew, admission.Allowed, choice => Reader(hold.Id, call, choice, deployment.Model.Chat)) { Constraint = constraint };
         await PlaceAsync(hold, admission.Reservation, cancel);
-        await SubmitAsync(running, deployment);
         return running;
     }
 
@@ -84,7 +97,7 @@ public sealed partial class CallPipeline(RoutingState routing, TariffState tarif
         QuotaHold hold = quotas.Hold(terms, inputTokens + (long)allowed * call.Choices, call.Operation, placed);
         if (terms.Quota is not { } contract || ContractRating.AllowedOutput(contract, inputTokens, placed, hold.Tokens, call.Operation) is not { } output) return hold;
         allowed = (int)Math.Min(allowed, output / call.Choices);
-        if (allowed > 0) return hold;
+        if (allowed > 0 || call.Reads && hold.Tokens >= inputTokens) return hold;
         quotas.Release(hold);
         bool usedUp = placed >= contract.Free!.Until || call.Operation == Operation.Batch || quotas.Used(contract) + inputTokens + call.Choices > contract.Free.Tokens;
         throw usedUp
@@ -137,7 +150,9 @@ public sealed partial class CallPipeline(RoutingState routing, TariffState tarif
         cancel.ThrowIfCancellationRequested();
     }
 
-    private async Task SubmitAsync(RunningCall running, Deployment deployment)
+    /// <summary>Null: it is submitted. Else why nothing of it could be; its hold is still open.</summary>
+    /// <exception cref="ApiException">Some of its choices could be: they end, and the meter settles them.</exception>
+    private static ApiException? TrySubmit(RunningCall running, Deployment deployment)
     {
         deployment.Meter.Register(running);
         int submitted = 0;
@@ -145,6 +160,7 @@ public sealed partial class CallPipeline(RoutingState routing, TariffState tarif
         {
             for (; submitted < running.Choices; submitted++)
                 deployment.Engine.Submit(Request(running, submitted, deployment.Model.Chat));
+            return null;
         }
         catch (Exception error) when (error is QueueFullException or ArgumentException or InvalidOperationException)
         {
@@ -152,13 +168,10 @@ public sealed partial class CallPipeline(RoutingState routing, TariffState tarif
             {
                 running.AbandonFrom(submitted);
                 EndAll(running, deployment);
+                throw Refusal(running, error);
             }
-            else
-            {
-                deployment.Meter.Withdraw(running);
-                await ReleaseAsync(running.Hold, running.Reservation, error.Message);
-            }
-            throw Refusal(running, error);
+            deployment.Meter.Withdraw(running);
+            return Refusal(running, error);
         }
     }
 

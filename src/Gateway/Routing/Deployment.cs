@@ -22,6 +22,15 @@ public sealed class Deployment(ModelName name, LoadedModel model, InferenceEngin
     }
 }
 
+/// <summary>Where a call may be served.</summary>
+internal abstract record ServingPlace;
+
+/// <summary>At upstreams, tried one after the other.</summary>
+internal sealed record OutsidePlace(ImmutableArray<UpstreamSet> Sets) : ServingPlace;
+
+/// <summary>In the built-in engine.</summary>
+internal sealed record InsidePlace(Deployment Deployment) : ServingPlace;
+
 /// <summary>What is served under which name. Swapped whole when a deployment comes or goes.</summary>
 public sealed class RoutingState
 {
@@ -39,6 +48,36 @@ public sealed class RoutingState
 
     /// <summary>A model of the built-in engine that counts as the upstream's does; null: none is known to.</summary>
     internal LoadedModel? CountAs(UpstreamSet set) => set.Targets[0].Model.CountAs is { } name ? deployments.GetValueOrDefault(name)?.Model : null;
+
+    /// <summary>Where a call of a model is served, each place when those before it cannot: the model's upstreams, the built-in engine under the same name, then the same of every model that stands in.
+    /// Null: only upstreams or only the built-in engine come into question, which needs no chain.</summary>
+    internal ImmutableArray<ServingPlace>? ChainOf(ModelName model)
+    {
+        UpstreamMap map = Upstreams?.Current ?? UpstreamMap.Empty;
+        if (map.All.IsEmpty) return null;
+        ImmutableArray<ModelName> fallbacks = map.RouteOf(model)?.Fallbacks ?? [];
+        bool outside = map.Find(model) is not null, inside = deployments.ContainsKey(model);
+        foreach (ModelName other in fallbacks)
+        {
+            outside |= map.Find(other) is not null;
+            inside |= deployments.ContainsKey(other);
+        }
+        if (!outside || !inside) return null;
+        ImmutableArray<ServingPlace>.Builder places = ImmutableArray.CreateBuilder<ServingPlace>();
+        foreach (ModelName each in fallbacks.Where(other => other != model).Prepend(model))
+        {
+            if (map.Find(each) is { } set) AddOutside(places, set);
+            if (deployments.GetValueOrDefault(each) is { } deployment) places.Add(new InsidePlace(deployment));
+        }
+        return places.DrainToImmutable();
+    }
+
+    /// <summary>Upstreams that follow each other are one place: attempts at them go on from one to the next.</summary>
+    private static void AddOutside(ImmutableArray<ServingPlace>.Builder places, UpstreamSet set)
+    {
+        if (places is [.., OutsidePlace last]) places[^1] = new OutsidePlace(last.Sets.Add(set));
+        else places.Add(new OutsidePlace([set]));
+    }
 
     public void Add(Deployment deployment)
     {

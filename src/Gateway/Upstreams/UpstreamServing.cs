@@ -18,19 +18,19 @@ public sealed class UpstreamServing(UpstreamDirectory directory, TariffState tar
         List<UpstreamEvent> events = [];
         List<CallEvent> tell = [];
         UpstreamAnswer? answer = null;
-        bool settled = false, begun = false, admitted = false;
+        bool settled = false, begun = false, admitted = call.IsAdmitted;
         using CancellationTokenSource ending = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         live.Started();
         Task<UpstreamAnswer> beginning = BeginAsync(call, set, events, ending.Token);
         try
         {
             // Headers must be ready before the first heartbeat: a slow upstream is not waited for. Who serves is then not known yet and not told there.
-            if (await IsSlowAsync(beginning))
+            if (!admitted && await IsSlowAsync(beginning))
             {
                 admitted = true;
                 yield return AdmittedAt(call);
             }
-            answer = await beginning;
+            if ((answer = await BegunAsync(beginning, call)) is null) yield break;
             UpstreamException? cut = null;
             while (true)
             {
@@ -55,13 +55,13 @@ public sealed class UpstreamServing(UpstreamDirectory directory, TariffState tar
                 if (!admitted)
                 {
                     admitted = true;
-                    yield return AdmittedAt(call) with { ServedModel = call.Serving!.Model.Name == call.Call.Model ? null : call.Serving.Model.Name, Attempts = call.Attempts };
+                    yield return AdmittedAt(call) with { ServedModel = call.ServedModel, Attempts = call.Attempts };
                 }
                 foreach (CallEvent happened in tell) yield return happened;
                 if (cut is not null) throw CutMidway(call, cut);
                 if (record is not null)
                 {
-                    yield return new Settled(record);
+                    yield return new Settled(record) { ServedModel = call.ServedModel };
                     yield break;
                 }
                 cut = await ReadAsync(answer, call, events, cancel);
@@ -79,13 +79,27 @@ public sealed class UpstreamServing(UpstreamDirectory directory, TariffState tar
                 else if (call.Use.Attempts is [.., { End: AttemptEnd.Cut }]) state.Failed("Its answer was cut midway.");
                 else state.Left();
             }
-            if (!settled) await EndAsync(call, cancel.IsCancellationRequested || begun ? Outcome.AbortedByClient : Outcome.Failed);
+            if (!settled && call.NotServed is null) await EndAsync(call, cancel.IsCancellationRequested || begun ? Outcome.AbortedByClient : Outcome.Failed);
             live.Finished();
         }
     }
 
     private static Admitted AdmittedAt(UpstreamCall call) =>
         new(call.Hold.Id, call.Hold.PlacedAt, call.Hold.Amount, call.Terms.Price is { } price ? Rating.RatesFor(price, call.InputTokens) : null);
+
+    /// <summary>Null: nobody here serves it, and another place may. A request that is wrong itself is not passed on.</summary>
+    private static async Task<UpstreamAnswer?> BegunAsync(Task<UpstreamAnswer> beginning, UpstreamCall call)
+    {
+        try
+        {
+            return await beginning;
+        }
+        catch (ApiException refusal) when (call.MayPassOn && refusal.Status != 400)
+        {
+            call.NotServed = refusal;
+            return null;
+        }
+    }
 
     private async Task<bool> IsSlowAsync(Task beginning)
     {
@@ -107,7 +121,7 @@ public sealed class UpstreamServing(UpstreamDirectory directory, TariffState tar
     {
         ulong affinity = Affinity.Of(call.Call, options.PrefixChars);
         UpstreamException? last = null;
-        foreach (UpstreamSet set in directory.Current.WithFallbacks(first))
+        foreach (UpstreamSet set in call.Within ?? directory.Current.WithFallbacks(first))
         {
             List<UpstreamTarget> tried = [];
             bool again = true;
@@ -250,7 +264,7 @@ public sealed class UpstreamServing(UpstreamDirectory directory, TariffState tar
     }
 
     /// <summary>The call ended before its answer did.</summary>
-    private async Task EndAsync(UpstreamCall call, Outcome outcome)
+    internal async Task EndAsync(UpstreamCall call, Outcome outcome)
     {
         call.Break(AttemptEnd.Closed);
         if (call.Serving is not null || call.IsCostly)
