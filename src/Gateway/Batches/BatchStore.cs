@@ -12,6 +12,7 @@ internal sealed class BatchStore(IDocumentStore documents, TimeProvider clock)
 {
     private const string Kind = "batch";
     private const string RowKind = "batch_row";
+    private const int RowsAtOnce = 64;
 
     /// <summary>Longer than a batch may take: rows are deleted with its end, and what a crash left goes by itself.</summary>
     private static readonly TimeSpan RowsKept = TimeSpan.FromDays(30);
@@ -54,23 +55,34 @@ internal sealed class BatchStore(IDocumentStore documents, TimeProvider clock)
         return new KeptRow(found.Version, requests, (bool?)row["ok"], row["line"]?.AsObject());
     }
 
-    /// <summary>Before it is served.</summary>
-    public Task BeginRowAsync(TenantId tenant, string batch, int line, IEnumerable<RequestId> requests, CancellationToken cancel) =>
+    /// <summary>Before it is served. Returns the version that its end replaces.</summary>
+    public Task<DocumentVersion> BeginRowAsync(TenantId tenant, string batch, int line, IEnumerable<RequestId> requests, CancellationToken cancel) =>
         PutRowAsync(RowKey(tenant, batch, line), new JsonObject { ["requests"] = new JsonArray([.. requests.Select(id => (JsonNode)id.Value.ToString("D"))]) }, cancel);
 
-    public Task EndRowAsync(TenantId tenant, string batch, int line, bool ok, JsonObject result, CancellationToken cancel) =>
-        PutRowAsync(RowKey(tenant, batch, line), new JsonObject { ["ok"] = ok, ["line"] = result }, cancel);
-
-    public Task DeleteRowAsync(TenantId tenant, string batch, int line, CancellationToken cancel) => documents.TryDeleteAsync(RowKey(tenant, batch, line), cancel: cancel);
-
-    private async Task PutRowAsync(DocumentKey key, JsonObject row, CancellationToken cancel)
+    /// <param name="begun">What was written before it was served; null: it never was.</param>
+    public async Task EndRowAsync(TenantId tenant, string batch, int line, DocumentVersion? begun, bool ok, JsonObject result, CancellationToken cancel)
     {
-        Instant expiry = Instant.From(clock.GetUtcNow() + RowsKept);
+        (DocumentKey key, JsonObject row) = (RowKey(tenant, batch, line), new JsonObject { ["ok"] = ok, ["line"] = result });
+        if (begun is { } version && await documents.TryReplaceAsync(key, version, Bytes(row), Expiry, cancel) is not null) return;
+        await PutRowAsync(key, row, cancel);
+    }
+
+    /// <summary>Some at a time, so that they share commits.</summary>
+    public async Task DeleteRowsAsync(TenantId tenant, string batch, IEnumerable<int> lines, CancellationToken cancel)
+    {
+        foreach (int[] some in lines.Chunk(RowsAtOnce))
+            await Task.WhenAll(some.Select(line => documents.TryDeleteAsync(RowKey(tenant, batch, line), cancel: cancel)));
+    }
+
+    private Instant Expiry => Instant.From(clock.GetUtcNow() + RowsKept);
+
+    private async Task<DocumentVersion> PutRowAsync(DocumentKey key, JsonObject row, CancellationToken cancel)
+    {
         while (true)
         {
-            if (await documents.TryAddAsync(new NewDocument(key, Instant.Now(clock), Bytes(row), expiry), cancel) is not null) return;
+            if (await documents.TryAddAsync(new NewDocument(key, Instant.Now(clock), Bytes(row), Expiry), cancel) is { } added) return added;
             if (await documents.FindAsync(key, cancel) is not { } found) continue;
-            if (await documents.TryReplaceAsync(key, found.Version, Bytes(row), expiry, cancel) is not null) return;
+            if (await documents.TryReplaceAsync(key, found.Version, Bytes(row), Expiry, cancel) is { } replaced) return replaced;
         }
     }
 

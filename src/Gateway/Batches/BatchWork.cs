@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Microsoft.Extensions.Logging;
 using Qanat.Books;
+using Qanat.Store;
 
 namespace Qanat.Gateway;
 
@@ -158,12 +159,13 @@ internal sealed class BatchWork(BatchTools tools, TenantId tenant, BatchState ba
         bool[] charged = await ChargedAsync(before);
         JsonObject result = new() { ["id"] = FormattableString.Invariant($"batch_req_{batch.Id["batch_".Length..]}_{row.Line}"), ["custom_id"] = row.CustomId };
         bool ok = true;
+        DocumentVersion? begun = null;
         for (int attempt = 1; ; attempt++)
         {
             try
             {
                 RowRequest request = WithIds(tools.Rows.Read(batch.Endpoint, row, caller), charged);
-                await tools.Batches.BeginRowAsync(tenant, batch.Id, row.Line, request.Calls.Select(call => call.Id!.Value), cancelled.Token);
+                begun = await tools.Batches.BeginRowAsync(tenant, batch.Id, row.Line, request.Calls.Select(call => call.Id!.Value), cancelled.Token);
                 JsonObject body = await tools.Rows.ServeAsync(request, cancelled.Token);
                 result["response"] = new JsonObject { ["status_code"] = 200, ["request_id"] = request.Calls[0].Id!.Value.Value.ToString("D"), ["body"] = body };
                 break;
@@ -181,7 +183,7 @@ internal sealed class BatchWork(BatchTools tools, TenantId tenant, BatchState ba
             }
         }
         result["error"] = null;
-        await tools.Batches.EndRowAsync(tenant, batch.Id, row.Line, ok, result, CancellationToken.None);
+        await tools.Batches.EndRowAsync(tenant, batch.Id, row.Line, begun, ok, result, CancellationToken.None);
         if (Count(ok)) await SaveAsync();
     }
 
@@ -238,7 +240,7 @@ internal sealed class BatchWork(BatchTools tools, TenantId tenant, BatchState ba
             batch.Enter(wasCancelled ? BatchStatus.Cancelled : allReached ? BatchStatus.Completed : BatchStatus.Expired, Now);
         }
         await SaveAsync();
-        foreach (int number in lines) await tools.Batches.DeleteRowAsync(tenant, batch.Id, number, CancellationToken.None);
+        await tools.Batches.DeleteRowsAsync(tenant, batch.Id, lines, CancellationToken.None);
     }
 
     private JsonObject Unreached(int number, ReadOnlyMemory<byte> line) => new()
