@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.IO.MemoryMappedFiles;
 using System.Text.Json;
 
 namespace Qanat.Models;
@@ -17,89 +16,53 @@ internal sealed unsafe class SafetensorsFile : IDisposable
     private const int HeadBytesMax = 100_000_000;
     private const int DimensionsMax = 8;
 
-    private readonly string _path;
-    private readonly MemoryMappedFile _mapping;
-    private readonly MemoryMappedViewAccessor _view;
-    private byte* _start;
+    private readonly MappedFile _file;
 
-    private SafetensorsFile(string path, long bytes, MemoryMappedFile mapping)
+    private SafetensorsFile(MappedFile file)
     {
-        _path = path;
-        Bytes = bytes;
-        _mapping = mapping;
-        _view = mapping.CreateViewAccessor(0, 0, MemoryMappedFileAccess.Read);
-        _view.SafeMemoryMappedViewHandle.AcquirePointer(ref _start);
+        _file = file;
         try
         {
             Tensors = ReadHead();
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException or KeyNotFoundException or FormatException)
         {
-            Dispose();
             throw Bad($"the head is not what a safetensors file has: {e.Message}");
-        }
-        catch
-        {
-            Dispose();
-            throw;
         }
     }
 
-    public long Bytes { get; }
+    public long Bytes => _file.Bytes;
     public IReadOnlyList<SafeTensor> Tensors { get; }
 
     /// <exception cref="ModelFileException">There is no such file, it cannot be read, or it is not a whole safetensors file.</exception>
     public static SafetensorsFile Open(string path)
     {
-        FileStream? stream = null;
-        MemoryMappedFile? mapping = null;
+        var file = MappedFile.Open(path, bytesMin: sizeof(ulong));
         try
         {
-            stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read);
-            long bytes = stream.Length;
-            if (bytes < sizeof(ulong))
-                throw new ModelFileException(path, "the file is too short for a safetensors file");
-            mapping = MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: false);
-            return new SafetensorsFile(path, bytes, mapping);
+            return new SafetensorsFile(file);
         }
-        catch (Exception e)
+        catch
         {
-            mapping?.Dispose();
-            stream?.Dispose();
-            if (e is FileNotFoundException or DirectoryNotFoundException)
-                throw new ModelFileException(path, "there is no such file", e);
-            if (e is IOException or UnauthorizedAccessException)
-                throw new ModelFileException(path, $"the file cannot be read: {e.Message}", e);
+            file.Dispose();
             throw;
         }
     }
 
     /// <summary>The first byte of a tensor of this file, not aligned to anything.</summary>
-    public byte* Pointer(SafeTensor tensor)
-    {
-        ObjectDisposedException.ThrowIf(_start is null, this);
-        return _start + tensor.Offset;
-    }
+    public byte* Pointer(SafeTensor tensor) => _file.Start + tensor.Offset;
 
-    public ModelFileException Bad(FormattableString problem) => new(_path, FormattableString.Invariant(problem));
+    public ModelFileException Bad(FormattableString problem) => new(_file.Path, FormattableString.Invariant(problem));
 
-    public void Dispose()
-    {
-        if (_start is null)
-            return;
-        _start = null;
-        _view.SafeMemoryMappedViewHandle.ReleasePointer();
-        _view.Dispose();
-        _mapping.Dispose();
-    }
+    public void Dispose() => _file.Dispose();
 
     private List<SafeTensor> ReadHead()
     {
-        ulong headBytes = BinaryPrimitives.ReadUInt64LittleEndian(new ReadOnlySpan<byte>(_start, sizeof(ulong)));
+        ulong headBytes = BinaryPrimitives.ReadUInt64LittleEndian(new ReadOnlySpan<byte>(_file.Start, sizeof(ulong)));
         if (headBytes > (ulong)(Bytes - sizeof(ulong)) || headBytes > HeadBytesMax)
             throw Bad($"the head has {headBytes} bytes, the file {Bytes}; allowed are up to {HeadBytesMax}");
         long data = sizeof(ulong) + (long)headBytes;
-        var reader = new Utf8JsonReader(new ReadOnlySpan<byte>(_start + sizeof(ulong), (int)headBytes), new JsonReaderOptions { MaxDepth = 8 });
+        var reader = new Utf8JsonReader(new ReadOnlySpan<byte>(_file.Start + sizeof(ulong), (int)headBytes), new JsonReaderOptions { MaxDepth = 8 });
         using JsonDocument head = JsonDocument.ParseValue(ref reader);
         var tensors = new List<SafeTensor>();
         var names = new HashSet<string>(StringComparer.Ordinal);
