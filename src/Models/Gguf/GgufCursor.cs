@@ -59,6 +59,28 @@ internal sealed unsafe class GgufCursor(string path, byte* start, long length)
         return bytes.Length == 0 ? "" : Encoding.UTF8.GetString(bytes);
     }
 
+    /// <summary>An array of strings, as bytes.</summary>
+    public ByteStrings Texts(int count, string what)
+    {
+        long first = Position, total = 0;
+        var ends = new int[count];
+        for (int i = 0; i < count; i++)
+        {
+            total += StringBytes(what).Length;
+            if (total > Array.MaxLength)
+                throw Bad($"{what}: the strings take more than {Array.MaxLength} bytes");
+            ends[i] = (int)total;
+        }
+        var bytes = new byte[total];
+        Position = first;
+        for (int i = 0; i < count; i++)
+        {
+            ReadOnlySpan<byte> text = StringBytes(what);
+            text.CopyTo(bytes.AsSpan(ends[i] - text.Length));
+        }
+        return new ByteStrings(bytes, ends);
+    }
+
     public bool Flag(string what) => Read<byte>(what) switch
     {
         0 => false,

@@ -112,7 +112,7 @@ internal sealed class GgufHead
             GgufKind.Float32 => cursor.Numbers<float>(count, what),
             GgufKind.Float64 => cursor.Numbers<double>(count, what),
             GgufKind.Bool => ReadFlags(cursor, count, what),
-            _ => ReadTexts(cursor, count, what),
+            _ => cursor.Texts(count, what),
         };
         return new GgufValue(GgufKind.Array, kind, elements);
     }
@@ -131,14 +131,6 @@ internal sealed class GgufHead
         for (int i = 0; i < count; i++)
             flags[i] = cursor.Flag(what);
         return flags;
-    }
-
-    private static string[] ReadTexts(GgufCursor cursor, int count, string what)
-    {
-        var texts = new string[count];
-        for (int i = 0; i < count; i++)
-            texts[i] = cursor.Text(what);
-        return texts;
     }
 
     /// <summary>A tensor's entry; its Offset is still relative to the data section.</summary>

@@ -35,8 +35,8 @@ public sealed class GgufValue
     /// <summary>Kind of an array's elements; the value's own kind when it is no array.</summary>
     public GgufKind ElementKind { get; }
 
-    /// <summary>The boxed number, string, or typed array (byte[], int[], string[] ...).</summary>
-    public object Raw => _value;
+    /// <summary>The boxed number, string, or typed array (byte[], int[], string[] ...). Strings of a file are made anew at each call.</summary>
+    public object Raw => _value is ByteStrings texts ? texts.Texts() : _value;
 
     public static GgufValue Of(uint value) => new(GgufKind.UInt32, GgufKind.UInt32, value);
     public static GgufValue Of(int value) => new(GgufKind.Int32, GgufKind.Int32, value);
@@ -45,6 +45,7 @@ public sealed class GgufValue
     public static GgufValue Of(bool value) => new(GgufKind.Bool, GgufKind.Bool, value);
     public static GgufValue Of(string value) => new(GgufKind.String, GgufKind.String, value);
     public static GgufValue Of(string[] value) => new(GgufKind.Array, GgufKind.String, value);
+    internal static GgufValue Of(ByteStrings value) => new(GgufKind.Array, GgufKind.String, value);
     public static GgufValue Of(int[] value) => new(GgufKind.Array, GgufKind.Int32, value);
     public static GgufValue Of(uint[] value) => new(GgufKind.Array, GgufKind.UInt32, value);
     public static GgufValue Of(float[] value) => new(GgufKind.Array, GgufKind.Float32, value);
@@ -85,8 +86,14 @@ public sealed class GgufValue
 
     public bool TryTexts(out string[] texts)
     {
-        texts = _value as string[] ?? [];
-        return _value is string[];
+        texts = _value is ByteStrings bytes ? bytes.Texts() : _value as string[] ?? [];
+        return _value is ByteStrings or string[];
+    }
+
+    internal bool TryTexts(out ByteStrings texts)
+    {
+        texts = _value as ByteStrings ?? ByteStrings.Of(_value as string[] ?? []);
+        return _value is ByteStrings or string[];
     }
 
     public bool TrySingles(out float[] numbers)
@@ -99,7 +106,12 @@ public sealed class GgufValue
     public bool TryIntegers(out int[] numbers)
     {
         numbers = [];
-        if (Kind != GgufKind.Array || _value is not Array array || _value is string[] or bool[] or float[] or double[])
+        if (_value is int[] own)
+        {
+            numbers = [.. own];
+            return true;
+        }
+        if (Kind != GgufKind.Array || _value is not Array array || array is string[] or bool[] or float[] or double[])
             return false;
         var result = new int[array.Length];
         for (int i = 0; i < result.Length; i++)
@@ -115,6 +127,7 @@ public sealed class GgufValue
     public override string ToString() => _value switch
     {
         string text => text,
+        ByteStrings texts => $"[{texts.Count} x {ElementKind}]",
         Array array => $"[{array.Length} x {ElementKind}]",
         IFormattable number => number.ToString(null, System.Globalization.CultureInfo.InvariantCulture),
         _ => _value.ToString() ?? "",

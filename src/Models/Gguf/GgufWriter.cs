@@ -70,8 +70,13 @@ public static class GgufWriter
             WriteScalar(head, value.Raw);
             return;
         }
-        var array = (Array)value.Raw;
         WriteNumber(head, (uint)value.ElementKind);
+        if (value.TryTexts(out ByteStrings texts))
+        {
+            WriteTexts(head, texts);
+            return;
+        }
+        var array = (Array)value.Raw;
         WriteNumber(head, (ulong)array.LongLength);
         foreach (object element in array)
             WriteScalar(head, element);
@@ -97,9 +102,17 @@ public static class GgufWriter
         }
     }
 
-    private static void WriteText(Stream head, string text)
+    private static void WriteTexts(Stream head, ByteStrings texts)
     {
-        byte[] bytes = Encoding.UTF8.GetBytes(text);
+        WriteNumber(head, (ulong)texts.Count);
+        for (int i = 0; i < texts.Count; i++)
+            WriteText(head, texts[i]);
+    }
+
+    private static void WriteText(Stream head, string text) => WriteText(head, Encoding.UTF8.GetBytes(text));
+
+    private static void WriteText(Stream head, ReadOnlySpan<byte> bytes)
+    {
         WriteNumber(head, (ulong)bytes.Length);
         head.Write(bytes);
     }

@@ -108,7 +108,9 @@ public sealed class HfCheckpoint : ModelSource
         TokenizerParts parts = TokenizerJson.Read(path);
         _metadata["tokenizer.ggml.model"] = GgufValue.Of("gpt2");
         _metadata["tokenizer.ggml.pre"] = GgufValue.Of(parts.PreTokenizer == PreTokenizer.Qwen35 ? "qwen35" : "qwen2");
-        _metadata["tokenizer.ggml.tokens"] = GgufValue.Of(parts.Entries.Select((entry, id) => parts.Kinds[id] == TokenKind.Unused ? FormattableString.Invariant($"[PAD{id}]") : entry).ToArray());
+        _metadata["tokenizer.ggml.tokens"] = GgufValue.Of(parts.Kinds.Contains(TokenKind.Unused)
+            ? ByteStrings.Of(parts.Kinds.Select((kind, id) => kind == TokenKind.Unused ? FormattableString.Invariant($"[PAD{id}]") : parts.Entries.Text(id)))
+            : parts.Entries);
         _metadata["tokenizer.ggml.token_type"] = GgufValue.Of(parts.Kinds.Select(kind => (int)kind).ToArray());
         _metadata["tokenizer.ggml.merges"] = GgufValue.Of(parts.Merges);
         int[] stops = HfFolder.StopTokens(folder);

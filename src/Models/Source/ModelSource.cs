@@ -69,6 +69,9 @@ public abstract class ModelSource(string path) : IDisposable
     /// <exception cref="ModelFileException">The key is missing or no array of strings.</exception>
     public string[] Texts(string key) => Need(key).TryTexts(out string[] texts) ? texts : throw Wrong(key, $"an array of strings");
 
+    /// <summary>As <see cref="Texts"/>, in UTF-8.</summary>
+    internal ByteStrings Utf8Texts(string key) => Need(key).TryTexts(out ByteStrings texts) ? texts : throw Wrong(key, $"an array of strings");
+
     /// <exception cref="ModelFileException">The key is missing or no array of whole numbers.</exception>
     public int[] Integers(string key) => Need(key).TryIntegers(out int[] numbers) ? numbers : throw Wrong(key, $"an array of whole numbers");
 

@@ -18,7 +18,7 @@ public enum SpecialText
 public sealed class BpeTokenizer
 {
     private readonly PreTokenizer _preTokenizer;
-    private readonly byte[][] _bytes;
+    private readonly ByteStrings _bytes;
     private readonly Dictionary<int, AddedToken> _addedById;
     private readonly Dictionary<string, int> _addedByText;
     private readonly AddedTokenFinder _finder;
@@ -26,7 +26,7 @@ public sealed class BpeTokenizer
     private readonly MergeTable _merges;
     private readonly PieceCache _cache = new();
 
-    internal BpeTokenizer(PreTokenizer preTokenizer, byte[][] bytes, AddedToken[] addedTokens, int[] byteTokens, MergeTable merges, int[] stopTokens)
+    internal BpeTokenizer(PreTokenizer preTokenizer, ByteStrings bytes, AddedToken[] addedTokens, int[] byteTokens, MergeTable merges, int[] stopTokens)
     {
         _preTokenizer = preTokenizer;
         _bytes = bytes;
@@ -40,7 +40,7 @@ public sealed class BpeTokenizer
     }
 
     /// <summary>Tokens in the vocabulary; ids are 0 to Count - 1.</summary>
-    public int Count => _bytes.Length;
+    public int Count => _bytes.Count;
 
     /// <summary>Ends of generation: &lt;|im_end|&gt;, &lt;|endoftext|&gt;.</summary>
     public IReadOnlyList<int> StopTokens { get; }
@@ -87,7 +87,7 @@ public sealed class BpeTokenizer
 
     /// <summary>The bytes a token stands for; empty for control tokens and unused entries.</summary>
     /// <exception cref="ArgumentOutOfRangeException">No such id.</exception>
-    public ReadOnlySpan<byte> Bytes(int token) => token >= 0 && token < _bytes.Length ? _bytes[token] : throw NoSuchToken(token);
+    public ReadOnlySpan<byte> Bytes(int token) => token >= 0 && token < _bytes.Count ? _bytes[token] : throw NoSuchToken(token);
 
     /// <summary>The text of a control or user-defined token, e.g. "&lt;|im_end|&gt;"; null for an ordinary one.</summary>
     public string? SpecialTextOf(int token) => _addedById.TryGetValue(token, out AddedToken? added) ? added.Text : null;

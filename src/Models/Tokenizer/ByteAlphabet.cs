@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Text;
 
 namespace Qanat.Models;
@@ -20,6 +21,31 @@ public static class ByteAlphabet
             if (entry[i] >= s_bytes.Length || s_bytes[entry[i]] < 0)
                 return false;
             bytes[i] = (byte)s_bytes[entry[i]];
+        }
+        return true;
+    }
+
+    /// <summary>As <see cref="TryBytes(string, out byte[])"/>, of an entry in UTF-8.</summary>
+    /// <param name="target">At least as long as the entry.</param>
+    /// <param name="count">Bytes that were written.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    internal static bool TryBytes(ReadOnlySpan<byte> entry, Span<byte> target, out int count)
+    {
+        count = 0;
+        short[] bytes = s_bytes;
+        for (int i = 0; i < entry.Length; i++)
+        {
+            int character = entry[i];
+            if (character >= 0x80)
+            {
+                // The alphabet ends below U+0144: two bytes, 110xxxxx 10xxxxxx.
+                if (character >> 5 != 0b110 || ++i == entry.Length || entry[i] >> 6 != 0b10)
+                    return false;
+                character = (character & 0x1f) << 6 | entry[i] & 0x3f;
+            }
+            if (character >= bytes.Length || bytes[character] < 0)
+                return false;
+            target[count++] = (byte)bytes[character];
         }
         return true;
     }

@@ -4,7 +4,7 @@ namespace Qanat.Models;
 internal static class GgufTokenizer
 {
     // Marks that end a turn or a text; files do not always list both.
-    private static readonly string[] s_stopTexts = ["<|im_end|>", "<|endoftext|>"];
+    private static readonly byte[][] s_stopTexts = ["<|im_end|>"u8.ToArray(), "<|endoftext|>"u8.ToArray()];
     private static readonly string[] s_stopKeys = ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"];
 
     /// <exception cref="ModelFileException">A key is missing or wrong, or the tokenizer is of another kind.</exception>
@@ -19,13 +19,14 @@ internal static class GgufTokenizer
             "qwen35" => PreTokenizer.Qwen35,
             string other => throw file.Bad($"metadata \"tokenizer.ggml.pre\" is \"{other}\"; supported are \"qwen2\" and \"qwen35\""),
         };
-        string[] entries = file.Texts("tokenizer.ggml.tokens");
+        ByteStrings entries = file.Utf8Texts("tokenizer.ggml.tokens");
         TokenKind[] kinds = file.Has("tokenizer.ggml.token_type")
-            ? [.. file.Integers("tokenizer.ggml.token_type").Select(kind => (TokenKind)kind)]
+            ? Array.ConvertAll(file.Integers("tokenizer.ggml.token_type"), kind => (TokenKind)kind)
             : throw file.Bad($"metadata \"tokenizer.ggml.token_type\" is missing: special tokens cannot be told from text");
 
-        List<int> stops = [.. s_stopKeys.Where(file.Has).Select(key => file.Integer(key, 0, entries.Length - 1))];
-        stops.AddRange(s_stopTexts.Select(text => Array.IndexOf(entries, text)).Where(id => id >= 0 && kinds.Length > id && kinds[id] == TokenKind.Control));
-        return new TokenizerParts(preTokenizer, entries, kinds, file.Texts("tokenizer.ggml.merges"), [.. stops]);
+        List<int> stops = [.. s_stopKeys.Where(file.Has).Select(key => file.Integer(key, 0, entries.Count - 1))];
+        int[] control = [.. Enumerable.Range(0, Math.Min(entries.Count, kinds.Length)).Where(id => kinds[id] == TokenKind.Control)];
+        stops.AddRange(s_stopTexts.SelectMany(text => control.Where(id => entries[id].SequenceEqual(text)).Take(1)));
+        return new TokenizerParts(preTokenizer, entries, kinds, file.Utf8Texts("tokenizer.ggml.merges"), [.. stops]);
     }
 }

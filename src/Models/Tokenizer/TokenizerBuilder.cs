@@ -1,6 +1,8 @@
+using System.Runtime.CompilerServices;
+
 namespace Qanat.Models;
 
-/// <summary>Checks the parts that a file gives and makes a tokenizer of them.</summary>
+/// <summary>Checks the parts that a file gives and makes a tokenizer of them. Works on bytes: making strings of a vocabulary and its merges takes longer than all the rest.</summary>
 internal static class TokenizerBuilder
 {
     /// <param name="path">The file, for messages.</param>
@@ -9,70 +11,107 @@ internal static class TokenizerBuilder
     {
         ModelFileException Bad(FormattableString problem) => new(path, "tokenizer: " + FormattableString.Invariant(problem));
 
-        int count = parts.Entries.Length;
+        int count = parts.Entries.Count;
         if (parts.Kinds.Length != count)
             throw Bad($"{count} tokens but {parts.Kinds.Length} token kinds");
-
-        var bytes = new byte[count][];
-        var added = new List<AddedToken>();
-        var addedTexts = new HashSet<string>(StringComparer.Ordinal);
-        var idByEntry = new Dictionary<string, int>(count, StringComparer.Ordinal);
-        for (int id = 0; id < count; id++)
-        {
-            string entry = parts.Entries[id];
-            TokenKind kind = parts.Kinds[id];
-            bytes[id] = [];
-            switch (kind)
-            {
-                case TokenKind.Normal:
-                    if (!ByteAlphabet.TryBytes(entry, out bytes[id]) || entry.Length == 0)
-                        throw Bad($"token {id} (\"{entry}\") is not written in the byte alphabet");
-                    if (!idByEntry.TryAdd(entry, id))
-                        throw Bad($"tokens {idByEntry[entry]} and {id} are the same (\"{entry}\")");
-                    break;
-                case TokenKind.Control or TokenKind.UserDefined:
-                    if (entry.Length == 0 || !addedTexts.Add(entry))
-                        throw Bad($"token {id} (\"{entry}\") is an empty or repeated special token");
-                    added.Add(new AddedToken(id, entry, kind));
-                    bytes[id] = kind == TokenKind.UserDefined ? System.Text.Encoding.UTF8.GetBytes(entry) : [];
-                    break;
-                case TokenKind.Unused:
-                    break;
-                default:
-                    throw Bad($"token {id} (\"{entry}\") has the unknown kind {(int)kind}");
-            }
-        }
-
+        ByteStrings tokens = BytesOf(parts, Bad);
+        TokenIndex index = IndexOf(tokens, parts, Bad);
         if (parts.StopTokens.Any(id => id < 0 || id >= count))
             throw Bad($"an end-of-text token is not in the vocabulary of {count}");
-        return new BpeTokenizer(parts.PreTokenizer, bytes, [.. added], ByteTokens(idByEntry, Bad), Merges(parts.Merges, idByEntry, Bad), [.. parts.StopTokens.Distinct()]);
+        return new BpeTokenizer(parts.PreTokenizer, tokens, Added(parts, Bad), ByteTokens(index, Bad), Merges(parts.Merges, index, Bad), [.. parts.StopTokens.Distinct()]);
     }
 
-    private static int[] ByteTokens(Dictionary<string, int> idByEntry, Func<FormattableString, ModelFileException> bad)
+    /// <summary>What each token stands for: nothing for control tokens and unused ones.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static ByteStrings BytesOf(TokenizerParts parts, Func<FormattableString, ModelFileException> bad)
+    {
+        ByteStrings entries = parts.Entries;
+        var bytes = new byte[entries.ByteCount];
+        var ends = new int[entries.Count];
+        int end = 0;
+        for (int id = 0; id < ends.Length; id++)
+        {
+            ReadOnlySpan<byte> entry = entries[id];
+            switch (parts.Kinds[id])
+            {
+                case TokenKind.Normal:
+                    if (!ByteAlphabet.TryBytes(entry, bytes.AsSpan(end), out int written) || written == 0)
+                        throw bad($"token {id} (\"{entries.Text(id)}\") is not written in the byte alphabet");
+                    end += written;
+                    break;
+                case TokenKind.UserDefined:
+                    entry.CopyTo(bytes.AsSpan(end));
+                    end += entry.Length;
+                    break;
+                case TokenKind.Control or TokenKind.Unused:
+                    break;
+                default:
+                    throw bad($"token {id} (\"{entries.Text(id)}\") has the unknown kind {(int)parts.Kinds[id]}");
+            }
+            ends[id] = end;
+        }
+        return new ByteStrings(bytes.AsSpan(0, end).ToArray(), ends);
+    }
+
+    /// <summary>The tokens that merging can give.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static TokenIndex IndexOf(ByteStrings tokens, TokenizerParts parts, Func<FormattableString, ModelFileException> bad)
+    {
+        var index = new TokenIndex(tokens);
+        for (int id = 0; id < tokens.Count; id++)
+        {
+            int same = id;
+            if (parts.Kinds[id] == TokenKind.Normal && !index.TryAdd(ref same))
+                throw bad($"tokens {same} and {id} are the same (\"{parts.Entries.Text(id)}\")");
+        }
+        return index;
+    }
+
+    private static AddedToken[] Added(TokenizerParts parts, Func<FormattableString, ModelFileException> bad)
+    {
+        var added = new List<AddedToken>();
+        var texts = new HashSet<string>(StringComparer.Ordinal);
+        for (int id = 0; id < parts.Kinds.Length; id++)
+        {
+            if (parts.Kinds[id] is not (TokenKind.Control or TokenKind.UserDefined))
+                continue;
+            string text = parts.Entries.Text(id);
+            if (text.Length == 0 || !texts.Add(text))
+                throw bad($"token {id} (\"{text}\") is an empty or repeated special token");
+            added.Add(new AddedToken(id, text, parts.Kinds[id]));
+        }
+        return [.. added];
+    }
+
+    private static int[] ByteTokens(TokenIndex index, Func<FormattableString, ModelFileException> bad)
     {
         var tokens = new int[256];
         for (int value = 0; value < tokens.Length; value++)
         {
-            if (!idByEntry.TryGetValue(ByteAlphabet.CharacterOf((byte)value).ToString(), out tokens[value]))
+            if (!index.TryGet([(byte)value], out tokens[value]))
                 throw bad($"there is no token for the single byte {value}");
         }
         return tokens;
     }
 
-    private static MergeTable Merges(string[] lines, Dictionary<string, int> idByEntry, Func<FormattableString, ModelFileException> bad)
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static MergeTable Merges(ByteStrings lines, TokenIndex index, Func<FormattableString, ModelFileException> bad)
     {
-        Dictionary<string, int>.AlternateLookup<ReadOnlySpan<char>> ids = idByEntry.GetAlternateLookup<ReadOnlySpan<char>>();
-        var merges = new Merge[lines.Length];
-        for (int rank = 0; rank < lines.Length; rank++)
+        var merges = new Merge[lines.Count];
+        byte[] bytes = [];
+        for (int rank = 0; rank < merges.Length; rank++)
         {
-            string line = lines[rank];
-            int space = line.IndexOf(' ', StringComparison.Ordinal);
-            if (space <= 0 || line.AsSpan(space + 1).Contains(' '))
-                throw bad($"merge {rank} (\"{line}\") is not a pair of tokens");
-            if (!ids.TryGetValue(line.AsSpan(0, space), out int left) || !ids.TryGetValue(line.AsSpan(space + 1), out int right)
-                || !idByEntry.TryGetValue(line.Remove(space, 1), out int merged))
-                throw bad($"merge {rank} (\"{line}\") names a token that is not in the vocabulary");
-            merges[rank] = new Merge(left, right, merged);
+            ReadOnlySpan<byte> line = lines[rank];
+            int space = line.IndexOf((byte)' ');
+            if (space <= 0 || line[(space + 1)..].Contains((byte)' '))
+                throw bad($"merge {rank} (\"{lines.Text(rank)}\") is not a pair of tokens");
+            if (bytes.Length < line.Length)
+                bytes = new byte[2 * line.Length];
+            // The pair's bytes side by side are those of what it becomes.
+            if (!ByteAlphabet.TryBytes(line[..space], bytes, out int left) || !ByteAlphabet.TryBytes(line[(space + 1)..], bytes.AsSpan(left), out int right)
+                || !index.TryGet(bytes.AsSpan(0, left), out int leftId) || !index.TryGet(bytes.AsSpan(left, right), out int rightId) || !index.TryGet(bytes.AsSpan(0, left + right), out int merged))
+                throw bad($"merge {rank} (\"{lines.Text(rank)}\") names a token that is not in the vocabulary");
+            merges[rank] = new Merge(leftId, rightId, merged);
         }
         return new MergeTable(merges);
     }

@@ -57,7 +57,7 @@ internal static class TokenizerJson
             (texts[id], kinds[id]) = entries.TryGetValue(id, out (string Text, TokenKind Kind) entry) ? entry : ("", TokenKind.Unused);
 
         int[] stops = [.. s_stopTexts.Select(text => Array.IndexOf(texts, text)).Where(id => id >= 0 && kinds[id] == TokenKind.Control)];
-        return new TokenizerParts(preTokenizer, texts, kinds, [.. model.GetProperty("merges").EnumerateArray().Select(ReadMerge)], stops);
+        return new TokenizerParts(preTokenizer, ByteStrings.Of(texts), kinds, ByteStrings.Of(model.GetProperty("merges").EnumerateArray().Select(ReadMerge)), stops);
     }
 
     private static void Add(string path, Dictionary<int, (string Text, TokenKind Kind)> entries, int id, string text, TokenKind kind)

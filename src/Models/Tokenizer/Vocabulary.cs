@@ -20,7 +20,7 @@ public enum TokenKind
 public sealed record AddedToken(int Id, string Text, TokenKind Kind);
 
 /// <summary>The parts of a byte-level BPE tokenizer, as a file gives them.</summary>
-/// <param name="Entries">By id, written in the byte alphabet; control and user-defined tokens as plain text.</param>
+/// <param name="Entries">By id, UTF-8, written in the byte alphabet; control and user-defined tokens as plain text.</param>
 /// <param name="Kinds">By id.</param>
-/// <param name="Merges">By rank: left and right entry, separated by a space.</param>
-internal sealed record TokenizerParts(PreTokenizer PreTokenizer, string[] Entries, TokenKind[] Kinds, string[] Merges, int[] StopTokens);
+/// <param name="Merges">By rank, UTF-8: left and right entry, separated by a space.</param>
+internal sealed record TokenizerParts(PreTokenizer PreTokenizer, ByteStrings Entries, TokenKind[] Kinds, ByteStrings Merges, int[] StopTokens);

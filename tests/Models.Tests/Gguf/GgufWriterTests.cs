@@ -35,6 +35,24 @@ public sealed unsafe class GgufWriterTests
     }
 
     [Fact]
+    public void Strings_are_written_again_byte_for_byte_even_those_that_are_no_text()
+    {
+        byte[] Written(params KeyValuePair<string, GgufValue>[] metadata)
+        {
+            using var stream = new MemoryStream();
+            GgufWriter.Write(stream, metadata, []);
+            return stream.ToArray();
+        }
+
+        byte[] first = Written(Pair("texts", GgufValue.Of(new ByteStrings([0xff, (byte)'a', (byte)'b'], [1, 1, 3]))));
+        using var file = new TempFile(first);
+        using GgufFile gguf = GgufFile.Open(file.Path);
+        Assert.Equal(["\uFFFD", "", "ab"], gguf.Texts("texts"));
+        Assert.Equal("[3 x String]", gguf.Metadata["texts"].ToString());
+        Assert.Equal(first, Written([.. gguf.Metadata]));
+    }
+
+    [Fact]
     public void A_tensor_that_writes_too_little_is_refused()
     {
         using var stream = new MemoryStream();
