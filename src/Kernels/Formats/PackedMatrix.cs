@@ -8,9 +8,10 @@ public sealed unsafe class PackedMatrix : IDisposable
     /// <summary>Output channels of a panel: two vectors of 16 lanes.</summary>
     public const int PanelOutputs = 32;
 
-    private readonly NativeBuffer _buffer;
+    private readonly NativeBuffer? _own;
+    private readonly byte* _start;
 
-    private PackedMatrix(WeightFormat format, int outputs, int inputs)
+    private PackedMatrix(WeightFormat format, int outputs, int inputs, NativeArena? memory)
     {
         Format = format;
         Outputs = outputs;
@@ -18,7 +19,8 @@ public sealed unsafe class PackedMatrix : IDisposable
         Panels = (outputs + PanelOutputs - 1) / PanelOutputs;
         Blocks = (inputs + WeightFormats.PackedElements(format) - 1) / WeightFormats.PackedElements(format);
         PanelBytes = (long)Blocks * WeightFormats.PackedBytes(format);
-        _buffer = new NativeBuffer(PanelBytes * Panels);
+        _own = memory is null ? new NativeBuffer(Bytes) : null;
+        _start = memory is null ? _own!.Pointer : memory.Take(Bytes);
     }
 
     public WeightFormat Format { get; }
@@ -29,7 +31,7 @@ public sealed unsafe class PackedMatrix : IDisposable
     /// <summary>Packed blocks of a panel.</summary>
     public int Blocks { get; }
     public long PanelBytes { get; }
-    public long Bytes => _buffer.Bytes;
+    public long Bytes => PanelBytes * Panels;
 
     /// <summary>Packs a matrix as a file stores it.</summary>
     /// <param name="format">Layout of the source.</param>
@@ -37,20 +39,21 @@ public sealed unsafe class PackedMatrix : IDisposable
     /// <param name="inputs">Columns; a multiple of the format's block.</param>
     /// <param name="source">Row-major; not kept.</param>
     /// <param name="team">Shares the work.</param>
-    public static PackedMatrix Pack(WeightFormat format, int outputs, int inputs, byte* source, WorkerTeam team)
+    /// <param name="memory">Where the matrix will lie, for as long as that lives; null: in memory of its own.</param>
+    public static PackedMatrix Pack(WeightFormat format, int outputs, int inputs, byte* source, WorkerTeam team, NativeArena? memory = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(outputs, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(inputs, 1);
         if (inputs % WeightFormats.BlockElements(format) != 0)
             throw new ArgumentException(FormattableString.Invariant($"{inputs} inputs are not whole blocks of {WeightFormats.BlockElements(format)} ({format})"), nameof(inputs));
-        var matrix = new PackedMatrix(format, outputs, inputs);
+        var matrix = new PackedMatrix(format, outputs, inputs, memory);
         int panelsPerChunk = Math.Max(1, (matrix.Panels + 255) / 256);
         var job = new PackJob
         {
             Format = format,
             Source = source,
             SourceRowBytes = WeightFormats.RowBytes(format, inputs),
-            Target = matrix._buffer.Pointer,
+            Target = matrix._start,
             PanelBytes = matrix.PanelBytes,
             Outputs = outputs,
             Inputs = inputs,
@@ -62,7 +65,7 @@ public sealed unsafe class PackedMatrix : IDisposable
     }
 
     /// <summary>The first byte of a panel.</summary>
-    public byte* Panel(int panel) => _buffer.Pointer + panel * PanelBytes;
+    public byte* Panel(int panel) => _start + panel * PanelBytes;
 
     /// <summary>The weights of one output, as singles.</summary>
     /// <param name="output">In [0, Outputs).</param>
@@ -74,7 +77,7 @@ public sealed unsafe class PackedMatrix : IDisposable
         Packing.UnpackRow(Format, Panel(output / PanelOutputs), output % PanelOutputs, Inputs, target);
     }
 
-    public void Dispose() => _buffer.Dispose();
+    public void Dispose() => _own?.Dispose();
 
     private static void PackChunk(void* state, int chunk, int thread)
     {

@@ -21,6 +21,13 @@ internal static unsafe class Packing
     /// <param name="target">The panel, zeroed.</param>
     public static void Panel(WeightFormat format, byte* source, int rows, int inputs, byte* target)
     {
+        if (rows < Width || !PanelPacking.TryPanel(format, source, inputs, target))
+            Panel_Scalar(format, source, rows, inputs, target);
+    }
+
+    /// <summary>Scalar twin of <see cref="Panel"/>.</summary>
+    public static void Panel_Scalar(WeightFormat format, byte* source, int rows, int inputs, byte* target)
+    {
         switch (format)
         {
             case WeightFormat.F32:

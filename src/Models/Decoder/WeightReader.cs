@@ -5,6 +5,7 @@ namespace Qanat.Models;
 /// <summary>Takes tensors out of a model's files in the form kernels want, checking type and shape. Owns what it has read.</summary>
 internal sealed unsafe class WeightReader(ModelSource file, WorkerTeam team) : IDisposable
 {
+    private readonly NativeArena _matrices = new();
     private readonly List<IDisposable> _owned = [];
 
     public ModelSource File => file;
@@ -18,7 +19,7 @@ internal sealed unsafe class WeightReader(ModelSource file, WorkerTeam team) : I
     {
         GgufTensor tensor = Tensor(file, name, inputs, outputs);
         using TensorData data = file.Read(tensor);
-        return Own(PackedMatrix.Pack(Format(file, tensor), outputs, inputs, data.Pointer, team));
+        return Own(PackedMatrix.Pack(Format(file, tensor), outputs, inputs, data.Pointer, team, _matrices));
     }
 
     /// <summary>Some rows of a tensor of that shape, in the given order, packed.</summary>
@@ -31,7 +32,7 @@ internal sealed unsafe class WeightReader(ModelSource file, WorkerTeam team) : I
         using var gathered = new NativeBuffer((long)rows.Length * rowBytes);
         for (int i = 0; i < rows.Length; i++)
             new ReadOnlySpan<byte>(data.Pointer + (long)rows[i] * rowBytes, rowBytes).CopyTo(new Span<byte>(gathered.Pointer + (long)i * rowBytes, rowBytes));
-        return Own(PackedMatrix.Pack(format, rows.Length, inputs, gathered.Pointer, team));
+        return Own(PackedMatrix.Pack(format, rows.Length, inputs, gathered.Pointer, team, _matrices));
     }
 
     /// <summary>The matrix of that name in singles, whatever its type: for products that must not be rounded.</summary>
@@ -39,7 +40,7 @@ internal sealed unsafe class WeightReader(ModelSource file, WorkerTeam team) : I
     {
         GgufTensor tensor = Tensor(file, name, inputs, outputs);
         using NativeBuffer singles = ToSingles(tensor);
-        return Own(PackedMatrix.Pack(WeightFormat.F32, outputs, inputs, singles.Pointer, team));
+        return Own(PackedMatrix.Pack(WeightFormat.F32, outputs, inputs, singles.Pointer, team, _matrices));
     }
 
     /// <summary>The matrices [experts x outputs x inputs] of a tensor, each packed.</summary>
@@ -53,7 +54,7 @@ internal sealed unsafe class WeightReader(ModelSource file, WorkerTeam team) : I
         long rowBytes = WeightFormats.RowBytes(format, inputs);
         var matrices = new PackedMatrix[experts];
         for (int i = 0; i < experts; i++)
-            matrices[i] = Own(PackedMatrix.Pack(format, outputs, inputs, data.Pointer + ((long)i * rowsOfExpert + firstOutput) * rowBytes, team));
+            matrices[i] = Own(PackedMatrix.Pack(format, outputs, inputs, data.Pointer + ((long)i * rowsOfExpert + firstOutput) * rowBytes, team, _matrices));
         return Own(new ExpertMatrices(matrices), bytes: 0);
     }
 
@@ -76,6 +77,7 @@ internal sealed unsafe class WeightReader(ModelSource file, WorkerTeam team) : I
         foreach (IDisposable part in _owned)
             part.Dispose();
         _owned.Clear();
+        _matrices.Dispose();
     }
 
     /// <summary>The tensor of that name, with exactly that shape (ggml order).</summary>
@@ -88,26 +90,28 @@ internal sealed unsafe class WeightReader(ModelSource file, WorkerTeam team) : I
     /// <summary>The kernels' name for the tensor's type.</summary>
     public static WeightFormat Format(ModelSource file, GgufTensor tensor)
     {
-        WeightFormat? format = tensor.Type switch
-        {
-            GgmlType.F32 => WeightFormat.F32,
-            GgmlType.F16 => WeightFormat.F16,
-            GgmlType.BF16 => WeightFormat.BF16,
-            GgmlType.Q8_0 => WeightFormat.Q8_0,
-            GgmlType.Q4_0 => WeightFormat.Q4_0,
-            GgmlType.Q4_1 => WeightFormat.Q4_1,
-            GgmlType.Q5_0 => WeightFormat.Q5_0,
-            GgmlType.Q5_1 => WeightFormat.Q5_1,
-            GgmlType.Q4_K => WeightFormat.Q4_K,
-            GgmlType.Q5_K => WeightFormat.Q5_K,
-            GgmlType.Q6_K => WeightFormat.Q6_K,
-            _ => null,
-        };
-        if (format is not { } known)
+        if (FormatOf(tensor.Type) is not { } known)
             throw file.Bad($"tensor {tensor} has a type without kernels; there are kernels for {string.Join(", ", Enum.GetNames<WeightFormat>())}");
         int block = WeightFormats.BlockElements(known);
         return tensor.Shape[0] % block == 0 ? known : throw file.Bad($"tensor {tensor} has rows of {tensor.Shape[0]} numbers, which are not whole blocks of {block}");
     }
+
+    /// <summary>The kernels' name for a type; null for a type without kernels.</summary>
+    public static WeightFormat? FormatOf(GgmlType type) => type switch
+    {
+        GgmlType.F32 => WeightFormat.F32,
+        GgmlType.F16 => WeightFormat.F16,
+        GgmlType.BF16 => WeightFormat.BF16,
+        GgmlType.Q8_0 => WeightFormat.Q8_0,
+        GgmlType.Q4_0 => WeightFormat.Q4_0,
+        GgmlType.Q4_1 => WeightFormat.Q4_1,
+        GgmlType.Q5_0 => WeightFormat.Q5_0,
+        GgmlType.Q5_1 => WeightFormat.Q5_1,
+        GgmlType.Q4_K => WeightFormat.Q4_K,
+        GgmlType.Q5_K => WeightFormat.Q5_K,
+        GgmlType.Q6_K => WeightFormat.Q6_K,
+        _ => null,
+    };
 
     private NativeBuffer ToSingles(GgufTensor tensor)
     {

@@ -56,7 +56,7 @@ public sealed record MemoryNeed(long WeightBytes, long WeightBytesSmall, long Kv
 
     private static long PackedBytes(GgufTensor tensor)
     {
-        if (tensor.Shape.Length < 2 || !Enum.TryParse(tensor.Type.ToString(), out WeightFormat format) || !Enum.IsDefined(format))
+        if (tensor.Shape.Length < 2 || WeightReader.FormatOf(tensor.Type) is not { } format)
             return tensor.Bytes;
         // A third dimension counts experts, each a matrix of its own.
         long outputs = tensor.Shape[1], matrices = tensor.Elements / Math.Max(1, tensor.Shape[0] * outputs);
