@@ -3,7 +3,7 @@ namespace Qanat.Kernels;
 /// <summary>Calls <see cref="EmittedKernels.Zmm"/>, whose formats stand in this order.</summary>
 internal static unsafe class ZmmKernels
 {
-    private static readonly delegate* unmanaged<PanelArgs*, void>* _table = EmittedKernels.Zmm.Table();
+    private static readonly delegate* unmanaged<PanelArgs*, void>* _table = EmittedKernels.Zmm.Table;
 
     public static void F32(PanelArgs* args) => Call(0, args);
     public static void F16(PanelArgs* args) => Call(1, args);
@@ -22,7 +22,7 @@ internal static unsafe class ZmmKernels
 /// <summary>Calls <see cref="EmittedKernels.Ymm"/>, whose formats stand in this order.</summary>
 internal static unsafe class YmmKernels
 {
-    private static readonly delegate* unmanaged<PanelArgs*, void>* _table = EmittedKernels.Ymm.Table();
+    private static readonly delegate* unmanaged<PanelArgs*, void>* _table = EmittedKernels.Ymm.Table;
 
     public static void F32(PanelArgs* args) => Call(0, args);
     public static void F16(PanelArgs* args) => Call(1, args);

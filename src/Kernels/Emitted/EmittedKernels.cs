@@ -2,7 +2,7 @@ using System.Runtime.Intrinsics.X86;
 
 namespace Qanat.Kernels;
 
-/// <summary>Panel kernels assembled at start: one function per format and number of rows.</summary>
+/// <summary>Panel kernels assembled when a format is first met: one function per format and number of rows. Assembling all takes longer than loading a small model.</summary>
 internal sealed unsafe class EmittedKernels
 {
     /// <summary>Maps code and returns its address.</summary>
@@ -11,18 +11,22 @@ internal sealed unsafe class EmittedKernels
     private const int CacheLineBytes = 64;
     private const int VnniBit = 1 << 11;
     private const int HalfConversionBit = 1 << 29;
+    private const byte Return = 0xc3;
 
-    private readonly Lazy<(nint[]? Functions, string? Refusal)> _loaded;
+    private readonly Lazy<string?> _refusal;
     private readonly WeightFormat[] _formats;
     private readonly int _rowsMax;
     private readonly Func<WeightFormat, int, byte[]> _assemble;
+    private readonly NativeBuffer _table;
+    private readonly Lock _assembling = new();
 
     private EmittedKernels(WeightFormat[] formats, int rowsMax, Func<WeightFormat, int, byte[]> assemble, Func<string?> missing)
     {
         _formats = formats;
         _rowsMax = rowsMax;
         _assemble = assemble;
-        _loaded = new(() => Load(missing(), ExecutableMemory.Map));
+        _table = new NativeBuffer((long)formats.Length * rowsMax * sizeof(nint));
+        _refusal = new(() => Refuse(missing(), ExecutableMemory.Map));
     }
 
     /// <summary>512-bit code for AVX-512 with VNNI.</summary>
@@ -35,49 +39,55 @@ internal sealed unsafe class EmittedKernels
         [WeightFormat.F32, WeightFormat.F16, WeightFormat.BF16, WeightFormat.Q8_0, WeightFormat.Q4_0, WeightFormat.Q4_1, WeightFormat.Q4_K, WeightFormat.Q5_K, WeightFormat.Q6_K],
         YmmAssembler.RowsMax, (format, rows) => YmmKernel(format, rows).Assemble(0), MissingForYmm);
 
-    /// <summary>Why there are no assembled kernels of this width in this process; null when there are.</summary>
-    public string? Refusal => _loaded.Value.Refusal;
+    /// <summary>Why there can be no assembled kernels of this width in this process; null when there can.</summary>
+    public string? Refusal => _refusal.Value;
 
     /// <summary>The formats that have assembled kernels.</summary>
     public ReadOnlySpan<WeightFormat> Formats => _formats;
 
-    /// <summary>The functions of all formats in order, for 1, 2 ... rows; null when there are none. Lives as long as the process, as the code does.</summary>
-    public delegate* unmanaged<PanelArgs*, void>* Table()
+    /// <summary>Where the functions of all formats in order, for 1, 2 ... rows, are found once they are assembled. Lives as long as the process, as the code does.</summary>
+    public delegate* unmanaged<PanelArgs*, void>* Table => (delegate* unmanaged<PanelArgs*, void>*)_table.Pointer;
+
+    /// <summary>Puts a format's functions into the table. For any thread, any number of times.</summary>
+    /// <exception cref="PlatformNotSupportedException">The system has no executable memory left.</exception>
+    public void Assemble(WeightFormat format)
     {
-        if (_loaded.Value.Functions is not { } functions)
-            return null;
-        var table = (nint*)new NativeBuffer((long)functions.Length * sizeof(nint)).Pointer;
-        functions.CopyTo(new Span<nint>(table, functions.Length));
-        return (delegate* unmanaged<PanelArgs*, void>*)table;
+        var functions = new Span<nint>((nint*)_table.Pointer + Array.IndexOf(_formats, format) * _rowsMax, _rowsMax);
+        lock (_assembling)
+        {
+            if (functions[0] != 0)
+                return;
+            using var code = new MemoryStream();
+            Span<int> starts = stackalloc int[_rowsMax];
+            for (int i = 0; i < _rowsMax; i++)
+            {
+                code.SetLength((code.Length + CacheLineBytes - 1) / CacheLineBytes * CacheLineBytes);
+                code.Position = code.Length;
+                starts[i] = (int)code.Length;
+                // No instruction refers to an address of its own, so the code runs wherever it is mapped.
+                code.Write(_assemble(format, i + 1));
+            }
+            nint first = ExecutableMemory.Map(code.ToArray());
+            for (int i = 0; i < _rowsMax; i++)
+                functions[i] = first + starts[i];
+        }
     }
 
-    /// <summary>Assembles all kernels, or says why they cannot run here.</summary>
+    /// <summary>Why assembled kernels cannot run here; null when they can.</summary>
     /// <param name="missing">Instructions the processor lacks; null when it has all.</param>
     /// <param name="map">Makes code executable.</param>
-    public (nint[]? Functions, string? Refusal) Load(string? missing, Mapper map)
+    public static string? Refuse(string? missing, Mapper map)
     {
         if (missing is not null)
-            return (null, missing);
-        using var code = new MemoryStream();
-        var functions = new nint[_formats.Length * _rowsMax];
-        for (int i = 0; i < functions.Length; i++)
-        {
-            code.SetLength((code.Length + CacheLineBytes - 1) / CacheLineBytes * CacheLineBytes);
-            code.Position = code.Length;
-            functions[i] = (nint)code.Length;
-            // No instruction refers to an address of its own, so the code runs wherever it is mapped.
-            code.Write(_assemble(_formats[i / _rowsMax], i % _rowsMax + 1));
-        }
+            return missing;
         try
         {
-            nint first = map(code.ToArray());
-            for (int i = 0; i < functions.Length; i++)
-                functions[i] += first;
-            return (functions, null);
+            map([Return]);
+            return null;
         }
         catch (PlatformNotSupportedException e)
         {
-            return (null, e.Message);
+            return e.Message;
         }
     }
 

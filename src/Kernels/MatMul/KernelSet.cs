@@ -5,6 +5,8 @@ namespace Qanat.Kernels;
 /// float weights: sum = fma(w, a, sum) over the inputs in order; Q8_0: per block the exact integer sum, then sum = fma(integer, d_w * d_a, sum); fewer bits: see the scalar twin.</remarks>
 public sealed unsafe class KernelSet
 {
+    private readonly nint[] _panels = new nint[Enum.GetValues<WeightFormat>().Length];
+
     private KernelSet(CpuTier tier)
     {
         if (!CpuTiers.IsSupported(tier))
@@ -23,8 +25,32 @@ public sealed unsafe class KernelSet
     /// <summary>Rows that a kernel's registers hold sums for: more in one call would be cut by the kernel itself.</summary>
     internal int RowsTogether => Tier == CpuTier.Avx512Vnni ? PanelArgs.RowsMax : 4;
 
+    /// <summary>Makes a format's kernels ready, so that its first product need not: assembles them, where the tier is one that is assembled.</summary>
+    public void Prepare(WeightFormat format) => Panel(format);
+
     /// <summary>The function that multiplies 1 to <see cref="PanelArgs.RowsMax"/> rows with one panel.</summary>
-    internal delegate*<PanelArgs*, void> Panel(WeightFormat format) => Tier switch
+    internal delegate*<PanelArgs*, void> Panel(WeightFormat format)
+    {
+        nint known = _panels[(int)format];
+        return known != 0 ? (delegate*<PanelArgs*, void>)known : First(format);
+    }
+
+    private delegate*<PanelArgs*, void> First(WeightFormat format)
+    {
+        EmittedKernels? emitted = Tier switch
+        {
+            CpuTier.Avx512Vnni => EmittedKernels.Zmm,
+            CpuTier.Avx2Emitted => EmittedKernels.Ymm,
+            _ => null,
+        };
+        if (emitted is not null && emitted.Formats.Contains(format))
+            emitted.Assemble(format);
+        delegate*<PanelArgs*, void> panel = Find(format);
+        _panels[(int)format] = (nint)panel;
+        return panel;
+    }
+
+    private delegate*<PanelArgs*, void> Find(WeightFormat format) => Tier switch
     {
         CpuTier.Scalar => Scalar(format),
         CpuTier.Avx512Vnni => WithZmm(format),
