@@ -32,25 +32,27 @@ public sealed class LoadedModel(string name, string? notice, Network network, Bp
         string name = ServedName(file.TextOrNull("general.name") ?? Path.GetFileNameWithoutExtension(path));
 
         cancel.ThrowIfCancellationRequested();
-        progress?.Report("Reading the tokenizer");
-        BpeTokenizer tokenizer = BpeTokenizer.FromGguf(file);
-        ChatFormat chat;
-        try
-        {
-            chat = ChatFormat.Of(tokenizer, file.TextOrNull("tokenizer.chat_template"), note => progress?.Report(note));
-        }
-        catch (ArgumentException e)
-        {
-            throw file.Bad($"{e.Message}");
-        }
-
-        cancel.ThrowIfCancellationRequested();
         var need = MemoryNeed.Of(file.Tensors, options.KvBytesMax);
         need.ThrowIfMoreThan(MemoryNeed.AvailableBytes(), file.Path);
+        progress?.Report("Reading the tokenizer");
+        // Code that mostly runs for the first time, and on one thread: beside the weights it takes no time of its own.
+        Task<Words> words = Task.Run(() => Words.Read(file), CancellationToken.None);
         progress?.Report($"Laying out the weights: {need}");
-        var network = Network.Load(file, new NetworkOptions { Threads = options.Threads, Kv = options.Kv });
+        Network network;
         try
         {
+            network = Network.Load(file, new NetworkOptions { Threads = options.Threads, Kv = options.Kv });
+        }
+        catch (ModelFileException)
+        {
+            words.GetAwaiter().GetResult(); // A tokenizer of another family says more than what its network lacks.
+            throw;
+        }
+        try
+        {
+            (BpeTokenizer tokenizer, ChatFormat chat, List<string> notes) = words.GetAwaiter().GetResult();
+            foreach (string note in notes)
+                progress?.Report(note);
             if (network.Shape.Vocabulary < tokenizer.Count)
                 throw file.Bad($"the tokenizer has {tokenizer.Count} tokens but the embedding only {network.Shape.Vocabulary} rows");
             cancel.ThrowIfCancellationRequested();
@@ -92,5 +94,24 @@ public sealed class LoadedModel(string name, string? notice, Network network, Bp
         }
         string trimmed = served.ToString().Trim('-', '.');
         return trimmed.Length > 0 ? trimmed : "model";
+    }
+
+    /// <summary>What turns text into tokens and chats into prompts.</summary>
+    private sealed record Words(BpeTokenizer Tokenizer, ChatFormat Chat, List<string> Notes)
+    {
+        /// <exception cref="ModelFileException">There is no tokenizer, not one of Qwen's kind, or it has no marks of a chat.</exception>
+        public static Words Read(ModelSource file)
+        {
+            var notes = new List<string>();
+            var tokenizer = BpeTokenizer.FromGguf(file);
+            try
+            {
+                return new Words(tokenizer, ChatFormat.Of(tokenizer, file.TextOrNull("tokenizer.chat_template"), notes.Add), notes);
+            }
+            catch (ArgumentException e)
+            {
+                throw file.Bad($"{e.Message}");
+            }
+        }
     }
 }

@@ -25,16 +25,19 @@ public sealed unsafe class DecoderNetwork : Network
         Shape = DecoderShape.Read(file);
         _kv = options.Kv;
         _team = options.Threads is int threads ? new WorkerTeam(threads) : new WorkerTeam();
+        // Kernels are assembled by code that runs for the first time, one thread at a time: beside the weights.
+        Task<KernelSet> kernels = Task.Run(() => Kernels(file, options));
         try
         {
             _weights = new DecoderWeights(file, Shape, _team);
+            _matMul = new MatMul(kernels.GetAwaiter().GetResult(), _team);
         }
         catch
         {
+            _weights?.Dispose();
             _team.Dispose();
             throw;
         }
-        _matMul = new MatMul(options.Tier is { } tier ? KernelSet.For(tier) : KernelSet.Best, _team);
         _step = new DecoderStep(Shape, _matMul, _team);
         _attention = new AttentionMixer(Shape, _step);
         _deltaNet = Shape.DeltaNet is null ? null : new DeltaNetMixer(Shape, _step);
@@ -104,6 +107,16 @@ public sealed unsafe class DecoderNetwork : Network
         _step.Dispose();
         _weights.Dispose();
         _team.Dispose();
+    }
+
+    /// <summary>The kernels of this machine, made ready for the formats of the file.</summary>
+    private static KernelSet Kernels(ModelSource file, NetworkOptions options)
+    {
+        KernelSet kernels = options.Tier is { } tier ? KernelSet.For(tier) : KernelSet.Best;
+        foreach (GgmlType type in file.Tensors.Where(tensor => tensor.Shape.Length > 1).Select(tensor => tensor.Type).Distinct())
+            if (WeightReader.FormatOf(type) is { } format)
+                kernels.Prepare(format);
+        return kernels;
     }
 
     private void FeedForward(DecoderLayer layer)

@@ -209,6 +209,8 @@ public sealed class DecoderNetworkTests
 
     [Theory]
     [InlineData("qwen3")]
+    [InlineData("qwen3moe")]
+    [InlineData("qwen35")]
     [InlineData("qwen35moe")]
     public void A_steady_step_allocates_nothing(string architecture)
     {
