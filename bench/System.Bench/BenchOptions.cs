@@ -23,8 +23,8 @@ internal sealed record BenchOptions
 internal sealed record Measure(string Name, ImmutableArray<double> Ours, ImmutableArray<double> Peer, double? Ratio);
 
 /// <summary>All measures and what they were measured with.</summary>
-/// <param name="LoadSeconds">From an open file to the first logits, once.</param>
-/// <param name="PeerLoadSeconds">The peer's process from start to end with one token of prompt.</param>
+/// <param name="LoadSeconds">A process of its own from start to end, in which the model is loaded and one token computed; median.</param>
+/// <param name="PeerLoadSeconds">The same of the peer.</param>
 /// <param name="PeakBytes">The process' largest working set.</param>
 /// <param name="CacheBytes">Keys and values of the largest measure.</param>
 internal sealed record BenchReport(string Model, long ModelBytes, int Threads, string Tier, string? Peer, double LoadSeconds, double? PeerLoadSeconds, long PeakBytes, long CacheBytes, ImmutableArray<Measure> Measures)

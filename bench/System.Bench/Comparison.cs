@@ -8,12 +8,14 @@ internal static class Comparison
 {
     public static BenchReport Run(BenchOptions options, TextWriter log)
     {
-        using var own = new OwnRun(options);
         LlamaRun? peer = LlamaRun.FromEnvironment(options);
+        // Before this process takes the memory and the processors' attention.
+        (double[] loads, double[] peerLoads) = Loads(options, peer);
+        double loadSeconds = Median(loads);
+        double? peerLoadSeconds = peer is null ? null : Median(peerLoads);
+        using var own = new OwnRun(options);
         log.WriteLine(FormattableString.Invariant($"{Path.GetFileName(options.Model)}, {own.Tier}"));
-        double loadSeconds = own.LoadSeconds + 1 / own.Prefill(1);
-        double? peerLoadSeconds = peer?.Load();
-        log.WriteLine(FormattableString.Invariant($"load             {loadSeconds,8:F2} s") + (peerLoadSeconds is { } known ? FormattableString.Invariant($"       llama.cpp {known,8:F2}   ratio {loadSeconds / known:F2} (less is better)") : ""));
+        log.WriteLine(FormattableString.Invariant($"load             {loadSeconds,8:F2} s") + (peerLoadSeconds is { } known ? FormattableString.Invariant($"       llama.cpp {known,8:F2}   ratio {Median(loads.Zip(peerLoads, (a, b) => a / b)):F2} (less is better)") : ""));
         own.Prefill(32);
         own.Decode(1, 4);
 
@@ -26,6 +28,19 @@ internal static class Comparison
         long fileBytes = new FileInfo(options.Model).Length, peakBytes = process.PeakWorkingSet64;
         log.WriteLine(FormattableString.Invariant($"peak memory      {peakBytes / 1e6,8:F0} MB, {(double)peakBytes / (fileBytes + own.CacheBytesMax):F2} of file, keys and values"));
         return new BenchReport(Path.GetFileName(options.Model), fileBytes, options.Threads, own.Tier, peer?.Name, loadSeconds, peerLoadSeconds, peakBytes, own.CacheBytesMax, measures.ToImmutable());
+    }
+
+    private static (double[] Ours, double[] Theirs) Loads(BenchOptions options, LlamaRun? peer)
+    {
+        var ours = new double[Math.Max(3, options.Rounds)];
+        var theirs = new double[peer is null ? 0 : ours.Length];
+        for (int round = 0; round < ours.Length; round++)
+        {
+            ours[round] = OwnRun.Load(options);
+            if (peer is not null)
+                theirs[round] = peer.Load();
+        }
+        return (ours, theirs);
     }
 
     private static Measure Take(BenchOptions options, TextWriter log, string name, Func<double> own, Func<double>? peer)

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using Qanat.Models;
 
 namespace Qanat.Bench;
@@ -8,29 +9,25 @@ internal sealed class OwnRun : IDisposable
 {
     private const int BlockTokens = 32;
 
-    private readonly Network _network;
+    private readonly LoadedModel _model;
     private readonly Random _random = new(1);
 
     // One for all runs, as an engine has one for all steps: garbage of runs gone by is no part of peak memory.
     private float[] _logits = [];
 
-    public OwnRun(BenchOptions options)
-    {
-        long started = Stopwatch.GetTimestamp();
-        using (GgufFile file = GgufFile.Open(options.Model))
-            _network = Network.Load(file, new NetworkOptions { Threads = options.Threads });
-        LoadSeconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
-    }
+    /// <summary>Loads the whole model as a server would, tokenizer and chat format too.</summary>
+    public OwnRun(BenchOptions options) => _model = LoadedModel.Load(options.Model, new LoadOptions { Threads = options.Threads }, null, CancellationToken.None);
 
-    public double LoadSeconds { get; }
+    private Network Network => _model.Network;
+
     /// <summary>Keys and values of the largest run so far.</summary>
     public long CacheBytesMax { get; private set; }
-    public string Tier => _network.KernelTier;
+    public string Tier => Network.KernelTier;
 
     /// <summary>Tokens per second of one prompt from an empty cache, logits of its last token.</summary>
     public double Prefill(int tokens)
     {
-        using var run = new Sequences(_network, _random, 1, tokens, Logits(1));
+        using var run = new Sequences(Network, _random, 1, tokens, Logits(1));
         CacheBytesMax = Math.Max(CacheBytesMax, run.CacheBytes);
         long started = Stopwatch.GetTimestamp();
         run.Step(tokens);
@@ -40,7 +37,7 @@ internal sealed class OwnRun : IDisposable
     /// <summary>Tokens per second of all sequences together, each growing from <paramref name="context"/> tokens by one a step.</summary>
     public double Decode(int sequences, int tokens, int context = 1)
     {
-        using var run = new Sequences(_network, _random, sequences, context + tokens, Logits(sequences));
+        using var run = new Sequences(Network, _random, sequences, context + tokens, Logits(sequences));
         CacheBytesMax = Math.Max(CacheBytesMax, run.CacheBytes);
         run.Step(context);
         long started = Stopwatch.GetTimestamp();
@@ -49,13 +46,27 @@ internal sealed class OwnRun : IDisposable
         return sequences * tokens / Stopwatch.GetElapsedTime(started).TotalSeconds;
     }
 
-    public void Dispose() => _network.Dispose();
+    /// <summary>Seconds from the start of a process of its own to its end, in which it loads the model and computes one token: what <see cref="LlamaRun.Load"/> measures of the peer.</summary>
+    public static double Load(BenchOptions options)
+    {
+        long started = Stopwatch.GetTimestamp();
+        string program = Path.Combine(AppContext.BaseDirectory, typeof(OwnRun).Assembly.GetName().Name + (OperatingSystem.IsWindows() ? ".exe" : ""));
+        using Process process = Process.Start(new ProcessStartInfo(program, [LoadOnly, options.Model, options.Threads.ToString(CultureInfo.InvariantCulture)]) { UseShellExecute = false })
+            ?? throw new InvalidOperationException("the process that loads did not start");
+        process.WaitForExit();
+        return process.ExitCode == 0 ? Stopwatch.GetElapsedTime(started).TotalSeconds : throw new InvalidOperationException(FormattableString.Invariant($"the process that loads ended with {process.ExitCode}"));
+    }
+
+    /// <summary>What <see cref="Load"/> tells its process to do.</summary>
+    public const string LoadOnly = "--load-only";
+
+    public void Dispose() => _model.Dispose();
 
     private Memory<float> Logits(int sequences)
     {
-        if (_logits.Length < sequences * _network.Shape.Vocabulary)
-            _logits = new float[sequences * _network.Shape.Vocabulary];
-        return _logits.AsMemory(0, sequences * _network.Shape.Vocabulary);
+        if (_logits.Length < sequences * Network.Shape.Vocabulary)
+            _logits = new float[sequences * Network.Shape.Vocabulary];
+        return _logits.AsMemory(0, sequences * Network.Shape.Vocabulary);
     }
 
     private sealed class Sequences : IDisposable

@@ -8,6 +8,12 @@ const string Usage =
     LLAMA_BIN names the folder of llama-bench and llama-batched-bench; without it only our own numbers are printed.
     """;
 
+if (args is [OwnRun.LoadOnly, string model, string threads])
+{
+    using var loaded = new OwnRun(new BenchOptions { Model = model, Threads = BenchOptions.Number(threads) });
+    loaded.Prefill(1);
+    return 0;
+}
 if (args.Length == 0 || args[0].StartsWith('-') || args.Length % 2 == 0)
 {
     Console.Error.WriteLine(Usage);
