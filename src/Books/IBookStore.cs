@@ -3,19 +3,10 @@ using System.Runtime.CompilerServices;
 
 namespace Qanat.Books;
 
-/// <summary>The durable home of the facts and what can be asked of it. One writer; any number of readers.
+/// <summary>What can be asked of the books.
 /// Usage belongs to the period of its CompletedAt, journal entries to the period of their transaction's At, capacity to every period it overlaps.</summary>
-public interface IBookStore : IAsyncDisposable
+public interface IBookReader
 {
-    /// <summary>Appends a fact. The task completes when it is durable (fsync); facts become durable in the order in which they were handed over, many in one commit.
-    /// A fact whose id is there already changes nothing.</summary>
-    /// <exception cref="StoreException">It could not be written; nothing of it is stored.</exception>
-    Task AppendAsync(Fact fact, CancellationToken cancel = default);
-
-    /// <summary>As above, with what the caller needs the fact to survive before it goes on. A store that knows no difference gives more than was asked.</summary>
-    /// <exception cref="StoreException">As above.</exception>
-    Task AppendAsync(Fact fact, Durability durability, CancellationToken cancel = default) => AppendAsync(fact, cancel);
-
     Task<DirectorySnapshot> ReadDirectoryAsync(CancellationToken cancel = default);
     Task<ImmutableArray<PriceVersion>> ReadPricesAsync(CancellationToken cancel = default);
     Task<ImmutableArray<PoolRate>> ReadPoolRatesAsync(CancellationToken cancel = default);
@@ -71,6 +62,26 @@ public interface IBookStore : IAsyncDisposable
     Task<ImmutableArray<string>> VerifyAsync(CancellationToken cancel = default);
 }
 
+/// <summary>The durable home of the facts. One writer; any number of readers. Each answer is the books as of one commit; answers that must belong together are asked of one snapshot.</summary>
+public interface IBookStore : IBookReader, IAsyncDisposable
+{
+    /// <summary>Appends a fact. The task completes when it is durable (fsync); facts become durable in the order in which they were handed over, many in one commit.
+    /// A fact whose id is there already changes nothing.</summary>
+    /// <exception cref="StoreException">It could not be written, and nothing of it is stored: where a database server is lost in the middle, this is thrown only once that is certain.</exception>
+    Task AppendAsync(Fact fact, CancellationToken cancel = default);
+
+    /// <summary>As above, with what the caller needs the fact to survive before it goes on. A store that knows no difference gives more than was asked.</summary>
+    /// <exception cref="StoreException">As above.</exception>
+    Task AppendAsync(Fact fact, Durability durability, CancellationToken cancel = default) => AppendAsync(fact, cancel);
+
+    /// <summary>The books as of now, for as long as they are looked at. What is written meanwhile is not seen, and nobody who writes waits.</summary>
+    /// <exception cref="StoreException">They cannot be read.</exception>
+    Task<IBookSnapshot> SnapshotAsync(CancellationToken cancel = default);
+}
+
+/// <summary>The books as of one commit: all answers belong together. One stream at a time, with any questions in between.</summary>
+public interface IBookSnapshot : IBookReader, IAsyncDisposable;
+
 /// <summary>What a fact must survive before its caller goes on.</summary>
 public enum Durability
 {
@@ -110,9 +121,17 @@ public sealed record EntrySum(GroupKey Key, Account Account, Money Amount, long 
 public sealed record JournalQuery(Period Period, Account? Account = null, TenantId? Tenant = null, ProjectId? Project = null, ModelName? Model = null, int Limit = int.MaxValue, PoolName? Pool = null);
 
 /// <summary>The store refused or failed: the message says what happened and what to do.</summary>
-public sealed class StoreException : Exception
+public class StoreException : Exception
 {
     public StoreException(string message) : base(message) { }
     public StoreException(string message, Exception inner) : base(message, inner) { }
     public StoreException() { }
+}
+
+/// <summary>The store has been closed: trying again is of no use.</summary>
+public sealed class StoreClosedException : StoreException
+{
+    public StoreClosedException(string message) : base(message) { }
+    public StoreClosedException(string message, Exception inner) : base(message, inner) { }
+    public StoreClosedException() { }
 }

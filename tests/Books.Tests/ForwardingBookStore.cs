@@ -2,11 +2,9 @@ using System.Collections.Immutable;
 
 namespace Qanat.Books.Tests;
 
-/// <summary>A store in front of another one: a test overrides what is to go differently.</summary>
-internal class ForwardingBookStore(IBookStore inner) : IBookStore
+/// <summary>A reader in front of another one: a test overrides what is to go differently.</summary>
+internal class ForwardingBookReader(IBookReader inner) : IBookReader
 {
-    public virtual Task AppendAsync(Fact fact, CancellationToken cancel = default) => inner.AppendAsync(fact, cancel);
-
     public virtual Task<DirectorySnapshot> ReadDirectoryAsync(CancellationToken cancel = default) => inner.ReadDirectoryAsync(cancel);
     public virtual Task<ImmutableArray<PriceVersion>> ReadPricesAsync(CancellationToken cancel = default) => inner.ReadPricesAsync(cancel);
     public virtual Task<ImmutableArray<PoolRate>> ReadPoolRatesAsync(CancellationToken cancel = default) => inner.ReadPoolRatesAsync(cancel);
@@ -23,10 +21,23 @@ internal class ForwardingBookStore(IBookStore inner) : IBookStore
     public virtual Task<ImmutableArray<Declaration>> ReadDeclarationsAsync(CancellationToken cancel = default) => inner.ReadDeclarationsAsync(cancel);
     public virtual Task<ImmutableArray<AuditEntry>> ReadAuditAsync(int limit, CancellationToken cancel = default) => inner.ReadAuditAsync(limit, cancel);
     public virtual Task<ImmutableArray<string>> VerifyAsync(CancellationToken cancel = default) => inner.VerifyAsync(cancel);
-    public async ValueTask DisposeAsync()
+}
+
+/// <summary>A store in front of another one, likewise.</summary>
+internal class ForwardingBookStore(IBookStore inner) : ForwardingBookReader(inner), IBookStore, IBookSnapshot
+{
+    protected IBookStore Inner { get; } = inner;
+
+    public virtual Task AppendAsync(Fact fact, CancellationToken cancel = default) => Inner.AppendAsync(fact, cancel);
+
+    /// <summary>Itself, so that what a test overrides counts there too: for tests in which nobody writes meanwhile.</summary>
+    public virtual Task<IBookSnapshot> SnapshotAsync(CancellationToken cancel = default) => Task.FromResult<IBookSnapshot>(this);
+
+    /// <summary>The store behind it goes on.</summary>
+    public ValueTask DisposeAsync()
     {
         GC.SuppressFinalize(this);
-        await inner.DisposeAsync();
+        return ValueTask.CompletedTask;
     }
 }
 

@@ -4,7 +4,7 @@ using System.Runtime.CompilerServices;
 namespace Qanat.Books.Tests;
 
 /// <summary>The store's contract in memory, plainly: lists and LINQ, nothing kept twice. Other stores are compared with it.</summary>
-public sealed class MemoryBookStore : IBookStore
+public sealed class MemoryBookStore : IBookStore, IBookSnapshot
 {
     private readonly Lock gate = new();
     private State state = State.Empty;
@@ -15,6 +15,8 @@ public sealed class MemoryBookStore : IBookStore
         lock (gate) state = state.With(fact);
         return Task.CompletedTask;
     }
+
+    public Task<IBookSnapshot> SnapshotAsync(CancellationToken cancel = default) => Task.FromResult<IBookSnapshot>(new MemoryBookStore { state = state });
 
     public Task<DirectorySnapshot> ReadDirectoryAsync(CancellationToken cancel = default) =>
         Task.FromResult(new DirectorySnapshot([.. state.Tenants.Values], [.. state.Projects.Values], [.. state.Keys.Values]));

@@ -158,6 +158,8 @@ public sealed class KilledBooksTests : IDisposable
 
         public int Facts => _facts;
 
+        public override Task<IBookSnapshot> SnapshotAsync(CancellationToken cancel = default) => Inner.SnapshotAsync(cancel);
+
         public override async Task AppendAsync(Fact fact, CancellationToken cancel = default)
         {
             say("fact");

@@ -9,23 +9,34 @@ internal sealed class MonthBooks
     public const int Hours = 48;
     private readonly TestBooks _facts = new();
     private readonly Random _random = new(48);
+    private ApiKey? _key;
 
     public static Instant End => TestBooks.At(Hours * 3_600);
 
-    /// <summary>All facts but postings: who, prices, a bill, then hour by hour the requests and the pool's time.</summary>
+    /// <summary>All facts but postings.</summary>
     public async Task WriteAsync(IBookStore store, int recordsPerHour, CancellationToken cancel)
     {
-        foreach (Fact fact in _facts.Directory) await store.AppendAsync(fact, cancel);
+        foreach (Fact fact in Before().Concat(HourByHour(recordsPerHour))) await store.AppendAsync(fact, cancel);
+    }
+
+    /// <summary>Who, prices, a bill.</summary>
+    public IEnumerable<Fact> Before()
+    {
         Tenant other = _facts.NewTenant("Other");
         Project project = _facts.NewProject(other);
-        ApiKey key = _facts.NewKey(project);
-        await store.AppendAsync(new Together([new TenantSaved(other), new ProjectSaved(project), new KeySaved(key)]), cancel);
-        await store.AppendAsync(new Declared(Declaration.Of($"bill rent pool {TestBooks.Pool} for rent amount 100 from 2026-01-01 to 2026-01-03", TestBooks.Day)), cancel);
+        _key = _facts.NewKey(project);
+        return [.. _facts.Directory, new Together([new TenantSaved(other), new ProjectSaved(project), new KeySaved(_key)]),
+            new Declared(Declaration.Of($"bill rent pool {TestBooks.Pool} for rent amount 100 from 2026-01-01 to 2026-01-03", TestBooks.Day))];
+    }
+
+    /// <summary>The requests and the pool's time of each hour.</summary>
+    public IEnumerable<Fact> HourByHour(int recordsPerHour)
+    {
         for (int hour = 0; hour < Hours; hour++)
         {
-            ImmutableArray<UsageRecord> records = [.. Enumerable.Range(0, recordsPerHour).Select(index => Record(TestBooks.At(hour * 3_600 + index), index % 3 == 0 ? key : _facts.Key))];
+            ImmutableArray<UsageRecord> records = [.. Enumerable.Range(0, recordsPerHour).Select(index => Record(TestBooks.At(hour * 3_600 + index), index % 3 == 0 ? _key! : _facts.Key))];
             CapacityRecord capacity = TestBooks.Stretch(hour * 3_600, (hour + 1) * 3_600, busy: records.Sum(record => record.Device.TotalNanoseconds));
-            await store.AppendAsync(new Together([.. records.Select(record => new HoldSettled(record)), new StepsMetered([], [capacity])]), cancel);
+            yield return new Together([.. records.Select(record => new HoldSettled(record)), new StepsMetered([], [capacity])]);
         }
     }
 

@@ -79,8 +79,8 @@ public sealed class SqliteFileTests : IDisposable
     {
         SqliteBookStore store = await Open();
         await store.DisposeAsync();
-        await Assert.ThrowsAsync<StoreException>(() => store.AppendAsync(new TenantSaved(_facts.Tenant), Cancel));
-        await Assert.ThrowsAsync<StoreException>(() => store.ReadDirectoryAsync(Cancel));
+        await Assert.ThrowsAnyAsync<StoreException>(() => store.AppendAsync(new TenantSaved(_facts.Tenant), Cancel));
+        await Assert.ThrowsAsync<StoreClosedException>(() => store.ReadDirectoryAsync(Cancel));
     }
 
     [Fact]
@@ -92,8 +92,8 @@ public sealed class SqliteFileTests : IDisposable
         Assert.True(await stream.MoveNextAsync());
         Task<UsageRecord[]> waiting = store.StreamUsageAsync(new UsageQuery(Period.All), Cancel).ToArrayAsync(Cancel).AsTask();
         Task closing = store.DisposeAsync().AsTask();
-        await Assert.ThrowsAsync<StoreException>(() => waiting);
-        await Assert.ThrowsAsync<StoreException>(async () =>
+        await Assert.ThrowsAsync<StoreClosedException>(() => waiting);
+        await Assert.ThrowsAsync<StoreClosedException>(async () =>
         {
             while (await stream.MoveNextAsync()) continue;
         });

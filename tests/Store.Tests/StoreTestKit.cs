@@ -57,7 +57,7 @@ public abstract partial class StoreTestKit : IAsyncLifetime
     protected static async Task<T> Only<T>(Task<System.Collections.Immutable.ImmutableArray<T>> rows) => Assert.Single(await rows);
 
     /// <summary>All that a store answers, as text, in an order of its own: equal texts, equal books. Capacity that goes on in one state is one stretch, however it is kept.</summary>
-    internal static async Task<string> Everything(IBookStore store)
+    internal static async Task<string> Everything(IBookReader store)
     {
         const GroupBy Finest = GroupBy.Tenant | GroupBy.Project | GroupBy.Model | GroupBy.Pool;
         StringBuilder text = new();

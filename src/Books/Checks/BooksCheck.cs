@@ -2,14 +2,14 @@ using System.Collections.Immutable;
 
 namespace Qanat.Books;
 
-/// <summary>Recomputes the books from their facts and compares. Streams: memory does not grow with the number of records. Nothing may be appended meanwhile.</summary>
+/// <summary>Recomputes the books from their facts and compares. Streams: memory does not grow with the number of records. Where others write meanwhile, check a snapshot.</summary>
 public static class BooksCheck
 {
     /// <summary>Every identity, in a fixed order; each is there even when it holds.</summary>
-    public static Task<BooksReport> RunAsync(IBookStore store, CancellationToken cancel = default) => RunAsync(store, withStore: true, cancel);
+    public static Task<BooksReport> RunAsync(IBookReader store, CancellationToken cancel = default) => RunAsync(store, withStore: true, cancel);
 
     /// <param name="withStore">Also let the store look at itself, file and indexes included.</param>
-    internal static async Task<BooksReport> RunAsync(IBookStore store, bool withStore, CancellationToken cancel)
+    internal static async Task<BooksReport> RunAsync(IBookReader store, bool withStore, CancellationToken cancel)
     {
         var prices = new PriceBook(await store.ReadPricesAsync(cancel).ConfigureAwait(false));
         var costs = new CostBook(await store.ReadPoolRatesAsync(cancel).ConfigureAwait(false));
@@ -35,7 +35,7 @@ public static class BooksCheck
         return new BooksReport(identities.ToImmutable()) { UsageMissing = usage.UsageMissing, UsageDiffers = usage.UsageDiffers };
     }
 
-    private static async Task<Identity> StoreIsSoundAsync(IBookStore store, CancellationToken cancel)
+    private static async Task<Identity> StoreIsSoundAsync(IBookReader store, CancellationToken cancel)
     {
         ImmutableArray<string> faults = await store.VerifyAsync(cancel).ConfigureAwait(false);
         return new Identity("store is sound", "", "faults the store found in itself", faults.Length, "none", 0, IdentityUnit.Of("faults"), [.. faults.Take(Identity.FindingsMax)]);

@@ -5,11 +5,11 @@ namespace Qanat.Books;
 /// <summary>Follows every pool's time from its capacity records to the journal.</summary>
 internal static class CapacityCheck
 {
-    public static async Task<ImmutableArray<Identity>> RunAsync(IBookStore store, CostBook costs, UsageCheck usage, JournalCheck journal, CancellationToken cancel)
+    public static async Task<ImmutableArray<Identity>> RunAsync(IBookReader store, CostBook costs, UsageCheck usage, JournalCheck journal, CancellationToken cancel)
     {
         var identities = ImmutableArray.CreateBuilder<Identity>();
         ImmutableArray<ClearedUsage> cleared = await store.ReadClearedUsageAsync(cancel).ConfigureAwait(false);
-        var positions = (await new Bookkeeper(store).ReadPositionsAsync(cancel).ConfigureAwait(false)).ToDictionary(p => p.Pool);
+        var positions = (await PoolPositions.ReadAsync(store, [], cancel).ConfigureAwait(false)).ToDictionary(p => p.Pool);
         foreach (PoolName pool in costs.Pools.Union(usage.DeviceTime.Keys).OrderBy(p => p.Value, StringComparer.Ordinal))
         {
             CapacitySums sums = await SumAsync(store, costs, pool, cancel).ConfigureAwait(false);
@@ -51,7 +51,7 @@ internal static class CapacityCheck
     }
 
     /// <summary>Adds a pool's records up. Running stretches that touch are costed as one, unlike in posting: both must agree.</summary>
-    private static async Task<CapacitySums> SumAsync(IBookStore store, CostBook costs, PoolName pool, CancellationToken cancel)
+    private static async Task<CapacitySums> SumAsync(IBookReader store, CostBook costs, PoolName pool, CancellationToken cancel)
     {
         long records = 0;
         Int128 busy = 0, cost = 0;

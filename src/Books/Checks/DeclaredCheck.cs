@@ -5,7 +5,7 @@ namespace Qanat.Books;
 /// <summary>Compares the journal with what people declared about it: closed periods, invoices, balance assertions.</summary>
 internal static class DeclaredCheck
 {
-    public static async Task<ImmutableArray<Identity>> RunAsync(IBookStore store, Declarations declared, CancellationToken cancel)
+    public static async Task<ImmutableArray<Identity>> RunAsync(IBookReader store, Declarations declared, CancellationToken cancel)
     {
         var identities = ImmutableArray.CreateBuilder<Identity>();
         var changed = new Findings();

@@ -22,7 +22,7 @@ internal sealed class JournalCheck
     }
 
     /// <summary>After the last transaction.</summary>
-    public async Task CompleteAsync(IBookStore store, CancellationToken cancel)
+    public async Task CompleteAsync(IBookReader store, CancellationToken cancel)
     {
         await CompareRollupsAsync(store, cancel).ConfigureAwait(false);
         trialSums = (await Statements.TrialBalanceAsync(store, Period.All.To, cancel).ConfigureAwait(false)).Sums;
@@ -103,7 +103,7 @@ internal sealed class JournalCheck
     private static bool AreThese(ImmutableArray<UsageRecord> records, ImmutableArray<RequestId> ids) =>
         records.Length == ids.Length && (records.Select(r => r.Id).SequenceEqual(ids) || records.Select(r => r.Id).ToHashSet().SetEquals(ids));
 
-    private async Task CompareRollupsAsync(IBookStore store, CancellationToken cancel)
+    private async Task CompareRollupsAsync(IBookReader store, CancellationToken cancel)
     {
         var left = new Dictionary<(Account Account, Currency Currency), Int128>(balances);
         foreach (EntrySum sum in await store.SumEntriesAsync(new SumQuery(Period.All, GroupBy.None), cancel).ConfigureAwait(false))

@@ -46,7 +46,7 @@ internal sealed class UsageCheck
     }
 
     /// <summary>After the last record.</summary>
-    public async Task CompleteAsync(IBookStore store, CancellationToken cancel)
+    public async Task CompleteAsync(IBookReader store, CancellationToken cancel)
     {
         ImmutableArray<UsageSum> sums = await store.SumUsageAsync(new SumQuery(Period.All, GroupBy.None), cancel).ConfigureAwait(false);
         Unreached = sums.Sum(s => s.Requests) - Records;
@@ -130,7 +130,7 @@ internal sealed class UsageCheck
             costings.Add($"Request {record.Id} was costed at {record.Cost}; its device time at pool rate {rate.Id} makes {cost}.");
     }
 
-    private async Task AddOpenAsync(IBookStore store, OpenHold open, CancellationToken cancel)
+    private async Task AddOpenAsync(IBookReader store, OpenHold open, CancellationToken cancel)
     {
         openHolds++;
         if (WorkInProgress.PoolOf(costs, open.Hold) is { } pool)
@@ -140,7 +140,7 @@ internal sealed class UsageCheck
     }
 
     /// <summary>Of each id eight bytes were kept. Where two are equal, another pass over the records looks at the whole ids.</summary>
-    private async Task FindSettledTwiceAsync(IBookStore store, CancellationToken cancel)
+    private async Task FindSettledTwiceAsync(IBookReader store, CancellationToken cancel)
     {
         ids.Sort();
         HashSet<ulong> suspicious = [];

@@ -31,7 +31,7 @@ internal sealed class UsageTally
     }
 
     /// <summary>After the last record.</summary>
-    public async Task CompleteAsync(IBookStore store, CancellationToken cancel)
+    public async Task CompleteAsync(IBookReader store, CancellationToken cancel)
     {
         foreach (UsageSum sum in await store.SumUsageAsync(new SumQuery(Period.All, Groups), cancel).ConfigureAwait(false))
         {

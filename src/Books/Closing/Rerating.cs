@@ -26,7 +26,7 @@ public sealed record Rerating(string Name, Period Period, TenantId? Tenant, Mode
     }
 
     /// <summary>By how much the charges of settled requests differ from what they were charged at first, by tenant and model. There and back again it is zero.</summary>
-    internal static async Task<ImmutableArray<Due>> DuesAsync(IBookStore store, Declarations declared, PriceBook prices, Instant at, CancellationToken cancel)
+    internal static async Task<ImmutableArray<Due>> DuesAsync(IBookReader store, Declarations declared, PriceBook prices, Instant at, CancellationToken cancel)
     {
         // A re-rating changes what is owed when it is declared, not in the period that it is about.
         ImmutableArray<Rerating> reratings = [.. declared.Reratings.Where(r => declared.IsDeclaredBefore(r, at))];

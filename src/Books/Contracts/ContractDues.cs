@@ -5,7 +5,7 @@ namespace Qanat.Books;
 /// <summary>What contracts, credits and reservations have made due at an instant.</summary>
 internal static class ContractDues
 {
-    public static async Task<ImmutableArray<Due>> ReadAsync(IBookStore store, Declarations declared, PriceBook prices, Instant at, CancellationToken cancel)
+    public static async Task<ImmutableArray<Due>> ReadAsync(IBookReader store, Declarations declared, PriceBook prices, Instant at, CancellationToken cancel)
     {
         var dues = ImmutableArray.CreateBuilder<Due>();
         foreach (TenantId tenant in declared.Credits.Select(c => c.Tenant).Distinct().OrderBy(t => t.Value))
@@ -27,7 +27,7 @@ internal static class ContractDues
     }
 
     /// <summary>A tenant's charges by day. Usage that is settled counts, whether posted or not.</summary>
-    public static async Task<ImmutableArray<DayCharge>> ChargesAsync(IBookStore store, TenantId tenant, Period period, CancellationToken cancel) =>
+    public static async Task<ImmutableArray<DayCharge>> ChargesAsync(IBookReader store, TenantId tenant, Period period, CancellationToken cancel) =>
         [.. (await store.SumUsageAsync(new SumQuery(period, GroupBy.Day, tenant), cancel).ConfigureAwait(false)).Where(s => s.Requests > s.Unpriced).Select(s => new DayCharge(s.Key.Start!.Value, s.Charge))];
 
     private static IEnumerable<Due> Of(CreditPosition position)
@@ -39,7 +39,7 @@ internal static class ContractDues
     }
 
     /// <summary>What the months that have ended fell short of the commitment, all together.</summary>
-    private static async Task<Due> CommitmentAsync(IBookStore store, Contract contract, Instant at, CancellationToken cancel)
+    private static async Task<Due> CommitmentAsync(IBookReader store, Contract contract, Instant at, CancellationToken cancel)
     {
         Money commitment = contract.MonthlyCommitment!.Value;
         ImmutableArray<UsageSum> days = await store.SumUsageAsync(new SumQuery(contract.Period, GroupBy.Day, contract.Tenant, Model: contract.Model), cancel).ConfigureAwait(false);

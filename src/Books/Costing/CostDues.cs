@@ -5,7 +5,7 @@ namespace Qanat.Books;
 /// <summary>What assets, bills, energy and staff have made due at an instant, and by how much pools really cost more or less than their hourly rates said.</summary>
 internal static class CostDues
 {
-    public static async Task<ImmutableArray<Due>> ReadAsync(IBookStore store, Declarations declared, CostBook rates, Instant at, CancellationToken cancel)
+    public static async Task<ImmutableArray<Due>> ReadAsync(IBookReader store, Declarations declared, CostBook rates, Instant at, CancellationToken cancel)
     {
         ImmutableArray<PoolCostLine> lines = await PoolCosts.UntilAsync(store, declared, at, cancel).ConfigureAwait(false);
         var dues = ImmutableArray.CreateBuilder<Due>();
@@ -24,7 +24,7 @@ internal static class CostDues
     }
 
     /// <summary>Pool cost of a period that the journal has in the next one only: a pool's time is posted when it is over, and that may be after midnight. Usage already posted takes its part of it, the rest is unused.</summary>
-    public static async Task<ImmutableArray<Due>> CutOffAsync(IBookStore store, CostBook rates, Instant at, CancellationToken cancel)
+    public static async Task<ImmutableArray<Due>> CutOffAsync(IBookReader store, CostBook rates, Instant at, CancellationToken cancel)
     {
         ImmutableArray<EntrySum> sums = await store.SumEntriesAsync(new SumQuery(new Period(Period.All.From, at), GroupBy.Pool), cancel).ConfigureAwait(false);
         var dues = ImmutableArray.CreateBuilder<Due>();
@@ -42,7 +42,7 @@ internal static class CostDues
     }
 
     /// <summary>Running time of a pool up to an instant at its hourly rates; null: the pool has none.</summary>
-    private static async Task<Money?> StandardAsync(IBookStore store, CostBook rates, PoolName pool, Instant at, CancellationToken cancel)
+    private static async Task<Money?> StandardAsync(IBookReader store, CostBook rates, PoolName pool, Instant at, CancellationToken cancel)
     {
         if (rates.RunningCost(pool, at, at) is not { } nothing) return null;
         Money total = nothing.Amount;

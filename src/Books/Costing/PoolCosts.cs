@@ -9,7 +9,7 @@ public sealed record PoolCostLine(PoolName Pool, CostNature Nature, string Name,
 public static class PoolCosts
 {
     /// <summary>Every cost up to an instant, in a fixed order.</summary>
-    public static async Task<ImmutableArray<PoolCostLine>> UntilAsync(IBookStore store, Declarations declared, Instant at, CancellationToken cancel = default)
+    public static async Task<ImmutableArray<PoolCostLine>> UntilAsync(IBookReader store, Declarations declared, Instant at, CancellationToken cancel = default)
     {
         ImmutableArray<AssetLife> assets = AssetLife.All(declared);
         var lines = ImmutableArray.CreateBuilder<PoolCostLine>();
@@ -32,7 +32,7 @@ public static class PoolCosts
     }
 
     /// <summary>The costs of a period.</summary>
-    public static async Task<ImmutableArray<PoolCostLine>> InAsync(IBookStore store, Declarations declared, Period period, CancellationToken cancel = default)
+    public static async Task<ImmutableArray<PoolCostLine>> InAsync(IBookReader store, Declarations declared, Period period, CancellationToken cancel = default)
     {
         var before = (await UntilAsync(store, declared, period.From, cancel).ConfigureAwait(false)).ToDictionary(l => (l.Pool, l.Nature, l.Name));
         return [.. (await UntilAsync(store, declared, period.To, cancel).ConfigureAwait(false))

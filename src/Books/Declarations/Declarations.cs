@@ -99,7 +99,7 @@ public sealed class Declarations
     /// <summary>Nothing is dated before this any more; the beginning of time while no period is closed.</summary>
     public Instant ClosedThrough => Closes.Select(c => c.Through).DefaultIfEmpty(new Instant(0)).Max();
 
-    public static async Task<Declarations> ReadAsync(IBookStore store, CancellationToken cancel = default) => new(await store.ReadDeclarationsAsync(cancel).ConfigureAwait(false));
+    public static async Task<Declarations> ReadAsync(IBookReader store, CancellationToken cancel = default) => new(await store.ReadDeclarationsAsync(cancel).ConfigureAwait(false));
 
     /// <summary>A snapshot with one declaration more: ask this before you append it, so that nothing contradictory is stored.</summary>
     /// <exception cref="ArgumentException">As the constructor.</exception>

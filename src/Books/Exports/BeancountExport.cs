@@ -8,7 +8,7 @@ public static class BeancountExport
 {
     /// <summary>Writes the whole journal. The same journal always gives the same text; lines end with LF.</summary>
     /// <returns>The number of transactions written.</returns>
-    public static async Task<long> WriteAsync(IBookStore store, TextWriter writer, CancellationToken cancel = default)
+    public static async Task<long> WriteAsync(IBookReader store, TextWriter writer, CancellationToken cancel = default)
     {
         TrialBalance trial = await Statements.TrialBalanceAsync(store, Period.All.To, cancel).ConfigureAwait(false);
         var text = new StringBuilder("; Qanat journal. Amounts are exact; dates are UTC. Check with: bean-check FILE\n\n");

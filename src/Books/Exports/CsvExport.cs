@@ -6,7 +6,7 @@ namespace Qanat.Books;
 public static class CsvExport
 {
     /// <summary>One row for each entry of the journal, oldest first.</summary>
-    public static async Task WriteJournalAsync(IBookStore store, TextWriter writer, Period? period = null, CancellationToken cancel = default)
+    public static async Task WriteJournalAsync(IBookReader store, TextWriter writer, Period? period = null, CancellationToken cancel = default)
     {
         await WriteAsync(writer, Csv.Line("at", "transaction", "template", "memo", "account", "amount", "currency", "tenant", "project", "model", "deployment", "pool"), cancel).ConfigureAwait(false);
         await foreach (Transaction transaction in store.StreamJournalAsync(new JournalQuery(period ?? Period.All), cancel).ConfigureAwait(false))

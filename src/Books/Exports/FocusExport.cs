@@ -25,7 +25,7 @@ public static class FocusExport
 
     /// <summary>One row for each day, tenant, project, model and pool, and one for each day's unused capacity of a pool. Use a period of whole days.</summary>
     /// <returns>The number of rows.</returns>
-    public static async Task<long> WriteAsync(IBookStore store, TextWriter writer, Period period, FocusParties parties, CancellationToken cancel = default)
+    public static async Task<long> WriteAsync(IBookReader store, TextWriter writer, Period period, FocusParties parties, CancellationToken cancel = default)
     {
         await CsvExport.WriteAsync(writer, Csv.Line(Columns), cancel).ConfigureAwait(false);
         long rows = 0;

@@ -8,7 +8,7 @@ public static class HledgerExport
 {
     /// <summary>Writes the whole journal, or that of a period. Lines end with LF whatever the writer's own line ending.</summary>
     /// <returns>The number of transactions written.</returns>
-    public static async Task<long> WriteAsync(IBookStore store, TextWriter writer, Period? period = null, CancellationToken cancel = default)
+    public static async Task<long> WriteAsync(IBookReader store, TextWriter writer, Period? period = null, CancellationToken cancel = default)
     {
         var text = new StringBuilder("; Qanat journal. Amounts are exact; dates are UTC. Check with: hledger -f FILE balance\n\n");
         foreach (ChartLine line in Accounts.Chart)

@@ -15,7 +15,7 @@ public sealed record Invoice(string Number, InvoiceState State, TenantId Tenant,
 
     /// <summary>The invoice as the books stand. Nothing is stored; <see cref="Finalise"/> gives the fact that makes it final.</summary>
     /// <param name="decimals">Of the currency's smallest unit: 2 for cents.</param>
-    public static async Task<Invoice> DraftAsync(IBookStore store, string number, TenantId tenant, Period period, Currency currency, int decimals = 2, CancellationToken cancel = default)
+    public static async Task<Invoice> DraftAsync(IBookReader store, string number, TenantId tenant, Period period, Currency currency, int decimals = 2, CancellationToken cancel = default)
     {
         var query = new SumQuery(period, GroupBy.Project | GroupBy.Model, tenant);
         ImmutableArray<EntrySum> entries = await store.SumEntriesAsync(query, cancel).ConfigureAwait(false);

@@ -41,7 +41,7 @@ public static class InvoiceRegister
     }
 
     /// <summary>Every final invoice made again from the journal.</summary>
-    internal static async Task<Identity> CheckAsync(IBookStore store, Declarations declared, CancellationToken cancel)
+    internal static async Task<Identity> CheckAsync(IBookReader store, Declarations declared, CancellationToken cancel)
     {
         var wrong = new Findings();
         long count = 0;

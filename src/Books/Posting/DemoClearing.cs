@@ -8,7 +8,7 @@ public static class DemoClearing
 {
     /// <summary>The fact to append; null when there is no demo tenant. Everything settled must have been posted (<see cref="Bookkeeper.PostAsync"/>) and no demo request may be open.</summary>
     /// <exception cref="InvalidOperationException">A demo request is open, or demo usage is not posted yet.</exception>
-    public static async Task<DemoCleared?> PlanAsync(IBookStore store, Instant at, CancellationToken cancel = default)
+    public static async Task<DemoCleared?> PlanAsync(IBookReader store, Instant at, CancellationToken cancel = default)
     {
         DirectorySnapshot directory = await store.ReadDirectoryAsync(cancel).ConfigureAwait(false);
         HashSet<TenantId> demo = [.. directory.Tenants.Where(t => t.IsDemo).Select(t => t.Id)];
@@ -38,7 +38,7 @@ public static class DemoClearing
         return new DemoCleared(at, replacement) { Cleared = cleared };
     }
 
-    private static async Task EnsureNothingPendingAsync(IBookStore store, HashSet<TenantId> demo, CancellationToken cancel)
+    private static async Task EnsureNothingPendingAsync(IBookReader store, HashSet<TenantId> demo, CancellationToken cancel)
     {
         ImmutableArray<OpenHold> open = await store.ReadOpenHoldsAsync(cancel).ConfigureAwait(false);
         if (open.Any(o => demo.Contains(o.Hold.Party.Tenant)))

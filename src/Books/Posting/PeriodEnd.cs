@@ -11,18 +11,27 @@ public static class PeriodEnd
     /// <exception cref="StoreException">A posting could not be written; those before it are.</exception>
     public static async Task<int> PostAsync(IBookStore store, Instant through, CancellationToken cancel = default)
     {
-        Declarations declared = await Declarations.ReadAsync(store, cancel).ConfigureAwait(false);
+        IBookSnapshot books = await store.SnapshotAsync(cancel).ConfigureAwait(false);
+        await using (books.ConfigureAwait(false))
+            return await PostAsync(store, books, through, cancel).ConfigureAwait(false);
+    }
+
+    /// <param name="books">What is due follows from these; nobody else may have posted since.</param>
+    internal static async Task<int> PostAsync(IBookStore store, IBookReader books, Instant through, CancellationToken cancel)
+    {
+        Declarations declared = await Declarations.ReadAsync(books, cancel).ConfigureAwait(false);
         if (through <= declared.ClosedThrough) throw new InvalidOperationException($"Everything before {declared.ClosedThrough} is closed: post through a later instant, and what has changed is adjusted there.");
-        var costs = new CostBook(await store.ReadPoolRatesAsync(cancel).ConfigureAwait(false));
-        ImmutableArray<Due> cutOff = await CostDues.CutOffAsync(store, costs, through, cancel).ConfigureAwait(false);
+        var costs = new CostBook(await books.ReadPoolRatesAsync(cancel).ConfigureAwait(false));
+        ImmutableArray<Due> cutOff = await CostDues.CutOffAsync(books, costs, through, cancel).ConfigureAwait(false);
+        ImmutableArray<Due> dues = await DuesAsync(books, through, cancel).ConfigureAwait(false);
         var last = new Instant(through.UnixNanoseconds - 1);
-        int count = await PostAsync(store, await DuesAsync(store, through, cancel).ConfigureAwait(false), new Period(Period.All.From, through), last, cancel).ConfigureAwait(false);
+        int count = await PostAsync(store, dues, new Period(Period.All.From, through), last, cancel).ConfigureAwait(false);
         count += await PostAsync(store, cutOff, new Period(Period.All.From, through), last, cancel).ConfigureAwait(false);
         return count + await PostAsync(store, cutOff.Select(d => d with { Memo = d.Memo + ", taken back", Balance = Money.Zero(d.Balance.Currency) }), Period.All, through, cancel).ConfigureAwait(false);
     }
 
     /// <summary>Everything due at an instant, posted or not.</summary>
-    public static async Task<ImmutableArray<Due>> DuesAsync(IBookStore store, Instant at, CancellationToken cancel = default)
+    public static async Task<ImmutableArray<Due>> DuesAsync(IBookReader store, Instant at, CancellationToken cancel = default)
     {
         Declarations declared = await Declarations.ReadAsync(store, cancel).ConfigureAwait(false);
         var prices = new PriceBook(await store.ReadPricesAsync(cancel).ConfigureAwait(false));

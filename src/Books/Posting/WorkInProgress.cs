@@ -3,7 +3,7 @@ namespace Qanat.Books;
 /// <summary>Cost of work that is not in the journal yet: device time of open holds, and records that are settled but not posted.</summary>
 internal static class WorkInProgress
 {
-    public static async Task<Money> ReadAsync(IBookStore store, CostBook book, PoolName pool, Currency currency, Instant at, CancellationToken cancel)
+    public static async Task<Money> ReadAsync(IBookReader store, CostBook book, PoolName pool, Currency currency, Instant at, CancellationToken cancel)
     {
         Money total = Money.Zero(currency);
         foreach (OpenHold open in await store.ReadOpenHoldsAsync(cancel).ConfigureAwait(false))

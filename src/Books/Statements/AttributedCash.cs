@@ -33,7 +33,7 @@ public static class AttributedCash
 
     /// <param name="from">The first month is the one that holds this instant.</param>
     /// <returns>Oldest first, without gaps; empty while no whole month is closed.</returns>
-    public static async Task<ImmutableArray<AttributedMonth>> ReadAsync(IBookStore store, CashAttribution of, Currency currency, Instant from, CancellationToken cancel = default)
+    public static async Task<ImmutableArray<AttributedMonth>> ReadAsync(IBookReader store, CashAttribution of, Currency currency, Instant from, CancellationToken cancel = default)
     {
         Instant closed = (await Declarations.ReadAsync(store, cancel).ConfigureAwait(false)).ClosedThrough;
         var months = ImmutableArray.CreateBuilder<AttributedMonth>();

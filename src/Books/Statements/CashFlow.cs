@@ -11,7 +11,7 @@ public sealed record CashFlow(Period Period, Money Opening, Money Operating, Mon
     public Money Closing => Opening + Operating + Investing + Financing + Exchange;
 
     /// <summary>One for each currency that ever was cash.</summary>
-    public static async Task<ImmutableArray<CashFlow>> ReadAsync(IBookStore store, Period period, CancellationToken cancel = default)
+    public static async Task<ImmutableArray<CashFlow>> ReadAsync(IBookReader store, Period period, CancellationToken cancel = default)
     {
         var flows = new SortedDictionary<string, CashFlow>(StringComparer.Ordinal);
         foreach (EntrySum sum in (await store.SumEntriesAsync(new SumQuery(new Period(Period.All.From, period.From), GroupBy.None), cancel).ConfigureAwait(false)).Where(s => s.Account == Accounts.Cash))

@@ -17,7 +17,7 @@ public sealed record Consolidation(Period Period, Money ExternalRevenue, Money I
     public Money Consolidated => ExternalRevenue - InternalCost - OtherCost;
 
     /// <summary>One for each currency. Internal tenants are those with a contract that has a transfer policy.</summary>
-    public static async Task<ImmutableArray<Consolidation>> ReadAsync(IBookStore store, Period period, CancellationToken cancel = default)
+    public static async Task<ImmutableArray<Consolidation>> ReadAsync(IBookReader store, Period period, CancellationToken cancel = default)
     {
         HashSet<TenantId> inside = [.. (await Declarations.ReadAsync(store, cancel).ConfigureAwait(false)).Contracts.Where(c => c.Transfer is not null).Select(c => c.Tenant)];
         ImmutableArray<EntrySum> sums = await store.SumEntriesAsync(new SumQuery(period, GroupBy.Tenant), cancel).ConfigureAwait(false);
@@ -35,7 +35,7 @@ public sealed record Consolidation(Period Period, Money ExternalRevenue, Money I
     }
 
     /// <summary>The charges of internal tenants become expense of those who used it instead of money owed.</summary>
-    internal static async Task<ImmutableArray<Due>> DuesAsync(IBookStore store, Declarations declared, Instant at, CancellationToken cancel)
+    internal static async Task<ImmutableArray<Due>> DuesAsync(IBookReader store, Declarations declared, Instant at, CancellationToken cancel)
     {
         HashSet<TenantId> inside = [.. declared.Contracts.Where(c => c.Transfer is not null).Select(c => c.Tenant)];
         if (inside.Count == 0) return [];

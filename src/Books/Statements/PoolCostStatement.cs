@@ -25,7 +25,7 @@ public sealed record PoolCostStatement(PoolName Pool, Period Period, ImmutableAr
     public Ratio MarginalOfFull => new(Marginal.Picos, Full.Picos);
 
     /// <summary>One statement for each pool with any cost or capacity, in the order of their names.</summary>
-    public static async Task<ImmutableArray<PoolCostStatement>> ReadAsync(IBookStore store, Period period, CancellationToken cancel = default)
+    public static async Task<ImmutableArray<PoolCostStatement>> ReadAsync(IBookReader store, Period period, CancellationToken cancel = default)
     {
         Declarations declared = await Declarations.ReadAsync(store, cancel).ConfigureAwait(false);
         var rates = new CostBook(await store.ReadPoolRatesAsync(cancel).ConfigureAwait(false));

@@ -38,7 +38,7 @@ public sealed record SegmentNote(SegmentStandard Standard, Period Period, Curren
     public Money Total => Segments.Aggregate(Money.Zero(Currency), (sum, s) => sum + s.Result) - Unallocated.Aggregate(Money.Zero(Currency), (sum, e) => sum + e.Amount);
 
     /// <summary>One for each currency.</summary>
-    public static async Task<ImmutableArray<SegmentNote>> ReadAsync(IBookStore store, Period period, SegmentStandard standard, CancellationToken cancel = default)
+    public static async Task<ImmutableArray<SegmentNote>> ReadAsync(IBookReader store, Period period, SegmentStandard standard, CancellationToken cancel = default)
     {
         Declarations declared = await Declarations.ReadAsync(store, cancel).ConfigureAwait(false);
         var segments = declared.SegmentMembers.ToLookup(m => m.Tenant, m => m.Segment);

@@ -6,7 +6,7 @@ namespace Qanat.Books;
 public static class Statements
 {
     /// <summary>Profit and loss of a period by any of the dimensions. With hours or days in it, use a period that begins and ends on one.</summary>
-    public static async Task<ProfitAndLoss> ProfitAndLossAsync(IBookStore store, Period period, GroupBy by, CancellationToken cancel = default)
+    public static async Task<ProfitAndLoss> ProfitAndLossAsync(IBookReader store, Period period, GroupBy by, CancellationToken cancel = default)
     {
         var query = new SumQuery(period, by);
         ImmutableArray<EntrySum> entries = await store.SumEntriesAsync(query, cancel).ConfigureAwait(false);
@@ -18,7 +18,7 @@ public static class Statements
     }
 
     /// <summary>What has no usage has no charge: where nothing is unpriced, nothing need be read.</summary>
-    private static async Task<long> CountMissingAsync(IBookStore store, Period period, ImmutableArray<UsageSum> usage, CancellationToken cancel)
+    private static async Task<long> CountMissingAsync(IBookReader store, Period period, ImmutableArray<UsageSum> usage, CancellationToken cancel)
     {
         if (usage.All(u => u.Unpriced == 0)) return 0;
         long missing = 0;
@@ -28,7 +28,7 @@ public static class Statements
     }
 
     /// <summary>Balances of all accounts from the beginning up to an instant (exclusive).</summary>
-    public static async Task<TrialBalance> TrialBalanceAsync(IBookStore store, Instant at, CancellationToken cancel = default)
+    public static async Task<TrialBalance> TrialBalanceAsync(IBookReader store, Instant at, CancellationToken cancel = default)
     {
         ImmutableArray<EntrySum> entries = await store.SumEntriesAsync(new SumQuery(new Period(Period.All.From, at), GroupBy.None), cancel).ConfigureAwait(false);
         ImmutableArray<AccountBalance> accounts = [.. entries
@@ -43,14 +43,14 @@ public static class Statements
     }
 
     /// <summary>The balance sheet at an instant (exclusive), one per currency.</summary>
-    public static async Task<ImmutableArray<BalanceSheet>> BalanceSheetAsync(IBookStore store, Instant at, CancellationToken cancel = default)
+    public static async Task<ImmutableArray<BalanceSheet>> BalanceSheetAsync(IBookReader store, Instant at, CancellationToken cancel = default)
     {
         TrialBalance trial = await TrialBalanceAsync(store, at, cancel).ConfigureAwait(false);
         return [.. trial.Accounts.GroupBy(a => a.Amount.Currency).OrderBy(g => g.Key.Code, StringComparer.Ordinal).Select(g => BalanceSheetOf(at, g.Key, [.. g]))];
     }
 
     /// <summary>Price, cost and margin per million tokens, utilisation and break-even of a period: one pass over its records.</summary>
-    public static Task<UnitEconomics> UnitEconomicsAsync(IBookStore store, Period period, CancellationToken cancel = default) => UnitEconomicsStatement.MakeAsync(store, period, cancel);
+    public static Task<UnitEconomics> UnitEconomicsAsync(IBookReader store, Period period, CancellationToken cancel = default) => UnitEconomicsStatement.MakeAsync(store, period, cancel);
 
     internal static ProfitAndLoss ProfitAndLossOf(Period period, GroupBy by, ImmutableArray<EntrySum> entries, ImmutableArray<UsageSum> usage, long unposted)
     {

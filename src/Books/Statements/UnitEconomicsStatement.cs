@@ -14,7 +14,7 @@ internal sealed class UnitEconomicsStatement
 
     private UnitEconomicsStatement(PriceBook prices, CostBook costs) => (this.prices, this.costs) = (prices, costs);
 
-    public static async Task<UnitEconomics> MakeAsync(IBookStore store, Period period, CancellationToken cancel)
+    public static async Task<UnitEconomics> MakeAsync(IBookReader store, Period period, CancellationToken cancel)
     {
         var statement = new UnitEconomicsStatement(new PriceBook(await store.ReadPricesAsync(cancel).ConfigureAwait(false)), new CostBook(await store.ReadPoolRatesAsync(cancel).ConfigureAwait(false)));
         await foreach (UsageRecord record in store.StreamUsageAsync(new UsageQuery(period), cancel).ConfigureAwait(false))
@@ -50,7 +50,7 @@ internal sealed class UnitEconomicsStatement
         return sums;
     }
 
-    private async Task<PoolEconomics> ReadPoolAsync(IBookStore store, PoolName pool, Period period, CancellationToken cancel)
+    private async Task<PoolEconomics> ReadPoolAsync(IBookReader store, PoolName pool, Period period, CancellationToken cancel)
     {
         Currency currency = costs.Rates.First(r => r.Pool == pool).HourlyCost.Currency;
         long running = 0, down = 0, busy = 0;

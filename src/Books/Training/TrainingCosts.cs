@@ -6,7 +6,7 @@ namespace Qanat.Books;
 public static class TrainingCosts
 {
     /// <summary>Both views of every run that has ended by an instant.</summary>
-    public static async Task<ImmutableArray<TrainingView>> ReadAsync(IBookStore store, Declarations declared, Instant at, CancellationToken cancel = default)
+    public static async Task<ImmutableArray<TrainingView>> ReadAsync(IBookReader store, Declarations declared, Instant at, CancellationToken cancel = default)
     {
         var views = ImmutableArray.CreateBuilder<TrainingView>();
         foreach (TrainingRun run in declared.TrainingRuns.Where(r => r.Period.To <= at).OrderBy(r => r.Name, StringComparer.Ordinal))
@@ -23,7 +23,7 @@ public static class TrainingCosts
         return views.ToImmutable();
     }
 
-    internal static async Task<ImmutableArray<Due>> DuesAsync(IBookStore store, Declarations declared, Instant at, CancellationToken cancel)
+    internal static async Task<ImmutableArray<Due>> DuesAsync(IBookReader store, Declarations declared, Instant at, CancellationToken cancel)
     {
         ImmutableArray<TrainingView> views = await ReadAsync(store, declared, at, cancel).ConfigureAwait(false);
         var dues = ImmutableArray.CreateBuilder<Due>();
@@ -50,7 +50,7 @@ public static class TrainingCosts
     }
 
     /// <summary>A part of the base model's amortisation since the run ended moves to the model made from it.</summary>
-    private static async Task<ImmutableArray<Due>> BaseShareAsync(IBookStore store, Declarations declared, TrainingRun run, ModelName from, Instant at, CancellationToken cancel)
+    private static async Task<ImmutableArray<Due>> BaseShareAsync(IBookReader store, Declarations declared, TrainingRun run, ModelName from, Instant at, CancellationToken cancel)
     {
         Money now = await BaseAmortisedAsync(at).ConfigureAwait(false), before = await BaseAmortisedAsync(run.Period.To).ConfigureAwait(false);
         Money since = now - before;
@@ -72,7 +72,7 @@ public static class TrainingCosts
     }
 
     /// <summary>One running total, rounded down: amortisation of periods that touch sums to that of both.</summary>
-    private static async Task<Money> AmortisedAsync(IBookStore store, TrainingRun run, Money cost, Instant until, CancellationToken cancel)
+    private static async Task<Money> AmortisedAsync(IBookReader store, TrainingRun run, Money cost, Instant until, CancellationToken cancel)
     {
         Int128 whole = run.EndOfLife is { } end ? end.UnixNanoseconds - run.Period.To.UnixNanoseconds : run.LifeTokens;
         Int128 passed = run.EndOfLife is not null ? until.UnixNanoseconds - run.Period.To.UnixNanoseconds
@@ -80,6 +80,6 @@ public static class TrainingCosts
         return passed >= whole ? cost : passed <= 0 ? Money.Zero(cost.Currency) : new Money(Allocation.FloorOfProduct(cost.Picos, passed, whole), cost.Currency);
     }
 
-    private static async Task<long> TokensAsync(IBookStore store, ModelName model, Period period, CancellationToken cancel) => period.To <= period.From ? 0
+    private static async Task<long> TokensAsync(IBookReader store, ModelName model, Period period, CancellationToken cancel) => period.To <= period.From ? 0
         : (await store.SumUsageAsync(new SumQuery(period, GroupBy.None, Model: model), cancel).ConfigureAwait(false)).Sum(s => s.Tokens.Input + s.Tokens.Output);
 }

@@ -18,7 +18,7 @@ internal static class BuiltInEngine
         LoadedModel model = await Task.Run(() => Load(options, progress, cancel), cancel);
         ModelName name = new(options.ModelName ?? model.Name);
         DeploymentMeter meter = new(new DeploymentName("builtin/" + name.Value), Defaults.Pool, store, services.GetRequiredService<TariffState>(), services.GetRequiredService<BudgetLimits>(),
-            services.GetRequiredService<LiveMeter>(), services.GetRequiredService<CommitGate>(), options.Meter, clock, services.GetRequiredService<ILogger<DeploymentMeter>>());
+            services.GetRequiredService<LiveMeter>(), options.Meter, clock, services.GetRequiredService<ILogger<DeploymentMeter>>());
         InferenceEngine engine = new(model, new EngineOptions { KvBytesMax = options.KvBytesMax, IdleReportInterval = TimeSpan.FromSeconds(1) }, meter, clock);
         Instant ready = Instant.Now(clock);
         Instant recordedTo = await Recovery.RecordStartAsync(store, Defaults.Pool, processStart, ready, cancel);

@@ -123,7 +123,6 @@ public sealed class QanatServer : IAsyncDisposable
             builder.Services.AddSingleton(secrets);
             builder.Services.AddSingleton(upstreams).AddSingleton<UpstreamServing>().AddSingleton<UpstreamHealthChecks>();
             builder.Services.AddSingleton<CallPipeline>();
-            builder.Services.AddSingleton<CommitGate>();
             builder.Services.AddSingleton<BooksPoster>();
         });
         Deployment? deployment = options.Parts == ServedParts.Everything

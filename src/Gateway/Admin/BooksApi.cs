@@ -95,7 +95,7 @@ internal sealed class BooksApi(BooksPoster poster, IBookStore store, DirectorySt
 
     public async Task<JsonObject> CheckAsync(AdminRequest request)
     {
-        BooksReport report = await poster.PostThenAloneAsync(books => BooksCheck.RunAsync(books, request.Cancel), request.Cancel);
+        BooksReport report = await poster.PostThenAsync(books => BooksCheck.RunAsync(books, request.Cancel), request.Cancel);
         return new JsonObject
         {
             ["ok"] = report.IsOk,
@@ -123,7 +123,7 @@ internal sealed class BooksApi(BooksPoster poster, IBookStore store, DirectorySt
         return new JsonObject { ["tenants"] = plan is null ? 0 : tenants, ["requests"] = plan?.Cleared.Sum(each => each.Requests) ?? 0 };
     }
 
-    private async Task<DemoCleared?> PlanClearingAsync(IBookStore books, CancellationToken cancel)
+    private async Task<DemoCleared?> PlanClearingAsync(IBookReader books, CancellationToken cancel)
     {
         try
         {

@@ -42,7 +42,7 @@ public sealed class BooksExport(BooksPoster poster, DirectoryState directory, Ti
         }
     }
 
-    private async Task WriteAsync(IBookStore books, string format, Stream stream, Period period, GroupBy by, CancellationToken cancel)
+    private async Task WriteAsync(IBookReader books, string format, Stream stream, Period period, GroupBy by, CancellationToken cancel)
     {
         switch (format)
         {

@@ -16,7 +16,7 @@ public static class ParquetExport
 
     /// <summary>One row for each entry of the journal, oldest first.</summary>
     /// <returns>The number of rows.</returns>
-    public static async Task<long> WriteJournalAsync(IBookStore books, Stream stream, Period period, CancellationToken cancel)
+    public static async Task<long> WriteJournalAsync(IBookReader books, Stream stream, Period period, CancellationToken cancel)
     {
         ArgumentNullException.ThrowIfNull(books);
         return await WriteAsync(stream, EntryColumns, Entries(books, period, cancel), cancel);
@@ -24,7 +24,7 @@ public static class ParquetExport
 
     /// <summary>One row for each finished request, oldest first.</summary>
     /// <returns>The number of rows.</returns>
-    public static async Task<long> WriteUsageAsync(IBookStore books, Stream stream, Period period, CancellationToken cancel)
+    public static async Task<long> WriteUsageAsync(IBookReader books, Stream stream, Period period, CancellationToken cancel)
     {
         ArgumentNullException.ThrowIfNull(books);
         return await WriteAsync(stream, UsageColumns, books.StreamUsageAsync(new UsageQuery(period), cancel), cancel);
@@ -77,7 +77,7 @@ public static class ParquetExport
         new Words<UsageRecord>("basis", record => record.Basis?.ToString()),
     ];
 
-    private static async IAsyncEnumerable<JournalRow> Entries(IBookStore books, Period period, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancel)
+    private static async IAsyncEnumerable<JournalRow> Entries(IBookReader books, Period period, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancel)
     {
         await foreach (Transaction transaction in books.StreamJournalAsync(new JournalQuery(period), cancel))
         {

@@ -8,7 +8,7 @@ public sealed record RepriceLine(TenantId Tenant, ModelName Model, long Requests
 {
     public Money Change => After - Before;
 
-    public static async Task<ImmutableArray<RepriceLine>> ReadAsync(IBookStore books, Rerating rerating, Declarations declared, PriceBook prices, CancellationToken cancel)
+    public static async Task<ImmutableArray<RepriceLine>> ReadAsync(IBookReader books, Rerating rerating, Declarations declared, PriceBook prices, CancellationToken cancel)
     {
         ArgumentNullException.ThrowIfNull(books);
         ArgumentNullException.ThrowIfNull(rerating);

@@ -20,7 +20,7 @@ public enum IngestOutcome
 public sealed record IngestResult(IngestOutcome Outcome, UsageRecord Record, bool Late);
 
 /// <summary>Takes in usage that was metered elsewhere. It is priced as of its placing, under its contract, draws on quotas, credit and budgets, and is posted like any other usage.</summary>
-public sealed class UsageIngest(IBookStore store, TariffState tariffs, BudgetLimits limits, CommitGate gate) : IDisposable
+public sealed class UsageIngest(IBookStore store, TariffState tariffs, BudgetLimits limits) : IDisposable
 {
     private readonly SemaphoreSlim turn = new(1);
 
@@ -63,11 +63,7 @@ public sealed class UsageIngest(IBookStore store, TariffState tariffs, BudgetLim
         try
         {
             // Once it is taken from the quota it is written to the end: a client that leaves does not matter.
-            await gate.RunAsync(async () =>
-            {
-                await store.AppendAsync(new HoldSettled(record));
-                return true;
-            }, CancellationToken.None);
+            await store.AppendAsync(new HoldSettled(record), CancellationToken.None);
         }
         catch (StoreException)
         {

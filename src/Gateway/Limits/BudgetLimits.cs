@@ -26,7 +26,7 @@ public sealed class BudgetLimits(BudgetOptions options, TimeProvider clock, Cont
     public ContractLimits Contracts { get; } = contracts ?? new ContractLimits();
 
     /// <summary>Takes over what was spent earlier, at start, by the rule of a running process: a request counts where it was placed, whenever it ended.</summary>
-    public async Task RestoreAsync(IBookStore store, CancellationToken cancel)
+    public async Task RestoreAsync(IBookReader store, CancellationToken cancel)
     {
         ArgumentNullException.ThrowIfNull(store);
         foreach (BudgetSpan span in (BudgetSpan[])[CurrentMonth(), CurrentDay()])

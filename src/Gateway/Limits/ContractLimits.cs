@@ -16,7 +16,7 @@ public sealed class ContractLimits
     }
 
     /// <summary>Takes over what was used before, at start: charges by day, and free tokens of quotas that may still give some.</summary>
-    public async Task RestoreAsync(IBookStore store, Declarations declared, Instant now, CancellationToken cancel)
+    public async Task RestoreAsync(IBookReader store, Declarations declared, Instant now, CancellationToken cancel)
     {
         ArgumentNullException.ThrowIfNull(store);
         Declare(declared);

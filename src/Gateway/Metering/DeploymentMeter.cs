@@ -15,7 +15,6 @@ public sealed class DeploymentMeter : IStepSink, IAsyncDisposable
     private readonly TariffState tariffs;
     private readonly BudgetLimits limits;
     private readonly LiveMeter live;
-    private readonly CommitGate gate;
     private readonly MeterOptions options;
     private readonly TimeProvider clock;
     private readonly ILogger log;
@@ -27,10 +26,10 @@ public sealed class DeploymentMeter : IStepSink, IAsyncDisposable
     private Instant recordedTo;
     private Task running = Task.CompletedTask;
 
-    public DeploymentMeter(DeploymentName deployment, PoolName pool, IBookStore store, TariffState tariffs, BudgetLimits limits, LiveMeter live, CommitGate gate, MeterOptions options, TimeProvider clock, ILogger<DeploymentMeter> log)
+    public DeploymentMeter(DeploymentName deployment, PoolName pool, IBookStore store, TariffState tariffs, BudgetLimits limits, LiveMeter live, MeterOptions options, TimeProvider clock, ILogger<DeploymentMeter> log)
     {
         ArgumentNullException.ThrowIfNull(options);
-        (Deployment, Pool, this.store, this.tariffs, this.limits, this.live, this.gate, this.options, this.clock, this.log) = (deployment, pool, store, tariffs, limits, live, gate, options, clock, log);
+        (Deployment, Pool, this.store, this.tariffs, this.limits, this.live, this.options, this.clock, this.log) = (deployment, pool, store, tariffs, limits, live, options, clock, log);
         steps = Channel.CreateBounded<StepFact>(new BoundedChannelOptions(options.StepsWaitingMax) { SingleReader = true, SingleWriter = true });
     }
 
@@ -167,7 +166,7 @@ public sealed class DeploymentMeter : IStepSink, IAsyncDisposable
         {
             try
             {
-                await gate.RunAsync(() => AppendAsync(plan.ToFact()), CancellationToken.None);
+                await store.AppendAsync(plan.ToFact(), options.Durability);
                 Stalled = false;
                 if (plan.Capacity is { } capacity) recordedTo = capacity.To;
                 return true;
@@ -181,12 +180,6 @@ public sealed class DeploymentMeter : IStepSink, IAsyncDisposable
                 pause = TimeSpan.FromTicks(Math.Min(pause.Ticks * 2, options.RetryPauseMax.Ticks));
             }
         }
-    }
-
-    private async Task<bool> AppendAsync(Fact fact)
-    {
-        await store.AppendAsync(fact, options.Durability);
-        return true;
     }
 
     private void Apply(MeterPlan plan)

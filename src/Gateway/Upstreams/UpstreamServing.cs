@@ -5,7 +5,7 @@ using Qanat.Books;
 namespace Qanat.Gateway;
 
 /// <summary>Serves calls from upstreams: one attempt after the other until one answers, every piece metered before it is delivered, settled once however it ends.</summary>
-public sealed class UpstreamServing(UpstreamDirectory directory, TariffState tariffs, BudgetLimits limits, IBookStore store, LiveMeter live, CommitGate gate, MeterOptions meter,
+public sealed class UpstreamServing(UpstreamDirectory directory, TariffState tariffs, BudgetLimits limits, IBookStore store, LiveMeter live, MeterOptions meter,
     TimeProvider clock, ILogger<UpstreamServing> log)
 {
     private readonly UpstreamOptions options = directory.Options;
@@ -284,7 +284,7 @@ public sealed class UpstreamServing(UpstreamDirectory directory, TariffState tar
         {
             try
             {
-                using (await gate.EnterAsync()) await store.AppendAsync(fact, meter.Durability, CancellationToken.None);
+                await store.AppendAsync(fact, meter.Durability, CancellationToken.None);
                 directory.IsStalled = false;
                 return;
             }

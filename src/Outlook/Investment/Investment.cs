@@ -49,7 +49,7 @@ public sealed record ActualCashFlow(Month Month, Money Revenue, Money OperatingC
     }
 
     /// <summary>The months of an investment that the books have closed.</summary>
-    public static async Task<ImmutableArray<ActualCashFlow>> ReadAsync(IBookStore store, Investment investment, CancellationToken cancel = default)
+    public static async Task<ImmutableArray<ActualCashFlow>> ReadAsync(IBookReader store, Investment investment, CancellationToken cancel = default)
     {
         if (investment.Books is not { } books) return [];
         ImmutableArray<AttributedMonth> months = await AttributedCash.ReadAsync(store, books, investment.Currency, investment.Start.FirstInstant, cancel).ConfigureAwait(false);

@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using System.Runtime.CompilerServices;
-using System.Threading.Channels;
 using Qanat.Books;
 
 namespace Qanat.Store;
@@ -31,19 +30,15 @@ internal sealed class ReaderPool : IDisposable
     /// <summary>Rows fetched at a time for a stream: enough to make the hand-over cheap, few enough to hold in memory.</summary>
     private const int StreamChunkRows = 256;
 
-    private const int StreamChunksAhead = 3;
-
-    /// <summary>The same for postings, which bring all their records.</summary>
-    public const int StreamChunkPostings = 16;
-
     private readonly Func<SqlDatabase> _open;
     private readonly int _readersMax;
     private readonly ConcurrentBag<Reader> _idle = [];
     private readonly SemaphoreSlim _queries;
     private readonly SemaphoreSlim _streams;
+    private readonly SemaphoreSlim _snapshots;
     private readonly CancellationTokenSource _closing = new();
 
-    /// <param name="open">Makes a connection; a <see cref="StoreException"/> says why it cannot.</param> <param name="readersMax">Queries at the same time, and streams at the same time. They are counted apart, so that whoever asks a question
+    /// <param name="open">Makes a connection; a <see cref="StoreException"/> says why it cannot.</param> <param name="readersMax">Queries at the same time, streams at the same time, and snapshots at the same time. They are counted apart, so that whoever asks a question
     /// for each row of a stream never waits for himself.</param>
     public ReaderPool(Func<SqlDatabase> open, int readersMax)
     {
@@ -51,7 +46,11 @@ internal sealed class ReaderPool : IDisposable
         _readersMax = readersMax;
         _queries = new SemaphoreSlim(readersMax);
         _streams = new SemaphoreSlim(readersMax);
+        _snapshots = new SemaphoreSlim(readersMax);
     }
+
+    /// <summary>Becomes true when the pool is closed: streams and snapshots then answer no more.</summary>
+    public CancellationToken Closing => _closing.Token;
 
     public async Task<T> QueryAsync<T>(Func<Reader, T> query, CancellationToken cancel)
     {
@@ -66,39 +65,13 @@ internal sealed class ReaderPool : IDisposable
         }
     }
 
-    /// <param name="chunkRows">Fetched at a time: fewer where a row is large, so that a chunk is garbage before the collector thinks that it stays.</param>
-    public async IAsyncEnumerable<T> StreamAsync<T>(Func<Reader, IEnumerable<T>> query, [EnumeratorCancellation] CancellationToken cancel, int chunkRows = StreamChunkRows)
+    public async IAsyncEnumerable<T> StreamAsync<T>(Func<Reader, IEnumerable<T>> query, [EnumeratorCancellation] CancellationToken cancel)
     {
         await EnterAsync(_streams, cancel).ConfigureAwait(false);
         try
         {
             using Snapshot snapshot = new(this);
-            using IEnumerator<T> rows = query(snapshot.Reader).GetEnumerator();
-            using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancel, _closing.Token);
-            // The next rows are read while these are looked at.
-            Channel<List<T>> chunks = Channel.CreateBounded<List<T>>(new BoundedChannelOptions(StreamChunksAhead) { SingleReader = true, SingleWriter = true });
-            Task filling = Task.Run(() => FillAsync(rows, chunks.Writer, chunkRows, snapshot.Reader, cancel, stop.Token), CancellationToken.None);
-            try
-            {
-                while (await MoreAsync(chunks.Reader, cancel).ConfigureAwait(false))
-                {
-                    while (chunks.Reader.TryRead(out List<T>? chunk))
-                    {
-                        foreach (T row in chunk)
-                        {
-                            cancel.ThrowIfCancellationRequested();
-                            yield return row;
-                        }
-                        if (_closing.IsCancellationRequested) throw Closed();
-                    }
-                }
-            }
-            finally
-            {
-                // The reader is given back only when nobody reads with it any more.
-                await stop.CancelAsync().ConfigureAwait(false);
-                await filling.ConfigureAwait(false);
-            }
+            await foreach (T row in ReadAsync(snapshot.Reader, query, null, _closing.Token, cancel).ConfigureAwait(false)) yield return row;
         }
         finally
         {
@@ -106,16 +79,85 @@ internal sealed class ReaderPool : IDisposable
         }
     }
 
-    /// <summary>Waits for the queries under way; streams end with an exception at their next chunk.</summary>
+    /// <summary>A reader that sees the books as of now, until it is given back.</summary>
+    public async Task<HeldReader> BeginAsync(CancellationToken cancel)
+    {
+        await EnterAsync(_snapshots, cancel).ConfigureAwait(false);
+        try
+        {
+            return await Task.Run(() => new HeldReader(this), cancel).ConfigureAwait(false);
+        }
+        catch
+        {
+            _snapshots.Release();
+            throw;
+        }
+    }
+
+    /// <summary>The rows of a query, chunk by chunk: the next ones are read while these are looked at.</summary>
+    /// <param name="turn">Taken for each chunk, where others use the same reader.</param> <param name="closing">Ends it with an exception.</param>
+    public static async IAsyncEnumerable<T> ReadAsync<T>(Reader reader, Func<Reader, IEnumerable<T>> query, SemaphoreSlim? turn, CancellationToken closing, [EnumeratorCancellation] CancellationToken cancel)
+    {
+        IEnumerator<T>? rows = null;
+        List<T> chunk = new(StreamChunkRows), next = new(StreamChunkRows);
+        Task filling = FillAsync(next);
+        try
+        {
+            do
+            {
+                await filling.ConfigureAwait(false);
+                if (closing.IsCancellationRequested) throw Closed();
+                (chunk, next) = (next, chunk);
+                next.Clear();
+                if (chunk.Count == StreamChunkRows) filling = FillAsync(next);
+                foreach (T row in chunk)
+                {
+                    cancel.ThrowIfCancellationRequested();
+                    yield return row;
+                }
+            }
+            while (chunk.Count == StreamChunkRows);
+        }
+        finally
+        {
+            await filling.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            rows?.Dispose();
+        }
+
+        // Not cancelled before it runs: the reader is given back only after it.
+        Task FillAsync(List<T> into) => turn is null ? Task.Run(() => Fill(into), CancellationToken.None) : Task.Run(async () =>
+        {
+            await turn.WaitAsync(CancellationToken.None).ConfigureAwait(false);
+            try
+            {
+                Fill(into);
+            }
+            finally
+            {
+                turn.Release();
+            }
+        }, CancellationToken.None);
+
+        void Fill(List<T> into) => reader.Database.Reading(() =>
+        {
+            rows ??= query(reader).GetEnumerator();
+            while (into.Count < StreamChunkRows && rows.MoveNext()) into.Add(rows.Current);
+            return into.Count;
+        }, cancel);
+    }
+
+    /// <summary>Waits for the queries under way; streams end with an exception at their next chunk, snapshots at their next question.</summary>
     public void Dispose()
     {
         _closing.Cancel();
         for (int taken = 0; taken < _readersMax; taken++) _queries.Wait();
         for (int taken = 0; taken < _readersMax; taken++) _streams.Wait();
+        for (int taken = 0; taken < _readersMax; taken++) _snapshots.Wait();
         foreach (Reader reader in _idle) reader.Dispose();
         _closing.Dispose();
         _queries.Dispose();
         _streams.Dispose();
+        _snapshots.Dispose();
     }
 
     /// <exception cref="StoreException">The store is closed, or is being closed while this waits.</exception>
@@ -139,45 +181,7 @@ internal sealed class ReaderPool : IDisposable
         return snapshot.Reader.Database.Reading(() => query(snapshot.Reader), cancel);
     }
 
-    private async ValueTask<bool> MoreAsync<T>(ChannelReader<T> chunks, CancellationToken cancel)
-    {
-        try
-        {
-            return await chunks.WaitToReadAsync(cancel).ConfigureAwait(false);
-        }
-        catch (OperationCanceledException) when (!cancel.IsCancellationRequested && _closing.IsCancellationRequested)
-        {
-            throw Closed();
-        }
-    }
-
-    /// <summary>Reads chunk by chunk to the end; what goes wrong, the channel's reader is told. Never throws.</summary>
-    /// <param name="cancel">Ends a query under way.</param> <param name="stop">Ends after the chunk under way: nobody looks at the next.</param>
-    private static async Task FillAsync<T>(IEnumerator<T> rows, ChannelWriter<List<T>> chunks, int chunkRows, Reader reader, CancellationToken cancel, CancellationToken stop)
-    {
-        try
-        {
-            List<T> chunk;
-            do
-            {
-                chunk = new List<T>(chunkRows);
-                _ = reader.Database.Reading(() =>
-                {
-                    while (chunk.Count < chunkRows && rows.MoveNext()) chunk.Add(rows.Current);
-                    return chunk.Count;
-                }, cancel);
-                await chunks.WriteAsync(chunk, stop).ConfigureAwait(false);
-            }
-            while (chunk.Count == chunkRows);
-            chunks.Complete();
-        }
-        catch (Exception failure)
-        {
-            chunks.Complete(failure);
-        }
-    }
-
-    private static StoreException Closed() => new("The store is closed: nothing can be read any more.");
+    public static StoreClosedException Closed() => new("The store is closed: nothing can be read any more.");
 
     /// <summary>A reader inside a read transaction: all its statements see the same commit.</summary>
     private readonly struct Snapshot : IDisposable
@@ -221,6 +225,38 @@ internal sealed class ReaderPool : IDisposable
             if (Reader.Database.InTransaction) Reader.Database.Rollback();
             if (_pool._closing.IsCancellationRequested) Reader.Dispose();
             else _pool._idle.Add(Reader);
+        }
+    }
+
+    /// <summary>A reader inside one read transaction, for as long as it is held.</summary>
+    internal sealed class HeldReader : IDisposable
+    {
+        private readonly ReaderPool _pool;
+        private readonly Snapshot _snapshot;
+
+        public HeldReader(ReaderPool pool)
+        {
+            _pool = pool;
+            _snapshot = new Snapshot(pool);
+            try
+            {
+                // Both engines choose the commit that a transaction sees when it first reads.
+                _ = Reader.Database.Reading(() => UsageRollups.ThroughIn(Reader.Database), CancellationToken.None);
+            }
+            catch
+            {
+                _snapshot.Dispose();
+                throw;
+            }
+        }
+
+        public Reader Reader => _snapshot.Reader;
+        public CancellationToken Closing => _pool.Closing;
+
+        public void Dispose()
+        {
+            _snapshot.Dispose();
+            _pool._snapshots.Release();
         }
     }
 }

@@ -72,7 +72,7 @@ internal sealed class TestGateway : IAsyncDisposable
         builder.WebHost.UseUrls("http://127.0.0.1:0");
         builder.Logging.ClearProviders().AddProvider(log);
         builder.Services.AddSingleton<IBookStore>(store).AddSingleton<IDocumentStore>(store).AddSingleton(clock).AddSingleton(directory).AddSingleton(new KeyRing(directory)).AddSingleton(tariffs)
-            .AddSingleton(SecretBox.Open(Path.Combine(folder, "secrets.key"))).AddSingleton(budgets).AddSingleton(new LiveMeter(clock)).AddSingleton(new RoutingState()).AddSingleton<CommitGate>().AddSingleton<BooksPoster>()
+            .AddSingleton(SecretBox.Open(Path.Combine(folder, "secrets.key"))).AddSingleton(budgets).AddSingleton(new LiveMeter(clock)).AddSingleton(new RoutingState()).AddSingleton<BooksPoster>()
             .AddSingleton<RunCall>(script.RunAsync).AddSingleton(new SeedSource(1)).AddSingleton(new ServedModels(() => [model ?? ScriptedModel.Served()]));
         builder.AddQanatGateway(options);
         WebApplication app = builder.Build();

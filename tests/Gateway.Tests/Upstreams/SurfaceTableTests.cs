@@ -22,7 +22,7 @@ public sealed class SurfaceTableFixture : IAsyncLifetime
         UpstreamOptions options = new() { FailuresMax = 1_000, AttemptsMax = 1 };
         directory = await UpstreamDirectory.LoadAsync(Gateway.Get<IDocumentStore>(), store, Gateway.Get<SecretBox>(), options, TimeProvider.System, default);
         MeterOptions meter = new();
-        UpstreamServing serving = new(directory, Gateway.Get<TariffState>(), Gateway.Get<BudgetLimits>(), store, Gateway.Get<LiveMeter>(), Gateway.Get<CommitGate>(), meter, TimeProvider.System, NullLogger<UpstreamServing>.Instance);
+        UpstreamServing serving = new(directory, Gateway.Get<TariffState>(), Gateway.Get<BudgetLimits>(), store, Gateway.Get<LiveMeter>(), meter, TimeProvider.System, NullLogger<UpstreamServing>.Instance);
         CallPipeline pipeline = new(new RoutingState { Upstreams = directory }, Gateway.Get<TariffState>(), Gateway.Get<BudgetLimits>(), store, meter, TimeProvider.System, serving);
         Gateway.Script.Answer = pipeline.RunAsync;
     }

@@ -17,7 +17,6 @@ internal sealed class UpstreamFixture : IAsyncDisposable
     public static readonly TokenRates Asked = TokenRates.PerMillion(Currency.Usd, "1", "2");
     private readonly List<MockEngine> mocks = [];
     private readonly List<Deployment> deployments = [];
-    private readonly CommitGate gate = new();
     private readonly RoutingState routing = new();
     private readonly MeterOptions meter = new();
     private LiveMeter live = null!;
@@ -49,7 +48,7 @@ internal sealed class UpstreamFixture : IAsyncDisposable
             Limits = new BudgetLimits(new BudgetOptions { HoldWaitMax = TimeSpan.FromSeconds(20) }, clock),
         };
         (fixture.clock, fixture.live, fixture.routing.Upstreams) = (clock, new LiveMeter(clock), fixture.Directory_);
-        UpstreamServing serving = new(fixture.Directory_, fixture.Tariffs, fixture.Limits, store, fixture.live, fixture.gate, fixture.meter, clock, NullLogger<UpstreamServing>.Instance);
+        UpstreamServing serving = new(fixture.Directory_, fixture.Tariffs, fixture.Limits, store, fixture.live, fixture.meter, clock, NullLogger<UpstreamServing>.Instance);
         fixture.Pipeline = new CallPipeline(fixture.routing, fixture.Tariffs, fixture.Limits, store, fixture.meter, clock, serving);
         fixture.Caller = await fixture.AddCallerAsync(budget);
         PriceVersion price = new(PriceVersionId.New(clock), new Instant(0), null, null, TokenRates.PerMillion(Currency.Usd, "10", "20"), IsAssumption: false, "test", new Instant(0));
@@ -81,7 +80,7 @@ internal sealed class UpstreamFixture : IAsyncDisposable
     {
         Instant start = Instant.Now(clock);
         LoadedModel model = LoadedModel.Load(TinyModelRecipe.Tiny.WriteTo(Path.Combine(Path.GetTempPath(), "qanat-models")), new LoadOptions { Threads = 1, KvBytesMax = 4 << 20 }, null, default);
-        DeploymentMeter metering = new(new DeploymentName("builtin/" + name.Value), Pool, Store, Tariffs, Limits, live, gate, meter, clock, NullLogger<DeploymentMeter>.Instance);
+        DeploymentMeter metering = new(new DeploymentName("builtin/" + name.Value), Pool, Store, Tariffs, Limits, live, meter, clock, NullLogger<DeploymentMeter>.Instance);
         InferenceEngine engine = new(model, (options ?? new EngineOptions()) with { KvBytesMax = 4 << 20 }, behind?.Invoke(metering) ?? metering, clock);
         Instant recorded = await Recovery.RecordStartAsync(Store, Pool, start, Instant.Now(clock), default);
         metering.Start(engine, new Instant(recorded.UnixNanoseconds - engine.Status.NowNs), recorded);
@@ -142,7 +141,6 @@ internal sealed class UpstreamFixture : IAsyncDisposable
         foreach (MockEngine mock in mocks) await mock.DisposeAsync();
         Directory_.Dispose();
         Tariffs.Dispose();
-        gate.Dispose();
         await Store.DisposeAsync();
         Directory.Delete(Folder, recursive: true);
     }
