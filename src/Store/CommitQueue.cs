@@ -4,26 +4,42 @@ using Qanat.Books;
 namespace Qanat.Store;
 
 /// <summary>Writes a batch of facts in one durable commit. outcomes[i] stays null when facts[i] is durable and is otherwise the reason why nothing of it is stored.</summary>
+/// <exception cref="DoubtfulCommitException">The commit may have taken place: <see cref="DecideCommit"/> tells later, and the outcomes count if it has.</exception>
 internal delegate void CommitBatch(IReadOnlyList<Fact> facts, Exception?[] outcomes);
 
+/// <summary>Whether a commit in doubt took place; null: nobody can tell yet.</summary>
+/// <exception cref="StoreException">Nobody will tell any more.</exception>
+internal delegate bool? DecideCommit();
+
+/// <summary>The database was lost while it committed.</summary>
+internal sealed class DoubtfulCommitException(Exception lost) : Exception(lost.Message, lost);
+
 /// <summary>Group commit: callers hand over facts, one thread takes whatever has gathered while the last commit was on its way to disk and commits it as one.
-/// There is no timer: an idle store commits a single fact at once, a busy one shares the commit among all who wait. Who needs the disk waits for the flusher besides, while the thread commits on.</summary>
+/// There is no timer: an idle store commits a single fact at once, a busy one shares the commit among all who wait. Who needs the disk waits for the flusher besides, while the thread commits on.
+/// Whoever takes part in a commit in doubt is answered when it is decided, and nothing is committed before: an answer is always true.</summary>
 internal sealed class CommitQueue : IAsyncDisposable
 {
+    /// <summary>Between two questions about a commit in doubt.</summary>
+    private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(100);
+
     private readonly Channel<Waiting> _channel;
     private readonly CommitBatch _commit;
+    private readonly DecideCommit _decide;
     private readonly Action _afterBatch;
     private readonly int _batchFactsMax;
     private readonly LogFlusher? _flusher;
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private Doubtful? _doubtful;
 
     /// <param name="queueFactsMax">Facts that may wait for the writer; whoever comes later waits for a place.</param>
     /// <param name="batchFactsMax">Facts in one commit.</param>
     /// <param name="flusher">Brings commits to the disk; null: they are there when <paramref name="commit"/> returns.</param>
     /// <param name="afterBatch">Housekeeping on the writer's thread, once the callers of a batch have their answers. It does not throw.</param>
-    public CommitQueue(CommitBatch commit, Action afterBatch, int queueFactsMax, int batchFactsMax, LogFlusher? flusher = null)
+    /// <param name="decide">Null: commits are never in doubt.</param>
+    public CommitQueue(CommitBatch commit, Action afterBatch, int queueFactsMax, int batchFactsMax, LogFlusher? flusher = null, DecideCommit? decide = null)
     {
         _commit = commit;
+        _decide = decide ?? (static () => throw new InvalidOperationException("No commit is in doubt."));
         _flusher = flusher;
         _afterBatch = afterBatch;
         _batchFactsMax = batchFactsMax;
@@ -51,7 +67,7 @@ internal sealed class CommitQueue : IAsyncDisposable
         }
         catch (ChannelClosedException closed)
         {
-            throw new StoreException("The store is closed: nothing can be written any more.", closed);
+            throw new StoreClosedException("The store is closed: nothing can be written any more.", closed);
         }
         await waiting.Task.ConfigureAwait(false);
     }
@@ -71,16 +87,23 @@ internal sealed class CommitQueue : IAsyncDisposable
             batch.Clear();
             while (batch.Count < _batchFactsMax && _channel.Reader.TryRead(out Waiting? waiting)) batch.Add(waiting);
             if (batch.Count == 0) continue;
+            if (_doubtful is not null) Decide();
             Commit(batch);
             _afterBatch();
         }
+        using ManualResetEventSlim never = new();
+        while (_doubtful is not null && !never.Wait(s_pause)) Decide();
         _ended.SetResult();
     }
 
+    /// <summary>False: nothing comes any more. Meanwhile those who wait for a commit in doubt must not need another's fact to be answered.</summary>
     private bool WaitForFacts()
     {
         ValueTask<bool> ready = _channel.Reader.WaitToReadAsync();
-        return ready.IsCompletedSuccessfully ? ready.Result : ready.AsTask().GetAwaiter().GetResult();
+        if (ready.IsCompletedSuccessfully) return ready.Result;
+        Task<bool> waiting = ready.AsTask();
+        while (_doubtful is not null && !waiting.Wait(s_pause)) Decide();
+        return waiting.GetAwaiter().GetResult();
     }
 
     private void Commit(List<Waiting> batch)
@@ -90,13 +113,40 @@ internal sealed class CommitQueue : IAsyncDisposable
         try
         {
             if (_flusher?.Broken is { } broken) throw broken;
+            if (_doubtful is not null) throw new StoreException("The database server was lost in the middle of a commit and is not back: nothing is written before it is.");
             _commit(batch.ConvertAll(waiting => waiting.Fact), outcomes);
+        }
+        catch (DoubtfulCommitException)
+        {
+            _doubtful = new Doubtful([.. batch], outcomes);
+            return;
         }
         catch (Exception failure)
         {
             Array.Fill(outcomes, failure);
         }
 #pragma warning restore CA1031
+        Answer(batch, outcomes);
+    }
+
+    private void Decide()
+    {
+        Doubtful doubtful = _doubtful!;
+        try
+        {
+            if (_decide() is not bool committed) return;
+            if (!committed) Array.Fill(doubtful.Outcomes, new StoreException("The database server was lost before it had written this: try again."));
+        }
+        catch (StoreException never)
+        {
+            Array.Fill(doubtful.Outcomes, never);
+        }
+        _doubtful = null;
+        Answer(doubtful.Batch, doubtful.Outcomes);
+    }
+
+    private void Answer(List<Waiting> batch, Exception?[] outcomes)
+    {
         List<TaskCompletionSource> forDisk = [];
         for (int index = 0; index < batch.Count; index++)
         {
@@ -106,6 +156,8 @@ internal sealed class CommitQueue : IAsyncDisposable
         }
         _flusher?.Committed(forDisk);
     }
+
+    private sealed record Doubtful(List<Waiting> Batch, Exception?[] Outcomes);
 
     private sealed class Waiting(Fact fact, Durability durability) : TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)
     {

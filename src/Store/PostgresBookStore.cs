@@ -10,7 +10,7 @@ public sealed class PostgresBookStore : SqlStore
     private readonly PostgresWriter _writer;
 
     private PostgresBookStore(PostgresWriter writer, string connectionString, StoreOptions options, TimeProvider clock)
-        : base(writer.Commit, () => OpenReader(connectionString), () => { }, options, clock) => _writer = writer;
+        : base(writer.Commit, () => OpenReader(connectionString), () => { }, options, clock, decide: writer.Decide) => _writer = writer;
 
     /// <summary>Opens the books and brings their schema forward.</summary>
     /// <exception cref="StoreException">The server cannot be reached, another process owns the books, or they are newer than this program or not Qanat's.</exception>
@@ -59,6 +59,8 @@ public sealed class PostgresBookStore : SqlStore
             throw new StoreException(message, failure);
         }
     }
+
+    public override void PrepareToClose() => _writer.PrepareToClose();
 
     private protected override void Close() => _writer.Dispose();
 

@@ -29,7 +29,7 @@ public sealed record StoreOptions
     /// <summary>Content of one document. The writer commits documents in line with metering, so a large one makes requests wait.</summary>
     public long DocumentBytesMax { get; init; } = 4 << 20;
 
-    /// <summary>How long the writer tries to learn from a database server that it lost in the middle of a commit whether the commit took place.</summary>
+    /// <summary>How long the end of this process waits to learn, from a database server that it lost in the middle of a commit, whether the commit took place. Until then those who wait for it wait as long as it takes.</summary>
     public TimeSpan ReconnectMax { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <summary>Size that the database file may reach; then facts are refused as on a full disk. Null: no limit but the disk.</summary>

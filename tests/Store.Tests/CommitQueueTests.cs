@@ -109,7 +109,7 @@ public sealed class CommitQueueTests : IAsyncDisposable
         Task first = await Busy();
         Task second = _queue.AppendAsync(Next(), Cancel);
         Task closing = _queue.DisposeAsync().AsTask();
-        await Assert.ThrowsAsync<StoreException>(() => _queue.AppendAsync(Next(), Cancel));
+        await Assert.ThrowsAsync<StoreClosedException>(() => _queue.AppendAsync(Next(), Cancel));
         Assert.False(closing.IsCompleted);
         _go.Release(2);
         await closing;

@@ -86,6 +86,7 @@ public sealed class QanatServer : IAsyncDisposable
         if (options.Parts == ServedParts.Everything) options.Data.RemoveNote();
         using (CancellationTokenSource rest = new(StopMax)) await app.StopAsync(rest.Token);
         upstreams.IsStopping = true;
+        store.PrepareToClose();
         if (deployment is not null) await deployment.DisposeAsync();
         await poster.StopAsync();
         await app.DisposeAsync();

@@ -10,6 +10,9 @@ public sealed record MeterOptions
     /// <summary>What holds, progress and settlements must survive before a call goes on (ADR 10).</summary>
     public Durability Durability { get; init; } = Durability.Process;
 
+    /// <summary>How long a call waits until its hold is written; then it is refused, and its hold released as soon as the books answer again.</summary>
+    public TimeSpan HoldWriteMax { get; init; } = TimeSpan.FromSeconds(10);
+
     /// <summary>A hold is extended when fewer tokens than this are left of it.</summary>
     public int ExtendWithTokensLeft { get; init; } = 64;
 

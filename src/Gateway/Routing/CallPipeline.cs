@@ -9,6 +9,8 @@ namespace Qanat.Gateway;
 /// <summary>Admission, generation, metering and settlement of a call: the one way in which anything is served.</summary>
 public sealed partial class CallPipeline(RoutingState routing, TariffState tariffs, BudgetLimits limits, IBookStore store, MeterOptions options, TimeProvider clock, UpstreamServing? upstreams = null)
 {
+    private readonly AbandonedHolds abandoned = new(store, limits, options, clock);
+
     /// <summary>Runs a call. Cancelling the token ends its sequences within one step; what was generated until then is settled.</summary>
     /// <exception cref="ApiException">Refused before anything was served (nothing charged), or failed midway (what was served is settled).</exception>
     public IAsyncEnumerable<CallEvent> RunAsync(Call call, CancellationToken cancel)
@@ -134,21 +136,31 @@ public sealed partial class CallPipeline(RoutingState routing, TariffState tarif
     /// <param name="Allowed">Output tokens per choice that it pays for.</param>
     private sealed record Admission(Instant Placed, int Allowed, Money Amount, Reservation Reservation);
 
+    /// <exception cref="ApiException">503: the hold is not written, or nobody knows yet whether it is.</exception>
     private async Task PlaceAsync(Hold hold, Reservation reservation, CancellationToken cancel)
     {
+        Task placing = store.AppendAsync(new HoldPlaced(hold), options.Durability, CancellationToken.None);
         try
         {
-            await store.AppendAsync(new HoldPlaced(hold), options.Durability, CancellationToken.None);
+            await placing.WaitAsync(options.HoldWriteMax, clock, CancellationToken.None);
         }
         catch (StoreException error)
         {
             limits.Release(reservation);
-            throw new ApiException(503, "server_error", "books_unavailable", $"The hold for this request could not be written, so it is not served: {error.Message}", retryAfter: TimeSpan.FromSeconds(5));
+            throw BooksUnavailable(error.Message);
+        }
+        catch (TimeoutException)
+        {
+            _ = abandoned.ReleaseAsync(placing, hold, reservation, "refused, because the books did not answer in time");
+            throw BooksUnavailable("the books do not answer.");
         }
         if (!cancel.IsCancellationRequested) return;
         await ReleaseAsync(hold, reservation, "the client left before generation began");
         cancel.ThrowIfCancellationRequested();
     }
+
+    private static ApiException BooksUnavailable(string reason) =>
+        new(503, "server_error", "books_unavailable", $"The hold for this request could not be written, so it is not served: {reason}", retryAfter: TimeSpan.FromSeconds(5));
 
     /// <summary>Null: it is submitted. Else why nothing of it could be; its hold is still open.</summary>
     /// <exception cref="ApiException">Some of its choices could be: they end, and the meter settles them.</exception>
@@ -215,11 +227,9 @@ public sealed partial class CallPipeline(RoutingState routing, TariffState tarif
         };
     }
 
-    private async Task ReleaseAsync(Hold hold, Reservation reservation, string reason)
-    {
-        limits.Release(reservation);
-        await store.AppendAsync(new HoldReleased(hold.Id, Instant.Now(clock), reason), options.Durability, CancellationToken.None);
-    }
+    /// <summary>What follows does not wait for books that are away.</summary>
+    private Task ReleaseAsync(Hold hold, Reservation reservation, string reason) =>
+        abandoned.ReleaseAsync(Task.CompletedTask, hold, reservation, reason).WaitAsync(options.HoldWriteMax, clock).ContinueWith(static _ => { }, TaskScheduler.Default);
 
     private static void EndAll(RunningCall running, Deployment deployment)
     {

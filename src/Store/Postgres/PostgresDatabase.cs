@@ -25,6 +25,9 @@ internal sealed class PostgresDatabase : SqlDatabase
     /// <summary>Cursors of this snapshot.</summary>
     public HashSet<string> OpenCursors { get; } = new(StringComparer.Ordinal);
 
+    /// <summary>A statement that goes with every commit, on the same way to the server.</summary>
+    public string? WithCommit { get; set; }
+
     public bool IsConnected => _connection.State == ConnectionState.Open;
 
     /// <summary>Opens the connection again when it was lost.</summary>
@@ -57,13 +60,29 @@ internal sealed class PostgresDatabase : SqlDatabase
 
     public override bool InTransaction => _inTransaction && IsConnected;
 
-    public override void Begin() => Begin("BEGIN");
+    /// <summary>It goes with the first statement, on the same way to the server.</summary>
+    public override void Begin()
+    {
+        OpenCursors.Clear();
+        if (!IsConnected) Reconnect();
+        _connection.BeginTransaction(IsolationLevel.ReadCommitted);
+        _inTransaction = true;
+    }
+
     public override void BeginSnapshot() => Begin("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
 
     public override void Commit()
     {
+        if (WithCommit is null)
+        {
+            Execute("COMMIT");
+        }
+        else
+        {
+            using NpgsqlBatch batch = new(_connection) { BatchCommands = { new NpgsqlBatchCommand(WithCommit), new NpgsqlBatchCommand("COMMIT") } };
+            batch.ExecuteNonQuery();
+        }
         _inTransaction = false;
-        Execute("COMMIT");
     }
 
     public override void Rollback()

@@ -37,16 +37,16 @@ internal sealed class FactWriter
 
     /// <summary>Commits all facts that can be; see <see cref="CommitBatch"/>.</summary>
     /// <exception cref="StoreException">Nothing of the batch could be written: the disk is full or failed.</exception>
-    /// <param name="within">More to be written in the same transaction.</param>
-    public void Commit(IReadOnlyList<Fact> facts, Exception?[] outcomes, Action? within = null)
+    /// <param name="committing">Told when all is written and the commit begins: from then on a failure may come after it.</param>
+    public void Commit(IReadOnlyList<Fact> facts, Exception?[] outcomes, Action? committing = null)
     {
         if (_broken is not null) throw _broken;
         try
         {
-            if (!TryCommitTogether(facts, within, out StoreException? refused))
+            if (!TryCommitTogether(facts, committing, out StoreException? refused))
             {
                 if (facts.Count == 1) outcomes[0] = refused;
-                else CommitOneByOne(facts, outcomes, within);
+                else CommitOneByOne(facts, outcomes, committing);
             }
         }
         catch (Exception failure)
@@ -62,17 +62,17 @@ internal sealed class FactWriter
     }
 
     /// <summary>The fast way: no savepoints. One refused fact undoes the whole batch.</summary>
-    private bool TryCommitTogether(IReadOnlyList<Fact> facts, Action? within, out StoreException? refused)
+    private bool TryCommitTogether(IReadOnlyList<Fact> facts, Action? committing, out StoreException? refused)
     {
         _database.Begin();
         refused = Refusal(facts);
-        if (refused is null) Commit(within);
+        if (refused is null) Commit(committing);
         else Rollback();
         return refused is null;
     }
 
     /// <summary>The slow way, after a refusal: each fact in its own savepoint, all in one transaction.</summary>
-    private void CommitOneByOne(IReadOnlyList<Fact> facts, Exception?[] outcomes, Action? within)
+    private void CommitOneByOne(IReadOnlyList<Fact> facts, Exception?[] outcomes, Action? committing)
     {
         _database.Begin();
         for (int index = 0; index < facts.Count; index++)
@@ -86,13 +86,13 @@ internal sealed class FactWriter
             }
             _database["RELEASE SAVEPOINT fact"].Run();
         }
-        Commit(within);
+        Commit(committing);
     }
 
-    private void Commit(Action? within)
+    private void Commit(Action? committing)
     {
         _usageRollups.Complete();
-        within?.Invoke();
+        committing?.Invoke();
         _database.Commit();
         _holds.Committed();
         _usageRollups.Committed();

@@ -13,13 +13,13 @@ public abstract class SqlStore : SqlReader, IStore
     private int _disposed;
 
     /// <param name="openReader">Makes a connection that sees committed facts.</param> <param name="afterBatch">Housekeeping on the writer's thread.</param>
-    /// <param name="flusher">Brings commits to the disk; null: they are there when <paramref name="commit"/> returns.</param>
-    private protected SqlStore(CommitBatch commit, Func<SqlDatabase> openReader, Action afterBatch, StoreOptions options, TimeProvider clock, LogFlusher? flusher = null)
+    /// <param name="flusher">Brings commits to the disk; null: they are there when <paramref name="commit"/> returns.</param> <param name="decide">Null: commits are never in doubt.</param>
+    private protected SqlStore(CommitBatch commit, Func<SqlDatabase> openReader, Action afterBatch, StoreOptions options, TimeProvider clock, LogFlusher? flusher = null, DecideCommit? decide = null)
         : base(options.HomeCurrency)
     {
         _options = options;
         _readers = new ReaderPool(openReader, options.ReadersMax);
-        _queue = new CommitQueue(commit, afterBatch, options.QueueFactsMax, options.BatchFactsMax, flusher);
+        _queue = new CommitQueue(commit, afterBatch, options.QueueFactsMax, options.BatchFactsMax, flusher, decide);
         _documents = new DocumentWrites(_queue, clock, options.DocumentBytesMax);
     }
 
@@ -42,11 +42,17 @@ public abstract class SqlStore : SqlReader, IStore
 
     public Task<long> DeleteExpiredAsync(int documentsMax, CancellationToken cancel = default) => _documents.DeleteExpiredAsync(documentsMax, cancel);
 
+    /// <summary>The end is near: nobody waits any longer than <see cref="StoreOptions.ReconnectMax"/> for a database server that is away. Facts can still be appended.</summary>
+    public virtual void PrepareToClose()
+    {
+    }
+
     /// <summary>Writes what was handed over, then lets go of the database.</summary>
     public async ValueTask DisposeAsync()
     {
         GC.SuppressFinalize(this);
         if (Interlocked.Exchange(ref _disposed, 1) != 0) return;
+        PrepareToClose();
         await _queue.DisposeAsync().ConfigureAwait(false);
         _readers.Dispose();
         Close();

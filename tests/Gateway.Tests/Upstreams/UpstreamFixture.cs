@@ -18,7 +18,7 @@ internal sealed class UpstreamFixture : IAsyncDisposable
     private readonly List<MockEngine> mocks = [];
     private readonly List<Deployment> deployments = [];
     private readonly RoutingState routing = new();
-    private readonly MeterOptions meter = new();
+    private MeterOptions meter = new();
     private LiveMeter live = null!;
     private TimeProvider clock = null!;
 
@@ -31,12 +31,13 @@ internal sealed class UpstreamFixture : IAsyncDisposable
     public CallPipeline Pipeline { get; private set; } = null!;
     public Caller Caller { get; private set; } = null!;
 
-    /// <param name="connection">Of books in PostgreSQL; null: in a folder of the fixture's own.</param>
-    public static async Task<UpstreamFixture> StartAsync(Money? budget = null, UpstreamOptions? options = null, TimeProvider? clock = null, string? connection = null, StoreOptions? storeOptions = null)
+    /// <param name="connection">Of books in PostgreSQL; null: in a folder of the fixture's own.</param> <param name="before">What the calls see of the store.</param>
+    public static async Task<UpstreamFixture> StartAsync(Money? budget = null, UpstreamOptions? options = null, TimeProvider? clock = null, string? connection = null, MeterOptions? meter = null, Func<IBookStore, IBookStore>? before = null)
     {
         clock ??= TimeProvider.System;
         string folder = Directory.CreateTempSubdirectory("qanat-upstreams").FullName;
-        SqlStore store = await new StoreLocation(folder, connection).OpenAsync(clock, storeOptions);
+        SqlStore store = await new StoreLocation(folder, connection).OpenAsync(clock);
+        IBookStore seen = before?.Invoke(store) ?? store;
         options ??= new UpstreamOptions { Rest = TimeSpan.FromMinutes(5) };
         UpstreamFixture fixture = new()
         {
@@ -47,9 +48,9 @@ internal sealed class UpstreamFixture : IAsyncDisposable
             Directory_ = await UpstreamDirectory.LoadAsync(store, store, SecretBox.Open(Path.Combine(folder, "secrets.key")), options, clock, default),
             Limits = new BudgetLimits(new BudgetOptions { HoldWaitMax = TimeSpan.FromSeconds(20) }, clock),
         };
-        (fixture.clock, fixture.live, fixture.routing.Upstreams) = (clock, new LiveMeter(clock), fixture.Directory_);
-        UpstreamServing serving = new(fixture.Directory_, fixture.Tariffs, fixture.Limits, store, fixture.live, fixture.meter, clock, NullLogger<UpstreamServing>.Instance);
-        fixture.Pipeline = new CallPipeline(fixture.routing, fixture.Tariffs, fixture.Limits, store, fixture.meter, clock, serving);
+        (fixture.clock, fixture.live, fixture.routing.Upstreams, fixture.meter) = (clock, new LiveMeter(clock), fixture.Directory_, meter ?? fixture.meter);
+        UpstreamServing serving = new(fixture.Directory_, fixture.Tariffs, fixture.Limits, seen, fixture.live, fixture.meter, clock, NullLogger<UpstreamServing>.Instance);
+        fixture.Pipeline = new CallPipeline(fixture.routing, fixture.Tariffs, fixture.Limits, seen, fixture.meter, clock, serving);
         fixture.Caller = await fixture.AddCallerAsync(budget);
         PriceVersion price = new(PriceVersionId.New(clock), new Instant(0), null, null, TokenRates.PerMillion(Currency.Usd, "10", "20"), IsAssumption: false, "test", new Instant(0));
         await fixture.Tariffs.AddPriceAsync(price, Audit, default);
