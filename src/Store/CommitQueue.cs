@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Threading.Channels;
 using Qanat.Books;
 
@@ -15,12 +16,15 @@ internal delegate bool? DecideCommit();
 internal sealed class DoubtfulCommitException(Exception lost) : Exception(lost.Message, lost);
 
 /// <summary>Group commit: callers hand over facts, one thread takes whatever has gathered while the last commit was on its way to disk and commits it as one.
-/// There is no timer: an idle store commits a single fact at once, a busy one shares the commit among all who wait. Who needs the disk waits for the flusher besides, while the thread commits on.
+/// There is no timer: an idle store commits a single fact at once, a busy one shares the commit among all who wait; only those who were just answered are given a moment to come back. Who needs the disk waits for the flusher besides, while the thread commits on.
 /// Whoever takes part in a commit in doubt is answered when it is decided, and nothing is committed before: an answer is always true.</summary>
 internal sealed class CommitQueue : IAsyncDisposable
 {
     /// <summary>Between two questions about a commit in doubt.</summary>
     private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>The moment is this part of what the last commit took.</summary>
+    private const int GatherPart = 16;
 
     private readonly Channel<Waiting> _channel;
     private readonly CommitBatch _commit;
@@ -30,6 +34,8 @@ internal sealed class CommitQueue : IAsyncDisposable
     private readonly LogFlusher? _flusher;
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Doubtful? _doubtful;
+    private int _lastFacts;
+    private TimeSpan _lastTook;
 
     /// <param name="queueFactsMax">Facts that may wait for the writer; whoever comes later waits for a place.</param>
     /// <param name="batchFactsMax">Facts in one commit.</param>
@@ -84,16 +90,27 @@ internal sealed class CommitQueue : IAsyncDisposable
         List<Waiting> batch = new(_batchFactsMax);
         while (WaitForFacts())
         {
+            Gather();
             batch.Clear();
             while (batch.Count < _batchFactsMax && _channel.Reader.TryRead(out Waiting? waiting)) batch.Add(waiting);
             if (batch.Count == 0) continue;
             if (_doubtful is not null) Decide();
+            long began = Stopwatch.GetTimestamp();
             Commit(batch);
             _afterBatch();
+            (_lastFacts, _lastTook) = (batch.Count, Stopwatch.GetElapsedTime(began));
         }
         using ManualResetEventSlim never = new();
         while (_doubtful is not null && !never.Wait(s_pause)) Decide();
         _ended.SetResult();
+    }
+
+    /// <summary>The first of many callers is back before the others: without them he would have a commit of his own, which costs as much as theirs, and they would wait for it.</summary>
+    private void Gather()
+    {
+        if (_lastFacts < 4) return;
+        long began = Stopwatch.GetTimestamp();
+        while (_channel.Reader.Count < _lastFacts / 2 && Stopwatch.GetElapsedTime(began) < _lastTook / GatherPart) Thread.Yield();
     }
 
     /// <summary>False: nothing comes any more. Meanwhile those who wait for a commit in doubt must not need another's fact to be answered.</summary>

@@ -25,6 +25,9 @@ internal sealed class PostgresDatabase : SqlDatabase
     /// <summary>Cursors of this snapshot.</summary>
     public HashSet<string> OpenCursors { get; } = new(StringComparer.Ordinal);
 
+    /// <summary>Where rows are made ready to be copied.</summary>
+    public CopiedRows Copied { get; } = new();
+
     /// <summary>A statement that goes with every commit, on the same way to the server.</summary>
     public string? WithCommit { get; set; }
 
@@ -97,11 +100,10 @@ internal sealed class PostgresDatabase : SqlDatabase
     public NpgsqlCommand NewCommand(string sql) => new(sql, _connection);
 
     /// <summary>Rows into a table, all or none.</summary>
-    public void Copy(string sql, Action<NpgsqlBinaryImporter> write)
+    public void Copy(string sql, ReadOnlySpan<byte> rows)
     {
-        using NpgsqlBinaryImporter importer = _connection.BeginBinaryImport(sql);
-        write(importer);
-        importer.Complete();
+        using NpgsqlRawCopyStream copy = _connection.BeginRawBinaryCopy(sql);
+        copy.Write(rows);
     }
 
     public T Running<T>(NpgsqlCommand command, Func<NpgsqlCommand, T> run)
