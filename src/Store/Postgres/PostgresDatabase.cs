@@ -53,6 +53,14 @@ internal sealed class PostgresDatabase : SqlDatabase
         while (query.Step()) yield return query;
     }
 
+    public override IEnumerable<Statement> WithNumbers(string select, string column, IReadOnlyCollection<long> numbers, string order = "")
+    {
+        if (numbers.Count == 0) yield break;
+        PostgresStatement query = new(this, $"{select} WHERE {column} = ANY(?) {order}");
+        query.Add(new NpgsqlParameter<long[]> { TypedValue = [.. numbers], NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Bigint });
+        while (query.Step()) yield return query;
+    }
+
     public override void DeleteWithIds(string table, IReadOnlyCollection<Guid> ids)
     {
         if (ids.Count == 0) return;

@@ -20,28 +20,6 @@ internal static class JournalQueries
         rows.Reset();
     }
 
-    /// <summary>All transactions with their records, side by side.</summary>
-    public static IEnumerable<Posting> Postings(Reader reader)
-    {
-        Statement rows = reader.Database.Streamed("SELECT no FROM transactions ORDER BY at, id");
-        while (rows.Step())
-        {
-            long no = rows.Long();
-            ImmutableArray<UsageRecord>.Builder records = ImmutableArray.CreateBuilder<UsageRecord>();
-            ImmutableArray<RequestId>.Builder ids = ImmutableArray.CreateBuilder<RequestId>();
-            Statement posted = reader.Database[UsageRows.Select + " WHERE no IN (SELECT record FROM posted WHERE txn = ?)"].Add(no);
-            while (posted.Step())
-            {
-                UsageRecord record = UsageRows.Read(posted, reader.Identities);
-                records.Add(record);
-                ids.Add(record.Id);
-            }
-            posted.Reset();
-            yield return new Posting(TransactionRows.Read(reader.Database, reader.Identities, no), ids.DrainToImmutable(), records.DrainToImmutable());
-        }
-        rows.Reset();
-    }
-
     public static ImmutableArray<AuditEntry> Audit(Reader reader, int limit)
     {
         ImmutableArray<AuditEntry>.Builder entries = ImmutableArray.CreateBuilder<AuditEntry>();
@@ -55,17 +33,31 @@ internal static class JournalQueries
 /// <summary>Rows of transactions as the domain's records.</summary>
 internal static class TransactionRows
 {
+    /// <summary>Some transactions, by their numbers.</summary>
+    public static Dictionary<long, Transaction> ReadAll(Reader reader, IReadOnlyCollection<long> numbers)
+    {
+        Dictionary<long, ImmutableArray<Entry>.Builder> entries = numbers.ToDictionary(no => no, _ => ImmutableArray.CreateBuilder<Entry>());
+        foreach (Statement line in reader.Database.WithNumbers($"SELECT txn, {Line} FROM entries", "txn", numbers, "ORDER BY txn, line"))
+            entries[line.Long()].Add(ReadLine(line, reader.Identities));
+        Dictionary<long, Transaction> read = new(numbers.Count);
+        foreach (Statement row in reader.Database.WithNumbers("SELECT no, id, at, template, memo FROM transactions", "no", numbers))
+        {
+            long no = row.Long();
+            read[no] = new Transaction(new TransactionId(row.Guid()), row.Instant(), reader.Identities.Name(row.Long()), row.Text(), entries[no].DrainToImmutable());
+        }
+        return read;
+    }
+
+    private const string Line = "account, amount_milli, amount_pico, amount_currency, tenant, project, model, deployment, pool";
+
+    private static Entry ReadLine(Statement line, RowIdentities identities) => new(new Account(identities.Name(line.Long())), line.Money(), new Dimensions(identities.Tenant(line.LongOrNull()),
+        identities.Project(line.LongOrNull()), identities.Model(line.LongOrNull()), identities.Deployment(line.LongOrNull()), identities.Pool(line.LongOrNull())));
+
     public static Transaction Read(SqlDatabase database, RowIdentities identities, long no)
     {
         ImmutableArray<Entry>.Builder entries = ImmutableArray.CreateBuilder<Entry>();
-        Statement lines = database["""
-            SELECT account, amount_milli, amount_pico, amount_currency, tenant, project, model, deployment, pool FROM entries WHERE txn = ? ORDER BY line
-            """].Add(no);
-        while (lines.Step())
-        {
-            entries.Add(new Entry(new Account(identities.Name(lines.Long())), lines.Money(), new Dimensions(identities.Tenant(lines.LongOrNull()),
-                identities.Project(lines.LongOrNull()), identities.Model(lines.LongOrNull()), identities.Deployment(lines.LongOrNull()), identities.Pool(lines.LongOrNull()))));
-        }
+        Statement lines = database[$"SELECT {Line} FROM entries WHERE txn = ? ORDER BY line"].Add(no);
+        while (lines.Step()) entries.Add(ReadLine(lines, identities));
         lines.Reset();
         Statement row = database["SELECT id, at, template, memo FROM transactions WHERE no = ?"].Add(no);
         if (!row.Step()) throw new InvalidOperationException("The transaction was just found.");

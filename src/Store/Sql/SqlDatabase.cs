@@ -32,6 +32,10 @@ internal abstract class SqlDatabase : IDisposable
     /// <param name="select">Up to and without WHERE.</param>
     public abstract IEnumerable<Statement> WithIds(string select, IReadOnlyCollection<Guid> ids);
 
+    /// <summary>The rows of a query in which a column is one of these.</summary>
+    /// <param name="order">ORDER BY ..., or nothing: of the rows with one number.</param>
+    public abstract IEnumerable<Statement> WithNumbers(string select, string column, IReadOnlyCollection<long> numbers, string order = "");
+
     public abstract void DeleteWithIds(string table, IReadOnlyCollection<Guid> ids);
 
     /// <summary>Whether usage_of_tenants is a table, written in bulk with the sums, and not what an index knows.</summary>

@@ -36,7 +36,7 @@ public abstract class SqlReader : IBookReader
     public Task<ImmutableArray<RequestId>> ReadPostedRecordsAsync(TransactionId transaction, CancellationToken cancel = default) =>
         QueryAsync(reader => UsageQueries.PostedBy(reader, transaction), cancel);
 
-    public IAsyncEnumerable<Posting> StreamPostingsAsync(CancellationToken cancel = default) => RowsAsync(JournalQueries.Postings, cancel);
+    public IAsyncEnumerable<Posting> StreamPostingsAsync(CancellationToken cancel = default) => RowsAsync(PostingQueries.Stream, cancel);
 
     public IAsyncEnumerable<CapacityRecord> StreamCapacityAsync(PoolName pool, Period period, CancellationToken cancel = default) =>
         RowsAsync(reader => DirectoryQueries.Capacity(reader, pool, period), cancel);

@@ -96,6 +96,17 @@ internal sealed class SqliteDatabase : SqlDatabase
         }
     }
 
+    public override IEnumerable<Statement> WithNumbers(string select, string column, IReadOnlyCollection<long> numbers, string order = "")
+    {
+        SqliteStatement query = Prepared($"{select} WHERE {column} = ? {order}");
+        foreach (long number in numbers)
+        {
+            query.Add(number);
+            while (query.Step()) yield return query;
+            query.Reset();
+        }
+    }
+
     public override void DeleteWithIds(string table, IReadOnlyCollection<Guid> ids)
     {
         foreach (Guid id in ids) Prepared($"DELETE FROM {table} WHERE id = ?").Add(id).Run();
