@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using System.Runtime.CompilerServices;
+using System.Threading.Channels;
 using Qanat.Books;
 
 namespace Qanat.Store;
@@ -29,6 +30,9 @@ internal sealed class ReaderPool : IDisposable
 {
     /// <summary>Rows fetched at a time for a stream: enough to make the hand-over cheap, few enough to hold in memory.</summary>
     private const int StreamChunkRows = 256;
+
+    /// <summary>Chunks that wait to be looked at: they make up for a chunk that takes longer than others.</summary>
+    private const int StreamChunksAhead = 3;
 
     private readonly Func<SqlDatabase> _open;
     private readonly int _readersMax;
@@ -98,52 +102,85 @@ internal sealed class ReaderPool : IDisposable
     /// <param name="turn">Taken for each chunk, where others use the same reader.</param> <param name="closing">Ends it with an exception.</param>
     public static async IAsyncEnumerable<T> ReadAsync<T>(Reader reader, Func<Reader, IEnumerable<T>> query, SemaphoreSlim? turn, CancellationToken closing, [EnumeratorCancellation] CancellationToken cancel)
     {
-        IEnumerator<T>? rows = null;
-        List<T> chunk = new(StreamChunkRows), next = new(StreamChunkRows);
-        Task filling = FillAsync(next);
+        using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancel, closing);
+        Channel<List<T>> chunks = Channel.CreateBounded<List<T>>(new BoundedChannelOptions(StreamChunksAhead) { SingleReader = true, SingleWriter = true });
+        Task filling = Task.Run(() => FillAsync(reader, query, turn, chunks.Writer, cancel, stop.Token), CancellationToken.None);
         try
         {
-            do
+            while (await MoreAsync(chunks.Reader, closing, cancel).ConfigureAwait(false))
             {
-                await filling.ConfigureAwait(false);
-                if (closing.IsCancellationRequested) throw Closed();
-                (chunk, next) = (next, chunk);
-                next.Clear();
-                if (chunk.Count == StreamChunkRows) filling = FillAsync(next);
-                foreach (T row in chunk)
+                while (chunks.Reader.TryRead(out List<T>? chunk))
                 {
-                    cancel.ThrowIfCancellationRequested();
-                    yield return row;
+                    if (closing.IsCancellationRequested) throw Closed();
+                    foreach (T row in chunk)
+                    {
+                        cancel.ThrowIfCancellationRequested();
+                        yield return row;
+                    }
                 }
             }
-            while (chunk.Count == StreamChunkRows);
         }
         finally
         {
-            await filling.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            // The reader is given back only when nobody reads with it any more.
+            await stop.CancelAsync().ConfigureAwait(false);
+            await filling.ConfigureAwait(false);
+        }
+    }
+
+    private static async ValueTask<bool> MoreAsync<T>(ChannelReader<T> chunks, CancellationToken closing, CancellationToken cancel)
+    {
+        try
+        {
+            return await chunks.WaitToReadAsync(cancel).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (!cancel.IsCancellationRequested && closing.IsCancellationRequested)
+        {
+            throw Closed();
+        }
+    }
+
+    /// <summary>Reads chunk by chunk to the end; what goes wrong, the channel's reader is told. Never throws.</summary>
+    /// <param name="cancel">Ends a query under way.</param> <param name="stop">Ends after the chunk under way: nobody looks at the next.</param>
+    private static async Task FillAsync<T>(Reader reader, Func<Reader, IEnumerable<T>> query, SemaphoreSlim? turn, ChannelWriter<List<T>> chunks, CancellationToken cancel, CancellationToken stop)
+    {
+        IEnumerator<T>? rows = null;
+        Exception? failure = null;
+        try
+        {
+            List<T> chunk;
+            do
+            {
+                chunk = new List<T>(StreamChunkRows);
+                if (turn is not null) await turn.WaitAsync(CancellationToken.None).ConfigureAwait(false);
+                try
+                {
+                    reader.Database.Reading(() => Fill(chunk), cancel);
+                }
+                finally
+                {
+                    turn?.Release();
+                }
+                await chunks.WriteAsync(chunk, stop).ConfigureAwait(false);
+            }
+            while (chunk.Count == StreamChunkRows);
+        }
+        catch (Exception thrown)
+        {
+            failure = thrown;
+        }
+        finally
+        {
             rows?.Dispose();
+            chunks.Complete(failure);
         }
 
-        // Not cancelled before it runs: the reader is given back only after it.
-        Task FillAsync(List<T> into) => turn is null ? Task.Run(() => Fill(into), CancellationToken.None) : Task.Run(async () =>
-        {
-            await turn.WaitAsync(CancellationToken.None).ConfigureAwait(false);
-            try
-            {
-                Fill(into);
-            }
-            finally
-            {
-                turn.Release();
-            }
-        }, CancellationToken.None);
-
-        void Fill(List<T> into) => reader.Database.Reading(() =>
+        int Fill(List<T> into)
         {
             rows ??= query(reader).GetEnumerator();
             while (into.Count < StreamChunkRows && rows.MoveNext()) into.Add(rows.Current);
             return into.Count;
-        }, cancel);
+        }
     }
 
     /// <summary>Waits for the queries under way; streams end with an exception at their next chunk, snapshots at their next question.</summary>
