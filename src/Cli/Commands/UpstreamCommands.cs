@@ -112,10 +112,12 @@ internal static class UpstreamCommands
         Argument<string> model = new("model") { Description = "The model, as it is called here." };
         Option<string?> policy = new("--policy") { Description = "weighted, least-loaded, or prefix (the same beginning to the same upstream; the default)." };
         Option<string[]> fallback = new("--fallback") { Description = "Models that stand in for it, in order, when neither its upstreams nor the built-in engine can serve it: of upstreams or built in.", AllowMultipleArgumentsPerToken = true };
-        Command route = new("route", "Say how a model's calls are spread over its upstreams.") { model, policy, fallback };
+        Option<int?> waiting = new("--waiting-max") { Description = "Sequences that wait in the built-in engine from which on calls go to the models that stand in." };
+        Command route = new("route", "Say how a model's calls are spread over its upstreams.") { model, policy, fallback, waiting };
         route.SetAction((parsed, cancel) => shared.WithServerAsync(parsed, async (server, terminal) =>
         {
             JsonObject body = new() { ["model"] = parsed.GetValue(model), ["policy"] = parsed.GetValue(policy) };
+            if (parsed.GetValue(waiting) is { } most) body["waiting_max"] = most;
             if (parsed.GetValue(fallback) is { Length: > 0 } models) body["fallbacks"] = new JsonArray([.. models.Select(name => JsonValue.Create(name))]);
             JsonNode made = await server.PostAsync("api/upstream-routes", body, cancel);
             string standIns = made["fallbacks"]!.AsArray() is { Count: > 0 } list ? ", then " + string.Join(", ", list.Select(name => name!.ToString())) : "";

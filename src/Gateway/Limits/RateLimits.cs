@@ -108,6 +108,7 @@ public sealed class RateLimits : IDisposable
         TimeSpan? least = null;
         foreach (Level level in entered)
         {
+            if (line.Count == 0 && level.HasRoom(estimate, now)) continue;
             List<Waiting> ahead = line.Count == 0 ? [] : [.. line.Where(each => each.Levels.Contains(level))];
             // Who waits here for room that this one would take comes first.
             bool isBehind = ahead.Exists(each => !level.HasRoom(each.Estimate, now));

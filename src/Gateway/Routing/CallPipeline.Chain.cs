@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Runtime.CompilerServices;
 using Qanat.Books;
+using Qanat.Engine;
 using Qanat.Models;
 using Qanat.Store;
 
@@ -16,10 +17,11 @@ public sealed partial class CallPipeline
         {
             for (int index = 0; index < places.Length && held.IsOpen; index++)
             {
+                bool mayPassOn = index < places.Length - 1;
                 IAsyncEnumerable<CallEvent> served = places[index] switch
                 {
-                    OutsidePlace outside => ServeOutsideAsync(held, outside, mayPassOn: index < places.Length - 1, cancel),
-                    InsidePlace inside => ServeInsideAsync(held, inside.Deployment, cancel),
+                    OutsidePlace outside => ServeOutsideAsync(held, outside, mayPassOn, cancel),
+                    InsidePlace inside => ServeInsideAsync(held, inside.Deployment, mayPassOn ? inside.WaitingMax : null, cancel),
                     _ => throw new InvalidOperationException($"{places[index].GetType().Name} serves nothing."),
                 };
                 await foreach (CallEvent happened in served) yield return happened;
@@ -86,8 +88,13 @@ public sealed partial class CallPipeline
         }
     }
 
-    private async IAsyncEnumerable<CallEvent> ServeInsideAsync(HeldCall held, Deployment deployment, [EnumeratorCancellation] CancellationToken cancel)
+    private async IAsyncEnumerable<CallEvent> ServeInsideAsync(HeldCall held, Deployment deployment, int? waitingMax, [EnumeratorCancellation] CancellationToken cancel)
     {
+        if (waitingMax is { } most && deployment.Engine.Status.Waiting >= most)
+        {
+            held.NotServed = Refusal(held.Hold.Model, new QueueFullException(FormattableString.Invariant($"{most} sequences are waiting already.")));
+            yield break;
+        }
         int attempts = held.Tried?.Attempts ?? 0;
         if (PlanInside(held, deployment) is not { } running || !await TryMoveAsync(held, running, deployment)) yield break;
         // Whatever of it is submitted is the meter's to settle.

@@ -180,18 +180,18 @@ public sealed partial class CallPipeline(RoutingState routing, TariffState tarif
             {
                 running.AbandonFrom(submitted);
                 EndAll(running, deployment);
-                throw Refusal(running, error);
+                throw Refusal(running.Hold.Model, error);
             }
             deployment.Meter.Withdraw(running);
-            return Refusal(running, error);
+            return Refusal(running.Hold.Model, error);
         }
     }
 
-    private static ApiException Refusal(RunningCall running, Exception error) => error switch
+    private static ApiException Refusal(ModelName model, Exception error) => error switch
     {
-        QueueFullException => new ApiException(429, "rate_limit_error", "queue_full", $"{running.Hold.Model} is busy: {error.Message}", retryAfter: TimeSpan.FromSeconds(2)),
+        QueueFullException => new ApiException(429, "rate_limit_error", "queue_full", $"{model} is busy: {error.Message}", retryAfter: TimeSpan.FromSeconds(2)),
         ArgumentException => new ApiException(400, "invalid_request_error", "context_length_exceeded", error.Message, "messages"),
-        _ => new ApiException(503, "server_error", "engine_stopped", $"{running.Hold.Model} cannot answer: {error.Message}", retryAfter: TimeSpan.FromSeconds(5)),
+        _ => new ApiException(503, "server_error", "engine_stopped", $"{model} cannot answer: {error.Message}", retryAfter: TimeSpan.FromSeconds(5)),
     };
 
     /// <summary>What an answer must be is promised only when it can be kept: a caller who relies on it is told otherwise at once.</summary>

@@ -29,7 +29,8 @@ internal abstract record ServingPlace;
 internal sealed record OutsidePlace(ImmutableArray<UpstreamSet> Sets) : ServingPlace;
 
 /// <summary>In the built-in engine.</summary>
-internal sealed record InsidePlace(Deployment Deployment) : ServingPlace;
+/// <param name="WaitingMax">It is passed over while so many sequences wait there, if another place follows; null: while its line is full.</param>
+internal sealed record InsidePlace(Deployment Deployment, int? WaitingMax) : ServingPlace;
 
 /// <summary>What is served under which name. Swapped whole when a deployment comes or goes.</summary>
 public sealed class RoutingState
@@ -55,7 +56,8 @@ public sealed class RoutingState
     {
         UpstreamMap map = Upstreams?.Current ?? UpstreamMap.Empty;
         if (map.All.IsEmpty) return null;
-        ImmutableArray<ModelName> fallbacks = map.RouteOf(model)?.Fallbacks ?? [];
+        UpstreamRoute? route = map.RouteOf(model);
+        ImmutableArray<ModelName> fallbacks = route?.Fallbacks ?? [];
         bool outside = map.Find(model) is not null, inside = deployments.ContainsKey(model);
         foreach (ModelName other in fallbacks)
         {
@@ -67,7 +69,7 @@ public sealed class RoutingState
         foreach (ModelName each in fallbacks.Where(other => other != model).Prepend(model))
         {
             if (map.Find(each) is { } set) AddOutside(places, set);
-            if (deployments.GetValueOrDefault(each) is { } deployment) places.Add(new InsidePlace(deployment));
+            if (deployments.GetValueOrDefault(each) is { } deployment) places.Add(new InsidePlace(deployment, route?.WaitingMax));
         }
         return places.DrainToImmutable();
     }

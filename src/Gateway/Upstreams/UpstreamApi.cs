@@ -9,6 +9,7 @@ namespace Qanat.Gateway;
 internal sealed class UpstreamApi(RoutingState routing)
 {
     private const int ModelsMax = 200;
+    private const int WaitingMaxMost = 1_000_000;
 
     private UpstreamDirectory Directory => routing.Upstreams ?? throw new ApiException(404, "invalid_request_error", "no_upstreams", "This server keeps no upstreams.");
 
@@ -46,6 +47,7 @@ internal sealed class UpstreamApi(RoutingState routing)
         {
             Policy = fields.Text("policy") is { } word ? Reading("policy", () => UpstreamJson.PolicyOf(word)) : before.Policy,
             Fallbacks = fields.TryGet("fallbacks", out JsonElement list) ? ReadNames(list) : before.Fallbacks,
+            WaitingMax = fields.Says("waiting_max") ? (int?)fields.Integer("waiting_max", 1, WaitingMaxMost) : before.WaitingMax,
         };
         if (route.Fallbacks.Contains(model)) throw Refusal.Value("fallbacks", "a model cannot stand in for itself.");
         await Directory.SetRouteAsync(route, request.Who, request.Cancel);

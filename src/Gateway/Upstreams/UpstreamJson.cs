@@ -39,6 +39,7 @@ internal static class UpstreamJson
         ["model"] = route.Model.Value,
         ["policy"] = WordOf(route.Policy),
         ["fallbacks"] = new JsonArray([.. route.Fallbacks.Select(model => JsonValue.Create(model.Value))]),
+        ["waiting_max"] = route.WaitingMax,
     };
 
     public static JsonObject Of(Upstream upstream)
@@ -80,7 +81,10 @@ internal static class UpstreamJson
     public static UpstreamRoute ReadRoute(ReadOnlySpan<byte> bytes)
     {
         JsonObject json = JsonNode.Parse(bytes)!.AsObject();
-        return new UpstreamRoute(new ModelName(Text(json, "model")), PolicyOf(Text(json, "policy")), [.. json["fallbacks"]!.AsArray().Select(model => new ModelName(model!.GetValue<string>()))]);
+        return new UpstreamRoute(new ModelName(Text(json, "model")), PolicyOf(Text(json, "policy")), [.. json["fallbacks"]!.AsArray().Select(model => new ModelName(model!.GetValue<string>()))])
+        {
+            WaitingMax = json["waiting_max"]?.GetValue<int>(),
+        };
     }
 
     /// <exception cref="FormatException">The word is none.</exception>

@@ -93,6 +93,9 @@ public sealed record UpstreamModel(ModelName Name, string Theirs, TokenRates? Ra
 /// <summary>How calls of one model are spread over the upstreams that serve it, and what serves them when none can.</summary>
 public sealed record UpstreamRoute(ModelName Model, RoutePolicy Policy, ImmutableArray<ModelName> Fallbacks)
 {
+    /// <summary>Sequences that wait in the built-in engine from which on calls go on to whoever stands in; null: until its line is full.</summary>
+    public int? WaitingMax { get; init; }
+
     public static UpstreamRoute Standard(ModelName model) => new(model, RoutePolicy.Prefix, []);
 }
 

@@ -97,6 +97,26 @@ public sealed class ChainTests
     }
 
     [Fact]
+    public async Task Calls_go_on_to_an_upstream_while_as_many_wait_in_the_engine_as_the_route_says()
+    {
+        await using UpstreamFixture fixture = await UpstreamFixture.StartAsync();
+        HeldSteps? steps = null;
+        Deployment deployment = await fixture.DeployAsync(Tiny, behind: sink => steps = new HeldSteps(sink));
+        await fixture.AddAsync("spare", _ => new MockPlan { Tokens = 4 });
+        UpstreamRoute route = new(Tiny, RoutePolicy.Prefix, [UpstreamFixture.Model]) { WaitingMax = 1 };
+        await fixture.Directory_.SetRouteAsync(route, "test", Cancel);
+        Assert.Equal(1, UpstreamJson.ReadRoute(System.Text.Encoding.UTF8.GetBytes(UpstreamJson.Of(route).ToJsonString())).WaitingMax);
+        Task<List<CallEvent>> running = fixture.RunAsync(TinyChat(fixture));
+        await steps!.Entered;
+        Assert.Equal(UpstreamFixture.Model, Assert.IsType<Settled>((await fixture.RunAsync(TinyChat(fixture)))[^1]).ServedModel);
+        steps.Release();
+        await running;
+        while (deployment.Engine.Status.Waiting > 0) await Task.Yield();
+        Assert.Null(Assert.IsType<Settled>((await fixture.RunAsync(TinyChat(fixture)))[^1]).ServedModel);
+        await fixture.AssertSoundAsync();
+    }
+
+    [Fact]
     public async Task When_the_built_in_engine_has_stopped_an_upstream_stands_in_also_for_completions()
     {
         await using UpstreamFixture fixture = await UpstreamFixture.StartAsync();
@@ -180,6 +200,23 @@ public sealed class ChainTests
         await StandInAsync(fixture, UpstreamFixture.Model, Tiny);
         UsageRecord record = Assert.IsType<Settled>((await fixture.RunAsync(fixture.Chat(maxTokens: null)))[^1]).Record;
         Assert.True(record.Charge > Money.Zero(Currency.Usd) && record.Charge <= budget, $"{record.Charge}");
+        await fixture.AssertSoundAsync();
+    }
+
+    [Fact]
+    public async Task A_call_that_the_engine_took_over_before_the_process_died_is_settled_as_the_engines()
+    {
+        await using UpstreamFixture fixture = await UpstreamFixture.StartAsync();
+        await fixture.Tariffs.AddPoolRateAsync(new PoolRate(PoolRateId.New(TimeProvider.System), UpstreamFixture.Pool, new Instant(0), Money.Parse("0.36", Currency.Usd), 1_000, IsAssumption: false, "test", new Instant(0)), UpstreamFixture.Audit, Cancel);
+        Hold hold = new(RequestId.New(TimeProvider.System), new Instant(1), new Party(fixture.Caller.Tenant.Id, fixture.Caller.Project.Id, fixture.Caller.Key.Id, null), UpstreamFixture.Model,
+            UpstreamSpec.DeploymentOf("a"), Operation.Chat, fixture.Tariffs.Prices.Versions[0].Id, Money.Parse("1", Currency.Usd), UpstreamSpec.PoolOf("a"));
+        DeviceTime device = new(600_000, 400_000);
+        await fixture.Store.AppendAsync(new Together([new HoldPlaced(hold), new HoldMoved(hold.Id, new DeploymentName("builtin/tiny"), UpstreamFixture.Pool),
+            new StepsMetered([new UsageProgress(hold.Id, new TokenCounts(10, 0, 0, 5, 0), device)], [new CapacityRecord(UpstreamFixture.Pool, new Instant(1), new Instant(5_000_001), CapacityState.Serving, device.TotalNanoseconds)])]), Cancel);
+        await Recovery.SettleOpenHoldsAsync(fixture.Store, fixture.Tariffs, new ContractLimits(), UpstreamFixture.Pool, Instant.Now(TimeProvider.System), Cancel);
+        UsageRecord record = await fixture.OnlyRecordAsync();
+        Assert.Equal((Outcome.Recovered, UpstreamFixture.Pool, new DeploymentName("builtin/tiny"), device), (record.Outcome, record.Pool, record.Deployment, record.Device));
+        Assert.True(record.Cost > Money.Zero(Currency.Usd));
         await fixture.AssertSoundAsync();
     }
 
