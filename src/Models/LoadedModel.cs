@@ -56,6 +56,8 @@ public sealed class LoadedModel(string name, string? notice, Network network, Bp
             if (network.Shape.Vocabulary < tokenizer.Count)
                 throw file.Bad($"the tokenizer has {tokenizer.Count} tokens but the embedding only {network.Shape.Vocabulary} rows");
             cancel.ThrowIfCancellationRequested();
+            // What the file's head and the building of the tokenizer left is worth megabytes and will not be missed for a long time: little is allocated from now on.
+            GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
             progress?.Report($"Loaded: the process takes {MemoryNeed.Text(Environment.WorkingSet)} of memory; {network.KernelTier}");
             return new LoadedModel(name, file.TextOrNull("qanat.notice"), network, tokenizer, chat, SamplingDefaults.Read(file));
         }

@@ -50,7 +50,7 @@ internal static class TokenizerBuilder
             }
             ends[id] = end;
         }
-        return new ByteStrings(bytes.AsSpan(0, end).ToArray(), ends);
+        return new ByteStrings(bytes, ends);
     }
 
     /// <summary>The tokens that merging can give.</summary>
