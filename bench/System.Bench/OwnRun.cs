@@ -9,14 +9,21 @@ internal sealed class OwnRun : IDisposable
 {
     private const int BlockTokens = 32;
 
+    /// <summary>Rows that an engine computes in one step, unless it is told otherwise: longer prompts are cut.</summary>
+    private const int StepRows = 256;
+
     private readonly LoadedModel _model;
     private readonly Random _random = new(1);
 
     // One for all runs, as an engine has one for all steps: garbage of runs gone by is no part of peak memory.
-    private float[] _logits = [];
+    private readonly float[] _logits;
 
     /// <summary>Loads the whole model as a server would, tokenizer and chat format too.</summary>
-    public OwnRun(BenchOptions options) => _model = LoadedModel.Load(options.Model, new LoadOptions { Threads = options.Threads }, null, CancellationToken.None);
+    public OwnRun(BenchOptions options)
+    {
+        _model = LoadedModel.Load(options.Model, new LoadOptions { Threads = options.Threads }, null, CancellationToken.None);
+        _logits = GC.AllocateUninitializedArray<float>(options.Parallel.Append(1).Max() * Network.Shape.Vocabulary);
+    }
 
     private Network Network => _model.Network;
 
@@ -30,7 +37,8 @@ internal sealed class OwnRun : IDisposable
         using var run = new Sequences(Network, _random, 1, tokens, Logits(1));
         CacheBytesMax = Math.Max(CacheBytesMax, run.CacheBytes);
         long started = Stopwatch.GetTimestamp();
-        run.Step(tokens);
+        for (int done = 0; done < tokens; done += StepRows)
+            run.Step(Math.Min(StepRows, tokens - done));
         return tokens / Stopwatch.GetElapsedTime(started).TotalSeconds;
     }
 
@@ -62,12 +70,7 @@ internal sealed class OwnRun : IDisposable
 
     public void Dispose() => _model.Dispose();
 
-    private Memory<float> Logits(int sequences)
-    {
-        if (_logits.Length < sequences * Network.Shape.Vocabulary)
-            _logits = new float[sequences * Network.Shape.Vocabulary];
-        return _logits.AsMemory(0, sequences * Network.Shape.Vocabulary);
-    }
+    private Memory<float> Logits(int sequences) => _logits.AsMemory(0, sequences * Network.Shape.Vocabulary);
 
     private sealed class Sequences : IDisposable
     {
