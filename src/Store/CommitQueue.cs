@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Threading.Channels;
 using Qanat.Books;
 
 namespace Qanat.Store;
@@ -15,24 +14,39 @@ internal delegate bool? DecideCommit();
 /// <summary>The database was lost while it committed.</summary>
 internal sealed class DoubtfulCommitException(Exception lost) : Exception(lost.Message, lost);
 
-/// <summary>Group commit: callers hand over facts, one thread takes whatever has gathered while the last commit was on its way to disk and commits it as one.
-/// There is no timer: an idle store commits a single fact at once, a busy one shares the commit among all who wait; only those who were just answered are given a moment to come back. Who needs the disk waits for the flusher besides, while the thread commits on.
-/// Whoever takes part in a commit in doubt is answered when it is decided, and nothing is committed before: an answer is always true.</summary>
+/// <summary>Group commit: callers hand over facts, and whoever has the turn commits whatever has gathered while the last commit was on its way.
+/// There is no timer: an idle store commits a single fact at once, a busy one shares the commit among all who wait; only those who were just answered are given a moment to come back. Who needs the disk waits for the flusher besides, while the writer commits on.
+/// The turn is the writer's thread's. Where a commit waits for nothing, a caller that finds nobody before it takes the turn for its own fact: it needs no other thread then, and would have waited as long (ADR 36).
+/// Whoever takes part in a commit in doubt is answered when it is decided, and nothing is committed before: an answer is always true (ADR 29).</summary>
 internal sealed class CommitQueue : IAsyncDisposable
 {
+    /// <summary>After so many commits by callers the writer's thread does the housekeeping, which may wait for the disk.</summary>
+    private const int CallersCommitsMax = 64;
+
     /// <summary>Between two questions about a commit in doubt.</summary>
     private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(100);
 
-    /// <summary>The moment is this part of what the last commit took.</summary>
+    /// <summary>The moment for those who come back is this part of what the last commit took.</summary>
     private const int GatherPart = 16;
 
-    private readonly Channel<Waiting> _channel;
+    private readonly Lock _gate = new();
+    private readonly Queue<Waiting> _queue = [];
+
+    /// <summary>Those who found no place in the queue.</summary>
+    private readonly LinkedList<Waiting> _line = [];
+    private readonly SemaphoreSlim _called = new(0);
     private readonly CommitBatch _commit;
     private readonly DecideCommit _decide;
     private readonly Action _afterBatch;
+    private readonly int _queueFactsMax;
     private readonly int _batchFactsMax;
     private readonly LogFlusher? _flusher;
+    private readonly bool _callersCommit;
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private bool _isTaken, _isCalled, _isClosing;
+    private int _callersCommits;
+
+    // The writer's thread's own.
     private Doubtful? _doubtful;
     private int _lastFacts;
     private TimeSpan _lastTook;
@@ -41,15 +55,18 @@ internal sealed class CommitQueue : IAsyncDisposable
     /// <param name="batchFactsMax">Facts in one commit.</param>
     /// <param name="flusher">Brings commits to the disk; null: they are there when <paramref name="commit"/> returns.</param>
     /// <param name="afterBatch">Housekeeping on the writer's thread, once the callers of a batch have their answers. It does not throw.</param>
-    /// <param name="decide">Null: commits are never in doubt.</param>
-    public CommitQueue(CommitBatch commit, Action afterBatch, int queueFactsMax, int batchFactsMax, LogFlusher? flusher = null, DecideCommit? decide = null)
+    /// <param name="callersCommit">A commit takes a moment and waits for nothing, so that callers who need no disk may make it themselves.</param>
+    /// <param name="decide">Null: commits are never in doubt, as those of callers must not be.</param>
+    public CommitQueue(CommitBatch commit, Action afterBatch, int queueFactsMax, int batchFactsMax, LogFlusher? flusher = null, bool callersCommit = false, DecideCommit? decide = null)
     {
+        if (callersCommit && decide is not null) throw new ArgumentException("Only the writer's thread waits until a commit is decided.", nameof(callersCommit));
         _commit = commit;
         _decide = decide ?? (static () => throw new InvalidOperationException("No commit is in doubt."));
         _flusher = flusher;
         _afterBatch = afterBatch;
+        _queueFactsMax = queueFactsMax;
         _batchFactsMax = batchFactsMax;
-        _channel = Channel.CreateBounded<Waiting>(new BoundedChannelOptions(queueFactsMax) { SingleReader = true, FullMode = BoundedChannelFullMode.Wait });
+        _callersCommit = callersCommit;
         new Thread(Drain) { Name = "qanat books writer", IsBackground = true }.Start();
     }
 
@@ -61,44 +78,93 @@ internal sealed class CommitQueue : IAsyncDisposable
     public Task AppendAsync(Fact fact, Durability durability, CancellationToken cancel)
     {
         if (cancel.IsCancellationRequested) return Task.FromCanceled(cancel);
-        Waiting waiting = new(fact, durability);
-        return _channel.Writer.TryWrite(waiting) ? waiting.Task : AppendAsync(waiting, cancel);
-    }
-
-    private async Task AppendAsync(Waiting waiting, CancellationToken cancel)
-    {
-        try
-        {
-            await _channel.Writer.WriteAsync(waiting, cancel).ConfigureAwait(false);
-        }
-        catch (ChannelClosedException closed)
-        {
-            throw new StoreClosedException("The store is closed: nothing can be written any more.", closed);
-        }
-        await waiting.Task.ConfigureAwait(false);
+        return _callersCommit && durability == Durability.Process && TryTakeTurn() ? CommitHere(fact) : HandOver(new Waiting(fact, durability), cancel);
     }
 
     /// <summary>Commits what was handed over and stops.</summary>
     public async ValueTask DisposeAsync()
     {
-        _channel.Writer.TryComplete();
+        lock (_gate)
+        {
+            _isClosing = true;
+            Call();
+        }
         await _ended.Task.ConfigureAwait(false);
+        _called.Dispose();
     }
+
+    // ---- callers -------------------------------------------------------------------------------------------------
+
+    private Task HandOver(Waiting waiting, CancellationToken cancel)
+    {
+        LinkedListNode<Waiting>? inLine = null;
+        lock (_gate)
+        {
+            if (_isClosing) return Task.FromException(new StoreClosedException("The store is closed: nothing can be written any more."));
+            if (_queue.Count < _queueFactsMax) _queue.Enqueue(waiting);
+            else inLine = _line.AddLast(waiting);
+            // Whoever has the turn looks at the queue before giving it up.
+            if (!_isTaken) Call();
+        }
+        return inLine is null ? waiting.Task : WaitInLineAsync(inLine, cancel);
+    }
+
+    private async Task WaitInLineAsync(LinkedListNode<Waiting> place, CancellationToken cancel)
+    {
+        using CancellationTokenRegistration givesUp = cancel.UnsafeRegister((_, token) =>
+        {
+            lock (_gate)
+            {
+                if (place.List is null) return;
+                _line.Remove(place);
+            }
+            place.Value.SetCanceled(token);
+        }, null);
+        await place.Value.Task.ConfigureAwait(false);
+    }
+
+    /// <summary>The turn, if nobody has it and nobody came before.</summary>
+    private bool TryTakeTurn()
+    {
+        lock (_gate)
+        {
+            if (_isTaken || _isClosing || _queue.Count > 0) return false;
+            return _isTaken = true;
+        }
+    }
+
+    /// <summary>Commits a fact on its caller's thread and gives up the turn.</summary>
+    private Task CommitHere(Fact fact)
+    {
+        Exception?[] outcomes = [null];
+        Write([fact], outcomes);
+        _flusher?.Committed([]);
+        lock (_gate)
+        {
+            _isTaken = false;
+            if (_queue.Count > 0 || _isClosing || ++_callersCommits >= CallersCommitsMax) Call();
+        }
+        return outcomes[0] is { } failure ? Task.FromException(failure) : Task.CompletedTask;
+    }
+
+    // ---- the writer's thread -------------------------------------------------------------------------------------
 
     private void Drain()
     {
         List<Waiting> batch = new(_batchFactsMax);
-        while (WaitForFacts())
+        while (!HasEnded())
         {
-            Gather();
-            batch.Clear();
-            while (batch.Count < _batchFactsMax && _channel.Reader.TryRead(out Waiting? waiting)) batch.Add(waiting);
-            if (batch.Count == 0) continue;
-            if (_doubtful is not null) Decide();
-            long began = Stopwatch.GetTimestamp();
-            Commit(batch);
-            _afterBatch();
-            (_lastFacts, _lastTook) = (batch.Count, Stopwatch.GetElapsedTime(began));
+            // Those who wait for a commit in doubt must not need another's fact to be answered.
+            while (!_called.Wait(_doubtful is null ? Timeout.InfiniteTimeSpan : s_pause)) Decide();
+            if (!TryTakeTurn(batch)) continue;
+            do
+            {
+                if (_doubtful is not null) Decide();
+                if (batch.Count > 0) Commit(batch);
+                _afterBatch();
+                Gather();
+            }
+            while (KeepsTurn(batch));
         }
         using ManualResetEventSlim never = new();
         while (_doubtful is not null && !never.Wait(s_pause)) Decide();
@@ -110,40 +176,60 @@ internal sealed class CommitQueue : IAsyncDisposable
     {
         if (_lastFacts < 4) return;
         long began = Stopwatch.GetTimestamp();
-        while (_channel.Reader.Count < _lastFacts / 2 && Stopwatch.GetElapsedTime(began) < _lastTook / GatherPart) Thread.Yield();
+        while (Gathered() < _lastFacts / 2 && Stopwatch.GetElapsedTime(began) < _lastTook / GatherPart) Thread.Yield();
     }
 
-    /// <summary>False: nothing comes any more. Meanwhile those who wait for a commit in doubt must not need another's fact to be answered.</summary>
-    private bool WaitForFacts()
+    private int Gathered()
     {
-        ValueTask<bool> ready = _channel.Reader.WaitToReadAsync();
-        if (ready.IsCompletedSuccessfully) return ready.Result;
-        Task<bool> waiting = ready.AsTask();
-        while (_doubtful is not null && !waiting.Wait(s_pause)) Decide();
-        return waiting.GetAwaiter().GetResult();
+        lock (_gate) return _queue.Count;
+    }
+
+    /// <summary>The turn with what has gathered, maybe nothing; false: a caller has it, and calls again when there is something to do.</summary>
+    private bool TryTakeTurn(List<Waiting> batch)
+    {
+        lock (_gate)
+        {
+            _isCalled = false;
+            if (_isTaken) return false;
+            _isTaken = true;
+            _callersCommits = 0;
+            Take(batch);
+            return true;
+        }
+    }
+
+    private bool KeepsTurn(List<Waiting> batch)
+    {
+        lock (_gate)
+        {
+            Take(batch);
+            return _isTaken = batch.Count > 0;
+        }
+    }
+
+    private bool HasEnded()
+    {
+        lock (_gate) return _isClosing && !_isTaken && _queue.Count == 0;
+    }
+
+    private void Take(List<Waiting> batch)
+    {
+        batch.Clear();
+        while (batch.Count < _batchFactsMax && _queue.TryDequeue(out Waiting? waiting)) batch.Add(waiting);
+        while (_queue.Count < _queueFactsMax && _line.First is { } first)
+        {
+            _line.RemoveFirst();
+            _queue.Enqueue(first.Value);
+        }
     }
 
     private void Commit(List<Waiting> batch)
     {
+        long began = Stopwatch.GetTimestamp();
         Exception?[] outcomes = new Exception?[batch.Count];
-#pragma warning disable CA1031 // whatever goes wrong belongs to the callers, who wait for it; the writer must live on
-        try
-        {
-            if (_flusher?.Broken is { } broken) throw broken;
-            if (_doubtful is not null) throw new StoreException("The database server was lost in the middle of a commit and is not back: nothing is written before it is.");
-            _commit(batch.ConvertAll(waiting => waiting.Fact), outcomes);
-        }
-        catch (DoubtfulCommitException)
-        {
-            _doubtful = new Doubtful([.. batch], outcomes);
-            return;
-        }
-        catch (Exception failure)
-        {
-            Array.Fill(outcomes, failure);
-        }
-#pragma warning restore CA1031
-        Answer(batch, outcomes);
+        if (Write(batch.ConvertAll(waiting => waiting.Fact), outcomes)) Answer(batch, outcomes);
+        else _doubtful = new Doubtful([.. batch], outcomes);
+        (_lastFacts, _lastTook) = (batch.Count, Stopwatch.GetElapsedTime(began));
     }
 
     private void Decide()
@@ -172,6 +258,38 @@ internal sealed class CommitQueue : IAsyncDisposable
             else batch[index].SetResult();
         }
         _flusher?.Committed(forDisk);
+    }
+
+    // ---- both ----------------------------------------------------------------------------------------------------
+
+    /// <summary>Wakes the writer's thread; under the gate.</summary>
+    private void Call()
+    {
+        if (_isCalled) return;
+        _isCalled = true;
+        _called.Release();
+    }
+
+    /// <summary>False: nobody can tell yet whether the facts are written.</summary>
+    private bool Write(IReadOnlyList<Fact> facts, Exception?[] outcomes)
+    {
+#pragma warning disable CA1031 // whatever goes wrong belongs to the callers, who wait for it; the writer must live on
+        try
+        {
+            if (_flusher?.Broken is { } broken) throw broken;
+            if (_doubtful is not null) throw new StoreException("The database server was lost in the middle of a commit and is not back: nothing is written before it is.");
+            _commit(facts, outcomes);
+        }
+        catch (DoubtfulCommitException)
+        {
+            return false;
+        }
+        catch (Exception failure)
+        {
+            Array.Fill(outcomes, failure);
+        }
+#pragma warning restore CA1031
+        return true;
     }
 
     private sealed record Doubtful(List<Waiting> Batch, Exception?[] Outcomes);

@@ -8,6 +8,7 @@ public sealed class CommitQueueTests : IAsyncDisposable
     private readonly SemaphoreSlim _go = new(0);
     private readonly SemaphoreSlim _begun = new(0);
     private readonly List<Fact[]> _batches = [];
+    private readonly List<int> _threads = [];
     private readonly CommitQueue _queue;
     private readonly TestBooks _facts = new();
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
@@ -27,6 +28,7 @@ public sealed class CommitQueueTests : IAsyncDisposable
         _begun.Release();
         _go.Wait();
         _batches.Add([.. facts]);
+        _threads.Add(Environment.CurrentManagedThreadId);
         for (int index = 0; index < facts.Count; index++)
         {
             if (facts[index] is HoldReleased) outcomes[index] = new StoreException("refused");
@@ -114,5 +116,51 @@ public sealed class CommitQueueTests : IAsyncDisposable
         _go.Release(2);
         await closing;
         await Task.WhenAll(first, second);
+    }
+
+    [Fact]
+    public async Task A_caller_that_needs_no_disk_and_finds_nobody_before_it_commits_by_itself()
+    {
+        await using CommitQueue queue = new(Commit, () => { }, queueFactsMax: 5, batchFactsMax: 3, callersCommit: true);
+        _go.Release(3);
+        Task alone = queue.AppendAsync(Next(), Durability.Process, Cancel);
+        Task refused = queue.AppendAsync(new HoldReleased(new RequestId(_facts.NewId()), TestBooks.At(0), ""), Durability.Process, Cancel);
+        Assert.True(alone.IsCompletedSuccessfully);
+        Assert.True(refused.IsFaulted);
+        int here = Environment.CurrentManagedThreadId;
+        Assert.Equal([here, here], _threads);
+        await queue.AppendAsync(Next(), Durability.Power, Cancel);
+        Assert.NotEqual(here, _threads[2]);
+        await Assert.ThrowsAsync<StoreException>(() => refused);
+    }
+
+    [Fact]
+    public async Task What_gathers_during_a_callers_commit_is_the_writers_in_order_and_closing_waits_for_both()
+    {
+        CommitQueue queue = new(Commit, () => { }, queueFactsMax: 5, batchFactsMax: 3, callersCommit: true);
+        HoldPlaced[] facts = [.. Enumerable.Range(0, 7).Select(_ => Next())];
+        Task first = Task.Run(() => queue.AppendAsync(facts[0], Durability.Process, Cancel), Cancel);
+        await _begun.WaitAsync(Cancel);
+        Task[] waiting = [.. facts.Skip(1).Select(fact => queue.AppendAsync(fact, Durability.Process, Cancel))];
+        Task closing = queue.DisposeAsync().AsTask();
+        Assert.False(closing.IsCompleted);
+        _go.Release(4);
+        await closing;
+        await Task.WhenAll([first, .. waiting]);
+        Assert.Equal([1, 3, 3], _batches.Select(batch => batch.Length));
+        Assert.Equal(facts, _batches.SelectMany(batch => batch));
+        Assert.NotEqual(_threads[0], _threads[1]);
+    }
+
+    [Fact]
+    public async Task Housekeeping_comes_in_time_although_only_callers_commit()
+    {
+        using SemaphoreSlim kept = new(0);
+        await using CommitQueue queue = new(Commit, () => kept.Release(), queueFactsMax: 5, batchFactsMax: 3, callersCommit: true);
+        const int Appends = 64;
+        _go.Release(Appends);
+        for (int append = 0; append < Appends; append++) await queue.AppendAsync(Next(), Durability.Process, Cancel);
+        await kept.WaitAsync(Cancel);
+        Assert.Equal(Appends, _batches.Count);
     }
 }

@@ -114,7 +114,8 @@ public sealed class KilledWriterTests : IDisposable
 
             async Task Say(Fact fact, Stage stage)
             {
-                await store.AppendAsync(fact, Cancel);
+                // As the front door writes them: calls must survive this process, the journal a loss of power too.
+                await store.AppendAsync(fact, stage == Stage.Posted ? Durability.Power : Durability.Process, Cancel);
                 byte[] line = System.Text.Encoding.ASCII.GetBytes($"ack {hold.Id} {stage}\n");
                 lock (output) output.Write(line);
             }

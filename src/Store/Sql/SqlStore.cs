@@ -19,7 +19,7 @@ public abstract class SqlStore : SqlReader, IStore
     {
         _options = options;
         _readers = new ReaderPool(openReader, options.ReadersMax);
-        _queue = new CommitQueue(commit, afterBatch, options.QueueFactsMax, options.BatchFactsMax, flusher, decide);
+        _queue = new CommitQueue(commit, afterBatch, options.QueueFactsMax, options.BatchFactsMax, flusher, callersCommit: flusher is not null, decide);
         _documents = new DocumentWrites(_queue, clock, options.DocumentBytesMax);
     }
 
