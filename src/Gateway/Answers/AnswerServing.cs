@@ -49,9 +49,9 @@ internal sealed class AnswerServing(RunCall run, TariffState tariffs, GatewayOpt
             }
             pieces.EnsureComplete();
             if (settled is not null) await settled(pieces.Answer);
+            // What this writes leaves with the end of the response, in one piece.
             teller.Settle(stream, pieces.Answer);
             BillHeaders.SetTrailers(response, pieces.Answer.Bill);
-            await stream.FlushAsync(cancel);
         }
         catch (Exception error) when (stream.HasBegun && !cancel.IsCancellationRequested)
         {

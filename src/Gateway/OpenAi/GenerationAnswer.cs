@@ -39,8 +39,8 @@ internal sealed class GenerationAnswer(RunCall run, TariffState tariffs, Gateway
             await using IAsyncEnumerator<PromptEvent> events = CallGroup.RunAsync(run, request.Calls, cancel).GetAsyncEnumerator(cancel);
             while (await stream.WaitAsync(events.MoveNextAsync(), cancel))
                 answer.Tell(events.Current);
+            // What this writes leaves with the end of the response, in one piece.
             answer.Finish();
-            await stream.FlushAsync(cancel);
         }
         catch (Exception error) when (stream.HasBegun && !cancel.IsCancellationRequested)
         {

@@ -234,6 +234,7 @@ internal sealed class OpenAiWire(bool modelStudio) : IUpstreamWire
 /// <summary>Reads chunks and whole answers of OpenAI's API.</summary>
 internal sealed class OpenAiEvents(int choices, bool chat) : IAnswerEvents
 {
+    private const string Streamed = "delta";
     private readonly HashSet<int> finished = [];
     private readonly HashSet<(int Choice, int Index)> begun = [];
     private bool done;
@@ -245,7 +246,7 @@ internal sealed class OpenAiEvents(int choices, bool chat) : IAnswerEvents
             Complete(events);
             return;
         }
-        Read(data, events, "delta");
+        Read(data, events, Streamed);
     }
 
     public void TakeWhole(ReadOnlySpan<byte> body, List<UpstreamEvent> events)
@@ -271,6 +272,11 @@ internal sealed class OpenAiEvents(int choices, bool chat) : IAnswerEvents
     {
         try
         {
+            if (chat && message == Streamed && PlainChunk.TryRead(data, out PlainChunk plain) && plain.Choice >= 0 && plain.Choice < choices)
+            {
+                if (plain.Content.Length > 0) events.Add(new UpstreamPieces(plain.Choice, [new TextPiece(plain.Content)], 0));
+                return;
+            }
             Utf8JsonReader reader = new(data);
             using JsonDocument document = JsonDocument.ParseValue(ref reader);
             JsonElement root = document.RootElement;

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Qanat.Books;
+using Qanat.Models;
 
 namespace Qanat.Gateway;
 
@@ -93,7 +94,7 @@ internal sealed class UpstreamCall
                     long before = own.Counts.Output;
                     own.Add(pieces);
                     generated[pieces.Choice] += (int)(own.Counts.Output - before);
-                    tell.Add(new Delta(pieces.Choice, pieces.Pieces, []) { ToldLogprobs = pieces.Logprobs });
+                    Tell(pieces, tell);
                     break;
                 case UpstreamRead read:
                     tell.Add(new PromptRead(read.Values) { Text = read.Text });
@@ -114,6 +115,14 @@ internal sealed class UpstreamCall
         }
         if (done) Complete();
         return done;
+    }
+
+    /// <summary>What came together, and is counted by one commit, is told together: text that follows text becomes one piece.</summary>
+    private static void Tell(UpstreamPieces more, List<CallEvent> tell)
+    {
+        if (more is { Pieces: [TextPiece next], Logprobs.IsEmpty: true } && tell is [.., Delta { Pieces: [TextPiece text], ToldLogprobs.IsEmpty: true } last] && last.Choice == more.Choice)
+            tell[^1] = last with { Pieces = [new TextPiece(text.Text + next.Text)] };
+        else tell.Add(new Delta(more.Choice, more.Pieces, []) { ToldLogprobs = more.Logprobs });
     }
 
     /// <summary>The answer ended early. What the upstream told until then is not its whole usage.</summary>

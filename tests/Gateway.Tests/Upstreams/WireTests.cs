@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Text;
 using System.Text.Json;
+using CsCheck;
 using Qanat.Books;
 using Qanat.Engine;
 using Qanat.Models;
@@ -65,6 +66,45 @@ public sealed class WireTests
     {
         UpstreamException error = Assert.Throws<UpstreamException>(() => new OpenAiEvents(1, chat: true).Take(Encoding.UTF8.GetBytes(data), []));
         Assert.Equal(UpstreamFailure.Cut, error.Kind);
+    }
+
+    /// <summary>The fast way to read a chunk is compared with the other, which a field that it does not know makes sure of.</summary>
+    [Fact]
+    public void A_chunk_of_text_alone_reads_the_same_with_and_without_a_document_of_it()
+    {
+        string[] roots = ["\"id\":\"c\"", "\"created\":1", "\"model\":null", "\"usage\":null", "\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":1}", "\"error\":null", "\"error\":\"no\"", "\"object\":{}"];
+        string[] parts = ["\"index\":0", "\"index\":1", "\"index\":2", "\"index\":1.0", "\"index\":\"0\"", "\"finish_reason\":null", "\"finish_reason\":\"stop\"", "\"logprobs\":null", "\"logprobs\":{\"content\":[{\"token\":\"a\"}]}", "\"delta\":null"];
+        string[] said = ["\"content\":\"\"", "\"content\":\"a \\u00fc\\n\"", "\"content\":null", "\"content\":\"\\ud800\"", "\"content\":[1]", "\"role\":\"assistant\"", "\"reasoning_content\":\"hm\"", "\"reasoning_content\":null", "\"tool_calls\":null",
+            "\"tool_calls\":[{\"function\":{\"name\":\"f\"}}]"];
+        int fast = 0;
+        Gen.Select(Some(roots), Some(parts), Some(said), Gen.Int[0, 20]).Sample((root, part, words, cut) =>
+        {
+            string choice = "{" + string.Join(',', [.. part, "\"delta\":{" + string.Join(',', words) + "}"]) + "}";
+            string fields = string.Join(',', [.. root, $"\"choices\":[{choice}]"]) + "}";
+            if (cut > 18) fields = fields[..^(cut - 17)];
+            string plain = "{" + fields, other = "{\"unknown\":{}," + fields;
+            if (Told(plain) is { } told) Interlocked.Add(ref fast, told.Length > 0 && PlainChunk.TryRead(Encoding.UTF8.GetBytes(plain), out _) ? 1 : 0);
+            Assert.False(Told(other) is not null && PlainChunk.TryRead(Encoding.UTF8.GetBytes(other), out _));
+            Assert.Equal(Told(other), Told(plain));
+        }, iter: 10_000);
+        Assert.InRange(fast, 100, 10_000);
+
+        static Gen<string[]> Some(string[] from) => Gen.Int[0, from.Length - 1].Select(index => from[index]).Array[0, 3];
+
+        // Null: it is no answer.
+        static string[]? Told(string data)
+        {
+            List<UpstreamEvent> events = [];
+            try
+            {
+                new OpenAiEvents(2, chat: true).Take(Encoding.UTF8.GetBytes(data), events);
+                return [.. events.SelectMany(happened => Words(happened).Prepend(happened is UpstreamPieces { Choice: var choice } ? $"choice {choice}" : ""))];
+            }
+            catch (UpstreamException)
+            {
+                return null;
+            }
+        }
     }
 
     [Fact]
