@@ -18,7 +18,10 @@ public sealed record RateOptions
 }
 
 /// <summary>What is left at the tightest level, for the headers of the answer.</summary>
-public sealed record RateState(long? RequestLimit, long RequestsLeft, TimeSpan RequestsReset, long? TokenLimit, long TokensLeft, TimeSpan TokensReset);
+public sealed record RateState(long? RequestLimit, long RequestsLeft, TimeSpan RequestsReset, long? TokenLimit, long TokensLeft, TimeSpan TokensReset)
+{
+    internal static readonly RateState Unlimited = new(null, 0, default, null, 0, default);
+}
 
 /// <summary>Requests and tokens per minute and requests at the same time, by tenant, project, key, user tag and model. A request enters all its levels or none. Tokens are taken
 /// for the prompt and the answer that was asked for, and corrected when the answer is known. What finds no room waits in line where its level lets it (ADR 33): keys take turns there, each in its order of
@@ -80,8 +83,9 @@ public sealed class RateLimits : IDisposable
         ArgumentNullException.ThrowIfNull(call);
         lock (gate)
         {
-            long now = Now();
             List<Level> all = LevelsOf(call);
+            if (all.Count == 0) return RateState.Unlimited;
+            long now = Now();
             TokenBucket? requests = all.Select(level => level.Requests).OfType<TokenBucket>().MinBy(bucket => bucket.Left(now));
             TokenBucket? tokens = all.Select(level => level.Tokens).OfType<TokenBucket>().MinBy(bucket => bucket.Left(now));
             return new RateState(requests?.PerMinute, requests?.Left(now) ?? 0, requests?.UntilFull(now) ?? default, tokens?.PerMinute, tokens?.Left(now) ?? 0, tokens?.UntilFull(now) ?? default);
@@ -229,22 +233,22 @@ public sealed class RateLimits : IDisposable
         Caller caller = call.Caller;
         TenantTerms tenant = TenantTerms.Of(caller.Tenant);
         List<Level> found = [];
-        Add("tenant", caller.Tenant.Id.ToString(), tenant.Rates);
-        Add("project", caller.Project.Id.ToString(), ProjectTerms.Of(caller.Project).Rates);
-        Add("key", caller.Key.Id.ToString(), caller.Terms.Rates);
-        if (call.UserTag is { } tag) Add("user", $"{caller.Tenant.Id} {tag}", tenant.EachUser);
-        if (tenant.Models.FirstOrDefault(pair => pair.Key.Equals(call.Model.Value, StringComparison.OrdinalIgnoreCase)).Value is { } rates) Add("model", $"{caller.Tenant.Id} {call.Model.Value}", rates);
+        Add("tenant", caller.Tenant.Id.Value, "", tenant.Rates);
+        Add("project", caller.Project.Id.Value, "", ProjectTerms.Of(caller.Project).Rates);
+        Add("key", caller.Key.Id.Value, "", caller.Terms.Rates);
+        if (call.UserTag is { } tag) Add("user", caller.Tenant.Id.Value, tag, tenant.EachUser);
+        if (!tenant.Models.IsEmpty && tenant.Models.FirstOrDefault(pair => pair.Key.Equals(call.Model.Value, StringComparison.OrdinalIgnoreCase)).Value is { } rates)
+            Add("model", caller.Tenant.Id.Value, call.Model.Value, rates);
         return found;
 
-        void Add(string name, string id, RateTerms rates)
+        void Add(string name, Guid id, string part, RateTerms rates)
         {
-            if (!rates.IsEmpty) found.Add(LevelOf(name, id, rates));
+            if (!rates.IsEmpty) found.Add(LevelOf(name, $"{name} {id} {part}", rates));
         }
     }
 
-    private Level LevelOf(string name, string id, RateTerms rates)
+    private Level LevelOf(string name, string key, RateTerms rates)
     {
-        string key = $"{name} {id}";
         if (!levels.TryGetValue(key, out Level? level))
         {
             if (levels.Count >= current.LevelsMax) ForgetIdle();

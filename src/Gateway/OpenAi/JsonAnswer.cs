@@ -11,7 +11,7 @@ internal sealed class JsonAnswer : IDisposable
     /// <summary>JSON is sent as JSON, never inside a page: other scripts than Latin stay readable and short. Writers here are trusted, so their nesting is not checked again.</summary>
     public static readonly JsonWriterOptions Options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true };
 
-    private readonly ArrayBufferWriter<byte> buffer = new(1024);
+    private readonly ArrayBufferWriter<byte> buffer = new(2048);
 
     public JsonAnswer() => Writer = new Utf8JsonWriter(buffer, Options);
 

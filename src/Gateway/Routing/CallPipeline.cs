@@ -77,10 +77,9 @@ public sealed partial class CallPipeline(RoutingState routing, TariffState tarif
     {
         PriceVersion? price = terms.Price;
         int allowed = Math.Min(maxNew, options.HoldOutputTokens);
-        IReadOnlyList<Budget> budgets = limits.BudgetsOf(call.Caller, price?.Rates.OutputPerToken.Currency ?? Currency.Usd);
         if (price is null)
         {
-            if (budgets.FirstOrDefault(budget => budget.Limit is not null) is { } budget)
+            if (limits.BudgetsOf(call.Caller, Currency.Usd).FirstOrDefault(budget => budget.Limit is not null) is { } budget)
                 throw new ApiException(402, "insufficient_quota", "unpriced_model",
                     $"{call.Model} has no price, so the {budget.Level}'s budget could not hold. Add a price (qanat price set), or remove the budget.", "model");
             return allowed;

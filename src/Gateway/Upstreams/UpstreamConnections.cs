@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+
 namespace Qanat.Gateway;
 
 /// <summary>How an upstream is asked at one moment: its settings, its secret, its language, its connections.</summary>
@@ -6,7 +8,12 @@ internal sealed class UpstreamWay(UpstreamSpec spec, string? secret, UpstreamCon
     public UpstreamSpec Spec { get; } = spec;
     public UpstreamConnections Connections { get; } = connections;
     public IUpstreamWire Wire { get; } = spec.Protocol == UpstreamProtocol.Anthropic ? new AnthropicWire() : new OpenAiWire(spec.Protocol == UpstreamProtocol.ModelStudio);
-    public string Root { get; } = spec.Url.AbsoluteUri.TrimEnd('/') + "/";
+    private readonly string root = spec.Url.AbsoluteUri.TrimEnd('/') + "/";
+
+    /// <summary>The few addresses that are asked, by their path.</summary>
+    private readonly ConcurrentDictionary<string, Uri> addresses = new(StringComparer.Ordinal);
+
+    public Uri AddressOf(string path) => addresses.GetOrAdd(path, static (below, above) => new Uri(above + below), root);
 
     public void Authorize(HttpRequestMessage request)
     {

@@ -13,7 +13,13 @@ public sealed class UpstreamLink : IDisposable
 {
     private const int ErrorBytesMax = 4 << 10;
     private const string Removed = "It was removed, or is at another address now.";
+    private const int BodyBytesMin = 512;
+    private const int BodyBytesMax = 1 << 20;
     private static readonly MediaTypeHeaderValue Json = new("application/json");
+    private static readonly StreamPipeReaderOptions Whole = new(leaveOpen: true);
+
+    /// <summary>A stream that says nothing keeps no buffer.</summary>
+    private static readonly StreamPipeReaderOptions Streamed = new(leaveOpen: true, useZeroByteReads: true);
     private readonly UpstreamOptions options;
     private readonly TimeProvider clock;
     private readonly Lock gate = new();
@@ -78,17 +84,20 @@ public sealed class UpstreamLink : IDisposable
         HttpResponseMessage? response = null;
         try
         {
-            using HttpRequestMessage request = new(HttpMethod.Post, new Uri(way.Root + way.Wire.PathOf(call)));
+            using HttpRequestMessage request = new(HttpMethod.Post, way.AddressOf(way.Wire.PathOf(call)));
             request.Headers.TryAddWithoutValidation("x-request-id", id.ToString());
             way.Authorize(request);
-            ArrayBufferWriter<byte> body = new(4 << 10);
+            ArrayBufferWriter<byte> body = new(BodyBytes(call));
             using (Utf8JsonWriter json = new(body, JsonAnswer.Options)) way.Wire.Write(json, call, model, maxTokens, stream);
             request.Content = new ReadOnlyMemoryContent(body.WrittenMemory);
             request.Content.Headers.ContentType = Json;
             response = await way.Connections.SendAsync(request, either.Token);
+            // The answer keeps the request, and a long stream need not keep what was asked.
+            request.Content = null;
             if (response.StatusCode != HttpStatusCode.OK) throw await FailureAsync(response, either.Token);
             Stream content = await response.Content.ReadAsStreamAsync(either.Token);
-            return new UpstreamAnswer(response, PipeReader.Create(content, new StreamPipeReaderOptions(leaveOpen: true)), way.Wire.Read(call), IsStream(response), patience, either, way, options, cancel);
+            bool isStream = IsStream(response);
+            return new UpstreamAnswer(response, PipeReader.Create(content, isStream ? Streamed : Whole), way.Wire.Read(call), isStream, patience, either, way, options, cancel);
         }
         catch (Exception error)
         {
@@ -102,6 +111,14 @@ public sealed class UpstreamLink : IDisposable
         }
     }
 
+    /// <summary>About what a request takes: most of it is what was said.</summary>
+    private static int BodyBytes(Call call)
+    {
+        long chars = call.PromptText?.Length ?? 0;
+        foreach (Qanat.Models.ChatMessage message in call.Conversation?.Messages ?? []) chars += message.Content.Length + BodyBytesMin / 8;
+        return (int)Math.Clamp(BodyBytesMin + chars, BodyBytesMin, BodyBytesMax);
+    }
+
     /// <summary>Asks for the list of models; null: it answers and knows us, else why not, for the operator.</summary>
     public async Task<string?> CheckAsync(CancellationToken cancel)
     {
@@ -110,7 +127,7 @@ public sealed class UpstreamLink : IDisposable
         using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, cancel);
         try
         {
-            using HttpRequestMessage request = new(HttpMethod.Get, new Uri(way.Root + "models"));
+            using HttpRequestMessage request = new(HttpMethod.Get, way.AddressOf("models"));
             way.Authorize(request);
             using HttpResponseMessage response = await way.Connections.SendAsync(request, either.Token);
             // Some serve no list of models: an answer is an answer, unless it refuses our key or says that it cannot serve.

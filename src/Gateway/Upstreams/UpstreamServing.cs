@@ -25,7 +25,7 @@ public sealed class UpstreamServing(UpstreamDirectory directory, TariffState tar
         try
         {
             // Headers must be ready before the first heartbeat: a slow upstream is not waited for. Who serves is then not known yet and not told there.
-            if (!admitted && await IsSlowAsync(beginning))
+            if (!admitted && !call.Call.Whole && await IsSlowAsync(beginning))
             {
                 admitted = true;
                 yield return AdmittedAt(call);
@@ -119,10 +119,10 @@ public sealed class UpstreamServing(UpstreamDirectory directory, TariffState tar
     /// <summary>Attempts until an answer has begun; its first events are added.</summary>
     private async Task<UpstreamAnswer> BeginAsync(UpstreamCall call, UpstreamSet first, List<UpstreamEvent> events, CancellationToken cancel)
     {
-        ulong affinity = Affinity.Of(call.Call, options.PrefixChars);
         UpstreamException? last = null;
         foreach (UpstreamSet set in call.Within ?? directory.Current.WithFallbacks(first))
         {
+            ulong affinity = set.UsesAffinity ? Affinity.Of(call.Call, options.PrefixChars) : 0;
             List<UpstreamTarget> tried = [];
             bool again = true;
             while (call.Attempts < options.AttemptsMax)

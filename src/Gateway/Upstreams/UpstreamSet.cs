@@ -26,12 +26,16 @@ public sealed class UpstreamSet(UpstreamRoute route, ImmutableArray<UpstreamTarg
     /// <summary>The largest context among its upstreams.</summary>
     public int ContextLength => Targets.Max(target => target.Model.ContextLength);
 
+    /// <summary>There is something to choose, and what calls have in common decides it.</summary>
+    public bool UsesAffinity => Targets.Length > 1 && Route.Policy == RoutePolicy.Prefix;
+
     /// <summary>Takes a place at the upstream that the policy chooses among those that may be tried, of the lowest rank that has one; null: none may.</summary>
     /// <param name="affinity">What the call has in common with others; 0: nothing.</param>
     /// <param name="tried">Upstreams that failed this call already.</param>
     public UpstreamTarget? Enter(ulong affinity, IReadOnlyCollection<UpstreamTarget> tried)
     {
         ArgumentNullException.ThrowIfNull(tried);
+        if (Targets.Length == 1) return !tried.Contains(Targets[0]) && Targets[0].State.TryEnter() ? Targets[0] : null;
         foreach (IGrouping<int, UpstreamTarget> rank in Targets.Where(target => !tried.Contains(target)).GroupBy(target => target.Spec.Rank).OrderBy(group => group.Key))
         {
             foreach (UpstreamTarget target in InOrder([.. rank.Where(target => target.State.IsOpen)], affinity))
