@@ -27,6 +27,8 @@ internal sealed partial class Peer : IAsyncDisposable
         }
     }
 
+    public int ProcessId => process.Id;
+
     /// <summary>Processor time used so far.</summary>
     public TimeSpan Processor
     {

@@ -3,6 +3,7 @@ using Qanat.Gateway.Bench;
 
 // overhead [N]: what the front door, the books and HTTP add to a call, beside the same call made on the engine directly, in the same process and in turn.
 // upstream whole | stream [RATE] [SECONDS] [PEERS]: what is added to calls of an upstream, beside a bare YARP and npm's Portkey gateway, open-loop and closed-loop.
+// busy whole | stream [SECONDS] [PEER]: keeps a gateway busy, for a profiler.
 // idle [N]: what so many streams that say nothing keep in memory.
 // served MODEL.gguf [CLIENTS] [ROUNDS]: tokens per second and time to first text of clients that stream, books on, beside llama-server (LLAMA_BIN names its folder).
 // single MODEL.gguf [ROUNDS]: time to first text of a prompt of 2,000 tokens, unknown and known; what a schema costs an answer's speed.
@@ -17,6 +18,9 @@ switch (args)
         return 0;
     case ["upstream", "whole" or "stream", .. { } more]:
         await UpstreamOverhead.RunAsync(more.Length > 0 ? int.Parse(more[0], CultureInfo.InvariantCulture) : 1_000, more.Length > 1 ? int.Parse(more[1], CultureInfo.InvariantCulture) : 10, args[1] == "stream", more.Length > 2 ? more[2].Split(',') : []);
+        return 0;
+    case ["busy", "whole" or "stream", .. { } more]:
+        await UpstreamOverhead.BusyAsync(args[1] == "stream", more.Length > 0 ? int.Parse(more[0], CultureInfo.InvariantCulture) : 60, more.Length > 1 ? more[1] : "qanat");
         return 0;
     case ["idle", .. { } more]:
         Console.WriteLine(await UpstreamOverhead.IdleAsync(more.Length > 0 ? int.Parse(more[0], CultureInfo.InvariantCulture) : 2_000));
@@ -34,6 +38,6 @@ switch (args)
         await Overhead.RunAsync(calls: 20);
         return 0;
     default:
-        Console.Error.WriteLine("usage: overhead [calls] | upstream whole|stream [rate] [seconds] [yarp,qanat,portkey] | idle [streams] | served model [clients] [rounds] | single model [rounds] | smoke");
+        Console.Error.WriteLine("usage: overhead [calls] | upstream whole|stream [rate] [seconds] [yarp,qanat,portkey] | busy whole|stream [seconds] [yarp|qanat] | idle [streams] | served model [clients] [rounds] | single model [rounds] | smoke");
         return 2;
 }

@@ -9,9 +9,11 @@ internal static class UpstreamOverhead
     private const int Tokens = 16;
     private const int Clients = 32;
 
-    /// <summary>A server runs for days: every gateway gets time until its hot code is compiled for good, that is until a round needs no less processor time for an answer than the round before.</summary>
+    /// <summary>A server runs for days: every gateway gets time until its hot code is compiled for good, that is until two rounds in a row need no less processor time for an answer than the best before them.
+    /// The first rounds tell nothing: the compiler works through all of them, in one as long as in the next.</summary>
     private const int WarmUpRoundSeconds = 4;
-    private const int WarmUpRoundsMax = 10;
+    private const int WarmUpRoundsMin = 6;
+    private const int WarmUpRoundsMax = 14;
 
     /// <param name="wanted">Names of peers; empty: all.</param>
     public static async Task RunAsync(int perSecond, int seconds, bool stream, string[] wanted)
@@ -46,13 +48,40 @@ internal static class UpstreamOverhead
         System.Console.WriteLine(result.ToJsonString(new JsonSerializerOptions { WriteIndented = true }));
     }
 
+    /// <summary>Keeps a gateway busy for a profiler: says its process, and what each round of some seconds took of the processor.</summary>
+    public static async Task BusyAsync(bool stream, int seconds, string peer)
+    {
+        string data = Directory.CreateTempSubdirectory("qanat-upstream-bench").FullName;
+        await using (Peer mock = await Peer.MockAsync(Tokens, perTokenMs: 0))
+        await using (Peer busy = peer == "yarp" ? await Peer.YarpAsync(mock.Url) : await Peer.QanatAsync(mock.Url, data))
+        using (LoadGenerator load = new(busy.Url, busy.Headers, LoadGenerator.Body(stream, 64)))
+        {
+            System.Console.WriteLine($"process {busy.ProcessId}");
+            for (int second = 0; second < seconds; second += WarmUpRoundSeconds)
+            {
+                TimeSpan before = busy.Processor;
+                LoadResult round = await load.ClosedAsync(Clients, WarmUpRoundSeconds);
+                System.Console.WriteLine($"{round.PerSecond:0} answers/s, {(busy.Processor - before).TotalMicroseconds / Math.Max(1, round.SortedMs.Length):0} us of processor each, p50 {round.At(0.5)} p99 {round.At(0.99)} ms");
+            }
+            foreach ((string how, Func<Task<LoadResult>> ask) in ((string, Func<Task<LoadResult>>)[])[("one client", () => load.ClosedAsync(1, 3)), ("1,000 a second", () => load.OpenAsync(1_000, 4))])
+            {
+                TimeSpan before = busy.Processor;
+                LoadResult result = await ask();
+                System.Console.WriteLine($"{how}: p50 {result.At(0.5)} p99 {result.At(0.99)} ms, {(busy.Processor - before).TotalMicroseconds / Math.Max(1, result.SortedMs.Length):0} us of processor each");
+            }
+        }
+        Directory.Delete(data, recursive: true);
+    }
+
     private static async Task<JsonObject> MeasureAsync(Peer peer, bool stream, int perSecond, int seconds)
     {
         using LoadGenerator load = new(peer.Url, peer.Headers, LoadGenerator.Body(stream, 64));
         int warmUpRounds = await WarmUpAsync(peer, load);
         LoadResult one = await load.ClosedAsync(1, Math.Min(3, seconds));
-        LoadResult open = await load.OpenAsync(perSecond, seconds);
         TimeSpan before = peer.Processor;
+        LoadResult open = await load.OpenAsync(perSecond, seconds);
+        TimeSpan openUsed = peer.Processor - before;
+        before = peer.Processor;
         LoadResult closed = await load.ClosedAsync(Clients, Math.Min(5, seconds));
         return new JsonObject
         {
@@ -61,6 +90,7 @@ internal static class UpstreamOverhead
             ["open_p50_ms"] = open.At(0.5),
             ["open_p99_ms"] = open.At(0.99),
             ["open_failed"] = open.Failed,
+            ["open_processor_us_per_answer"] = open.SortedMs.Length == 0 ? null : Math.Round(openUsed.TotalMicroseconds / open.SortedMs.Length, 1),
             ["closed_per_second"] = closed.PerSecond,
             ["closed_failed"] = closed.Failed,
             ["closed_processor_us_per_answer"] = closed.SortedMs.Length == 0 ? null : Math.Round((peer.Processor - before).TotalMicroseconds / closed.SortedMs.Length, 1),
@@ -69,15 +99,17 @@ internal static class UpstreamOverhead
 
     private static async Task<int> WarmUpAsync(Peer peer, LoadGenerator load)
     {
-        double last = double.PositiveInfinity;
+        double best = double.PositiveInfinity;
+        int noBetter = 0;
         for (int round = 1; ; round++)
         {
             TimeSpan before = peer.Processor;
             LoadResult result = await load.ClosedAsync(Clients, WarmUpRoundSeconds);
             double each = (peer.Processor - before).TotalMicroseconds / Math.Max(1, result.SortedMs.Length);
             System.Console.Error.WriteLine($"{peer.Name}: warm-up round {round}, {each:0} us of processor an answer");
-            if (round == (peer.Name == "direct" ? 2 : WarmUpRoundsMax) || each > last * 0.97) return round;
-            last = each;
+            noBetter = each < best * 0.97 ? 0 : noBetter + 1;
+            best = Math.Min(best, each);
+            if (round == (peer.Name == "direct" ? 2 : WarmUpRoundsMax) || round >= WarmUpRoundsMin && noBetter >= 2) return round;
         }
     }
 
