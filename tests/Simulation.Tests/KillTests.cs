@@ -4,7 +4,7 @@ namespace Qanat.Simulation.Tests;
 
 public sealed class KillTests
 {
-    private const int Rounds = 20;
+    private const int Rounds = 16;
     private const int StreamsPerRound = 8;
 
     [Fact]
