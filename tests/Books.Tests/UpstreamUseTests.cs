@@ -25,6 +25,30 @@ public class UpstreamUseTests
         Assert.ThrowsAny<FormatException>(() => UpstreamUse.Parse("state agrees counted 0/0/0/0"));
     }
 
+    /// <summary>A blank before it keeps it from the fast way.</summary>
+    [Fact]
+    public void Its_text_reads_the_same_as_it_is_written_and_word_by_word_wherever_it_ends()
+    {
+        string text = Use(UsageCheckState.Differs, new UpstreamAttempt("qwen cloud", AttemptEnd.TimedOut, new TokenCounts(1000, 0, 0, 0, 0), Sample.Rates("input 0.5 output 1 cache-read 0.1")),
+            new UpstreamAttempt("b", AttemptEnd.Refused, default, null), Served with { Rates = TokenRates.PerMillion(new Currency("CNY"), "1", "2") }).ToString();
+        string[] others = ["state agrees counted 1,000/0/0/1/0", "counted 1/0/0/1/0 state agrees", "state agrees,missing counted 1/0/0/1/0", "state AGREES counted 1/0/0/1/0", "state agrees counted +1/0/0/1/0", "state agrees counted 1/0/0/1/0 # that is all",
+            "state agrees counted 1/0/0/1/0 attempt a served 1/0/0/1/0 rates \"input 1 output 2\"", "state agrees counted 1/0/0/1/0 attempt a served 1/0/0/1/0 currency usd rates \"input 1 output 2\"", "state agrees counted 1/0/0/1/0/"];
+        foreach (string each in others.Concat(Enumerable.Range(0, text.Length + 1).Select(end => text[..end]))) Assert.Equal(Read(" " + each), Read(each));
+        Assert.NotNull(Read(text));
+
+        static UpstreamUse? Read(string text)
+        {
+            try
+            {
+                return UpstreamUse.Parse(text);
+            }
+            catch (Exception wrong) when (wrong is FormatException or ArgumentException)
+            {
+                return null;
+            }
+        }
+    }
+
     [Fact]
     public void Its_cost_is_that_of_every_attempt_and_unknown_when_one_price_is()
     {

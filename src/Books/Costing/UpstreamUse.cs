@@ -73,6 +73,7 @@ public sealed record UpstreamUse(ImmutableArray<UpstreamAttempt> Attempts, Usage
     /// <exception cref="FormatException">A word is unknown or not a count.</exception>
     public static UpstreamUse Parse(string text)
     {
+        if (UpstreamUseText.TryRead(text, out UpstreamUse? written)) return written;
         ImmutableArray<FactLine> parts = FactLine.Read("upstream " + text).Cut("attempt");
         FactLine head = parts[0];
         UpstreamUse use = new([.. parts.Skip(1).Select(ReadAttempt)], head.Need("state", ReadEnum<UsageCheckState>), head.Need("counted", ReadTokens));
