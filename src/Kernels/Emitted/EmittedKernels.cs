@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics.X86;
 
 namespace Qanat.Kernels;
@@ -17,7 +18,7 @@ internal sealed unsafe class EmittedKernels
     private readonly WeightFormat[] _formats;
     private readonly int _rowsMax;
     private readonly Func<WeightFormat, int, byte[]> _assemble;
-    private readonly NativeBuffer _table;
+    private readonly nint* _table;
     private readonly Lock _assembling = new();
 
     private EmittedKernels(WeightFormat[] formats, int rowsMax, Func<WeightFormat, int, byte[]> assemble, Func<string?> missing)
@@ -25,7 +26,8 @@ internal sealed unsafe class EmittedKernels
         _formats = formats;
         _rowsMax = rowsMax;
         _assemble = assemble;
-        _table = new NativeBuffer((long)formats.Length * rowsMax * sizeof(nint));
+        // Never freed: kernels live as long as the process.
+        _table = (nint*)NativeMemory.AllocZeroed((nuint)(formats.Length * rowsMax), (nuint)sizeof(nint));
         _refusal = new(() => Refuse(missing(), ExecutableMemory.Map));
     }
 
@@ -46,13 +48,13 @@ internal sealed unsafe class EmittedKernels
     public ReadOnlySpan<WeightFormat> Formats => _formats;
 
     /// <summary>Where the functions of all formats in order, for 1, 2 ... rows, are found once they are assembled. Lives as long as the process, as the code does.</summary>
-    public delegate* unmanaged<PanelArgs*, void>* Table => (delegate* unmanaged<PanelArgs*, void>*)_table.Pointer;
+    public delegate* unmanaged<PanelArgs*, void>* Table => (delegate* unmanaged<PanelArgs*, void>*)_table;
 
     /// <summary>Puts a format's functions into the table. For any thread, any number of times.</summary>
     /// <exception cref="PlatformNotSupportedException">The system has no executable memory left.</exception>
     public void Assemble(WeightFormat format)
     {
-        var functions = new Span<nint>((nint*)_table.Pointer + Array.IndexOf(_formats, format) * _rowsMax, _rowsMax);
+        var functions = new Span<nint>(_table + Array.IndexOf(_formats, format) * _rowsMax, _rowsMax);
         lock (_assembling)
         {
             if (functions[0] != 0)
