@@ -16,7 +16,7 @@ internal sealed class DoubtfulCommitException(Exception lost) : Exception(lost.M
 
 /// <summary>Group commit: callers hand over facts, and whoever has the turn commits whatever has gathered while the last commit was on its way.
 /// There is no timer: an idle store commits a single fact at once, a busy one shares the commit among all who wait; only those who were just answered are given a moment to come back. Who needs the disk waits for the flusher besides, while the writer commits on.
-/// The turn is the writer's thread's. Where a commit waits for nothing, a caller that finds nobody before it takes the turn for its own fact: it needs no other thread then, and would have waited as long (ADR 36).
+/// The turn is the writer's thread's. Where a commit waits for nothing, a caller that finds nobody before it takes the turn for its own fact: it needs no other thread then, and would have waited as long (ADR 35).
 /// Whoever takes part in a commit in doubt is answered when it is decided, and nothing is committed before: an answer is always true (ADR 29).</summary>
 internal sealed class CommitQueue : IAsyncDisposable
 {

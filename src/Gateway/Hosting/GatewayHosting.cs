@@ -37,7 +37,7 @@ public static class GatewayHosting
         services.AddSingleton<FinanceChanges>().AddSingleton<ContractStanding>().AddSingleton<DeclarationApi>().AddSingleton<ContractApi>().AddSingleton<CostApi>().AddSingleton<InvoiceApi>()
             .AddSingleton<PeriodApi>().AddSingleton<PriceFileApi>().AddSingleton<StatementApi>().AddSingleton<UsageEvents>().AddSingleton<UsageIngest>().AddSingleton<IngestApi>().AddSingleton<BooksExport>().AddSingleton<ExportApi>().AddSingleton<FinanceEndpoints>();
         services.Configure<KestrelServerOptions>(kestrel => SetLimits(kestrel, options));
-        // A request is read, served and answered on the thread that its bytes arrived on, which is one of the pool's: handing it from one to the next cost more than what each of them did (ADR 37).
+        // A request is read, served and answered on the thread that its bytes arrived on, which is one of the pool's: handing it from one to the next cost more than what each of them did (ADR 36).
         services.Configure<SocketTransportOptions>(sockets => sockets.UnsafePreferInlineScheduling = true);
         services.AddRouting();
         McpEndpoint.Add(services);
