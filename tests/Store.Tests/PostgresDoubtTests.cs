@@ -18,6 +18,7 @@ public sealed class PostgresDoubtTests
         await using PostgresBookStore store = await OpenAsync(way);
         TestBooks facts = await FilledAsync(store);
         HashSet<bool> inDoubt = [], stored = [];
+        int rounds = 0;
         for (int message = 1; ; message++)
         {
             Hold hold = facts.NewHold();
@@ -35,7 +36,13 @@ public sealed class PostgresDoubtTests
             bool isAccepted = await IsAcceptedAsync(placing), wasCut = way.HasCut;
             way.Open();
             Assert.Equal(isAccepted, (await store.ReadOpenHoldsAsync(Cancel)).Any(open => open.Hold.Id == hold.Id));
-            if (!wasCut) break;
+            if (!wasCut)
+            {
+                // Two messages may have come as one, so that the commit was cut at no number: from the first again.
+                if (answerIsLost == stored.Contains(true) && serverIsAway == inDoubt.Contains(true) || ++rounds == 3) break;
+                message = 0;
+                continue;
+            }
             inDoubt.Add(isInDoubt);
             stored.Add(isAccepted);
             // Sent again it is there once, whether it was there or not.
@@ -56,11 +63,20 @@ public sealed class PostgresDoubtTests
         PostgresBookStore store = await OpenAsync(way);
         TestBooks facts = await FilledAsync(store);
         Task placing;
+        int tries = 0;
         for (int message = 1; ; message++)
         {
+            Assert.True(tries++ < 200, "No commit was ever in doubt.");
             way.CutAt(message, answerIsLost: true, away: true);
             placing = store.AppendAsync(new HoldPlaced(facts.NewHold()), Cancel);
-            await way.WhenCut;
+            await Task.WhenAny(way.WhenCut, placing);
+            if (!way.HasCut)
+            {
+                // Two messages came as one, so that there was none with this number: from the first again.
+                way.Open();
+                message = 0;
+                continue;
+            }
             Task after = store.AppendAsync(new HoldPlaced(facts.NewHold()), Cancel);
             await Assert.ThrowsAsync<StoreException>(() => after);
             if (!placing.IsCompleted) break;
