@@ -7,7 +7,7 @@ namespace Qanat.Store;
 internal static class PostingQueries
 {
     /// <summary>Read together: about as many postings and records, if not those of a single posting are more.</summary>
-    private const int PostingsAtOnce = 1_000, RecordsAtOnce = 20_000;
+    private const int PostingsAtOnce = 100, RecordsAtOnce = 4_000;
 
     /// <summary>Whose records are looked up with one question.</summary>
     private const int PostingsAsked = 50;

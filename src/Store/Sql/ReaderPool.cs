@@ -29,10 +29,13 @@ internal sealed class Reader(SqlDatabase database) : IDisposable
 internal sealed class ReaderPool : IDisposable
 {
     /// <summary>Rows fetched at a time for a stream: enough to make the hand-over cheap, few enough to hold in memory.</summary>
-    private const int StreamChunkRows = 256;
+    public const int StreamChunkRows = 256;
+
+    /// <summary>The same for postings, which bring all their records: fewer, so that a chunk is garbage before the collector thinks that it stays.</summary>
+    public const int StreamChunkPostings = 16;
 
     /// <summary>Chunks that wait to be looked at: they make up for a chunk that takes longer than others.</summary>
-    private const int StreamChunksAhead = 3;
+    private const int StreamChunksAhead = 8;
 
     private readonly Func<SqlDatabase> _open;
     private readonly int _readersMax;
@@ -69,13 +72,13 @@ internal sealed class ReaderPool : IDisposable
         }
     }
 
-    public async IAsyncEnumerable<T> StreamAsync<T>(Func<Reader, IEnumerable<T>> query, [EnumeratorCancellation] CancellationToken cancel)
+    public async IAsyncEnumerable<T> StreamAsync<T>(Func<Reader, IEnumerable<T>> query, [EnumeratorCancellation] CancellationToken cancel, int chunkRows = StreamChunkRows)
     {
         await EnterAsync(_streams, cancel).ConfigureAwait(false);
         try
         {
             using Snapshot snapshot = new(this);
-            await foreach (T row in ReadAsync(snapshot.Reader, query, null, _closing.Token, cancel).ConfigureAwait(false)) yield return row;
+            await foreach (T row in ReadAsync(snapshot.Reader, query, null, _closing.Token, cancel, chunkRows).ConfigureAwait(false)) yield return row;
         }
         finally
         {
@@ -100,11 +103,11 @@ internal sealed class ReaderPool : IDisposable
 
     /// <summary>The rows of a query, chunk by chunk: the next ones are read while these are looked at.</summary>
     /// <param name="turn">Taken for each chunk, where others use the same reader.</param> <param name="closing">Ends it with an exception.</param>
-    public static async IAsyncEnumerable<T> ReadAsync<T>(Reader reader, Func<Reader, IEnumerable<T>> query, SemaphoreSlim? turn, CancellationToken closing, [EnumeratorCancellation] CancellationToken cancel)
+    public static async IAsyncEnumerable<T> ReadAsync<T>(Reader reader, Func<Reader, IEnumerable<T>> query, SemaphoreSlim? turn, CancellationToken closing, [EnumeratorCancellation] CancellationToken cancel, int chunkRows = StreamChunkRows)
     {
         using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancel, closing);
         Channel<List<T>> chunks = Channel.CreateBounded<List<T>>(new BoundedChannelOptions(StreamChunksAhead) { SingleReader = true, SingleWriter = true });
-        Task filling = Task.Run(() => FillAsync(reader, query, turn, chunks.Writer, cancel, stop.Token), CancellationToken.None);
+        Task filling = Task.Run(() => FillAsync(reader, query, chunkRows, turn, chunks.Writer, cancel, stop.Token), CancellationToken.None);
         try
         {
             while (await MoreAsync(chunks.Reader, closing, cancel).ConfigureAwait(false))
@@ -142,7 +145,7 @@ internal sealed class ReaderPool : IDisposable
 
     /// <summary>Reads chunk by chunk to the end; what goes wrong, the channel's reader is told. Never throws.</summary>
     /// <param name="cancel">Ends a query under way.</param> <param name="stop">Ends after the chunk under way: nobody looks at the next.</param>
-    private static async Task FillAsync<T>(Reader reader, Func<Reader, IEnumerable<T>> query, SemaphoreSlim? turn, ChannelWriter<List<T>> chunks, CancellationToken cancel, CancellationToken stop)
+    private static async Task FillAsync<T>(Reader reader, Func<Reader, IEnumerable<T>> query, int chunkRows, SemaphoreSlim? turn, ChannelWriter<List<T>> chunks, CancellationToken cancel, CancellationToken stop)
     {
         IEnumerator<T>? rows = null;
         Exception? failure = null;
@@ -151,7 +154,7 @@ internal sealed class ReaderPool : IDisposable
             List<T> chunk;
             do
             {
-                chunk = new List<T>(StreamChunkRows);
+                chunk = new List<T>(chunkRows);
                 if (turn is not null) await turn.WaitAsync(CancellationToken.None).ConfigureAwait(false);
                 try
                 {
@@ -163,7 +166,7 @@ internal sealed class ReaderPool : IDisposable
                 }
                 await chunks.WriteAsync(chunk, stop).ConfigureAwait(false);
             }
-            while (chunk.Count == StreamChunkRows);
+            while (chunk.Count == chunkRows);
         }
         catch (Exception thrown)
         {
@@ -178,7 +181,7 @@ internal sealed class ReaderPool : IDisposable
         int Fill(List<T> into)
         {
             rows ??= query(reader).GetEnumerator();
-            while (into.Count < StreamChunkRows && rows.MoveNext()) into.Add(rows.Current);
+            while (into.Count < chunkRows && rows.MoveNext()) into.Add(rows.Current);
             return into.Count;
         }
     }

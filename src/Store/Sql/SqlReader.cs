@@ -36,7 +36,7 @@ public abstract class SqlReader : IBookReader
     public Task<ImmutableArray<RequestId>> ReadPostedRecordsAsync(TransactionId transaction, CancellationToken cancel = default) =>
         QueryAsync(reader => UsageQueries.PostedBy(reader, transaction), cancel);
 
-    public IAsyncEnumerable<Posting> StreamPostingsAsync(CancellationToken cancel = default) => RowsAsync(PostingQueries.Stream, cancel);
+    public IAsyncEnumerable<Posting> StreamPostingsAsync(CancellationToken cancel = default) => RowsAsync(PostingQueries.Stream, cancel, ReaderPool.StreamChunkPostings);
 
     public IAsyncEnumerable<CapacityRecord> StreamCapacityAsync(PoolName pool, Period period, CancellationToken cancel = default) =>
         RowsAsync(reader => DirectoryQueries.Capacity(reader, pool, period), cancel);
@@ -53,5 +53,5 @@ public abstract class SqlReader : IBookReader
     public Task<ImmutableArray<string>> VerifyAsync(CancellationToken cancel = default) => QueryAsync(StoreCheck.Run, cancel);
 
     private protected abstract Task<T> QueryAsync<T>(Func<Reader, T> query, CancellationToken cancel);
-    private protected abstract IAsyncEnumerable<T> RowsAsync<T>(Func<Reader, IEnumerable<T>> query, CancellationToken cancel);
+    private protected abstract IAsyncEnumerable<T> RowsAsync<T>(Func<Reader, IEnumerable<T>> query, CancellationToken cancel, int chunkRows = ReaderPool.StreamChunkRows);
 }

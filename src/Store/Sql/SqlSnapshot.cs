@@ -24,14 +24,14 @@ internal sealed class SqlSnapshot(ReaderPool.HeldReader held, Currency home) : S
         }
     }
 
-    private protected override async IAsyncEnumerable<T> RowsAsync<T>(Func<Reader, IEnumerable<T>> query, [EnumeratorCancellation] CancellationToken cancel)
+    private protected override async IAsyncEnumerable<T> RowsAsync<T>(Func<Reader, IEnumerable<T>> query, [EnumeratorCancellation] CancellationToken cancel, int chunkRows = ReaderPool.StreamChunkRows)
     {
         // The same question twice would share its statement.
         if (Interlocked.Exchange(ref _streaming, 1) != 0) throw new InvalidOperationException("A snapshot streams one thing at a time: read the first to its end.");
         try
         {
             Look();
-            await foreach (T row in ReaderPool.ReadAsync(held.Reader, query, _turn, held.Closing, cancel).ConfigureAwait(false)) yield return row;
+            await foreach (T row in ReaderPool.ReadAsync(held.Reader, query, _turn, held.Closing, cancel, chunkRows).ConfigureAwait(false)) yield return row;
         }
         finally
         {

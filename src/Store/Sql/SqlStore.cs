@@ -59,7 +59,7 @@ public abstract class SqlStore : SqlReader, IStore
     }
 
     private protected sealed override Task<T> QueryAsync<T>(Func<Reader, T> query, CancellationToken cancel) => _readers.QueryAsync(query, cancel);
-    private protected sealed override IAsyncEnumerable<T> RowsAsync<T>(Func<Reader, IEnumerable<T>> query, CancellationToken cancel) => _readers.StreamAsync(query, cancel);
+    private protected sealed override IAsyncEnumerable<T> RowsAsync<T>(Func<Reader, IEnumerable<T>> query, CancellationToken cancel, int chunkRows = ReaderPool.StreamChunkRows) => _readers.StreamAsync(query, cancel, chunkRows);
 
     /// <summary>After the last fact and the last question.</summary>
     private protected abstract void Close();
