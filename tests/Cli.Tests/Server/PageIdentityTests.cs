@@ -95,6 +95,22 @@ public sealed partial class PageIdentityTests(PageIdentityFixture fixture) : ICl
         }
     }
 
+    [Fact]
+    public async Task Lines_of_the_audit_log_are_on_no_page_of_those_who_may_not_see_it()
+    {
+        const string Who = "auditor-secret";
+        await server.Directory.CreateTenantAsync(Who, new NewTenant("audited", null, IsDemo: false), CancellationToken.None);
+        Page[] pages = PagesOf();
+        foreach (KeyRole role in Roles.All.Where(role => role != KeyRole.Inference))
+        {
+            using Browser browser = await SignInAsync(role, Reach.Cloud);
+            bool isTold = false;
+            foreach (Page page in pages.Where(page => Roles.Allows(role, Reach.Cloud, page.Needs)))
+                isTold |= (await browser.GetAsync(page.PathOf(""))).Text.Contains(Who, StringComparison.Ordinal);
+            Assert.True(isTold == Roles.Allows(role, Reach.Cloud, Permission.SeeAudit), $"{role}: told of the audit log: {isTold}");
+        }
+    }
+
     /// <summary>A tenant with a project, a key, a price of its own and a settled request, none of which anyone else may see. Ids, the tenant's and the request's first; and what would tell of them.</summary>
     private async Task<(string[] Ids, string[] Marks)> OtherAsync()
     {
