@@ -130,7 +130,8 @@ public sealed class QanatServer : IAsyncDisposable
             ? await BuiltInEngine.StartAsync(options, app.Services, processStart, progress, cancel)
             : null;
         BooksPoster poster = app.Services.GetRequiredService<BooksPoster>();
-        await app.StartAsync(cancel);
+        // Milliseconds: cut short, it would be told as a failure, and the owner key never shown. Who stops now stops a server that has started.
+        await app.StartAsync(CancellationToken.None);
         QanatServer server = new(options, store, upstreams, app, deployment, poster, localKey, newOwnerKey);
         if (options.Parts == ServedParts.Everything)
         {
