@@ -50,9 +50,19 @@ public sealed unsafe class EmittedKernelsTests
         Assert.Equal("AVX-512 VNNI is missing", EmittedKernels.Refuse("AVX-512 VNNI is missing", _ => throw new InvalidOperationException("mapped")));
 
     [Fact]
+    public void Executable_memory_is_on_unless_it_is_switched_off_and_nothing_else_is_understood()
+    {
+        Assert.False(ExecutableMemory.IsOff(null));
+        Assert.False(ExecutableMemory.IsOff(""));
+        Assert.False(ExecutableMemory.IsOff("on"));
+        Assert.True(ExecutableMemory.IsOff("off"));
+        Assert.Contains("on or off", Assert.Throws<InvalidOperationException>(() => ExecutableMemory.IsOff("0")).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void The_system_maps_code_that_runs_or_says_why_not()
     {
-        if (System.Runtime.InteropServices.RuntimeInformation.ProcessArchitecture != System.Runtime.InteropServices.Architecture.X64 || !OperatingSystem.IsLinux())
+        if (System.Runtime.InteropServices.RuntimeInformation.ProcessArchitecture != System.Runtime.InteropServices.Architecture.X64 || !OperatingSystem.IsLinux() || Environment.GetEnvironmentVariable(ExecutableMemory.Switch) is "off")
             return;
         // lea eax, [rdi + 2]; ret
         var add = (delegate* unmanaged<int, int>)ExecutableMemory.Map([0x8d, 0x47, 0x02, 0xc3]);

@@ -24,9 +24,14 @@ internal sealed class ServerProcess : IAsyncDisposable
     public HttpClient Http { get; }
 
     /// <summary>Starts on a data directory and returns when it answers.</summary>
-    public static async Task<ServerProcess> StartAsync(string data, CancellationToken cancel, params string[] more)
+    public static Task<ServerProcess> StartAsync(string data, CancellationToken cancel, params string[] more) => StartAsync(data, new Dictionary<string, string>(StringComparer.Ordinal), cancel, more);
+
+    /// <summary>As above, with more environment variables.</summary>
+    public static async Task<ServerProcess> StartAsync(string data, IReadOnlyDictionary<string, string> environment, CancellationToken cancel, params string[] more)
     {
-        Process process = Process.Start(Program(["up", "--data", data, "--urls", "http://127.0.0.1:0", .. more]))!;
+        ProcessStartInfo start = Program(["up", "--data", data, "--urls", "http://127.0.0.1:0", .. more]);
+        foreach ((string name, string value) in environment) start.Environment[name] = value;
+        Process process = Process.Start(start)!;
         Transcript errors = new();
         process.ErrorDataReceived += (_, line) => errors.Add(line.Data);
         process.BeginErrorReadLine();
@@ -40,6 +45,9 @@ internal sealed class ServerProcess : IAsyncDisposable
 
     /// <summary>Waits until the server has written a line that begins like this to standard error.</summary>
     public Task SaidAsync(string beginning, CancellationToken cancel) => errors.WaitAsync(beginning).WaitAsync(cancel);
+
+    /// <summary>What the server has written to standard error so far.</summary>
+    public string Said => errors.ToString();
 
     /// <summary>SIGKILL: nothing is flushed, nothing is said good-bye to.</summary>
     public async Task KillAsync()
