@@ -2,10 +2,11 @@ using System.Numerics;
 
 namespace Qanat.Models;
 
-/// <summary>Which pairs of tokens merge, in which order of preference, and into what. Open addressing, at most half full.</summary>
+/// <summary>Which pairs of tokens merge, in which order of preference, and into what. Open addressing, at most three quarters full.</summary>
 internal sealed class MergeTable
 {
-    private const ulong Empty = ulong.MaxValue;
+    // Keys are kept inverted: no pair's is then 0, which memory begins with.
+    private const ulong Empty = 0;
 
     private readonly ulong[] _keys;
     private readonly int[] _ranks;
@@ -13,15 +14,14 @@ internal sealed class MergeTable
     private readonly int _shift;
 
     /// <param name="merges">By rank, the most preferred first. A pair that is listed twice keeps its first rank.</param>
-    public MergeTable(IReadOnlyList<Merge> merges)
+    public MergeTable(ReadOnlySpan<Merge> merges)
     {
-        int slots = (int)BitOperations.RoundUpToPowerOf2((uint)Math.Max(16, merges.Count * 2));
+        int slots = (int)BitOperations.RoundUpToPowerOf2((uint)Math.Max(16, merges.Length + merges.Length / 3 + 1));
         _keys = new ulong[slots];
         _ranks = new int[slots];
-        _merged = new int[merges.Count];
+        _merged = new int[merges.Length];
         _shift = 64 - BitOperations.Log2((uint)slots);
-        Array.Fill(_keys, Empty);
-        for (int rank = 0; rank < merges.Count; rank++)
+        for (int rank = 0; rank < merges.Length; rank++)
         {
             _merged[rank] = merges[rank].Merged;
             int slot = SlotOf(Key(merges[rank].Left, merges[rank].Right));
@@ -49,7 +49,7 @@ internal sealed class MergeTable
         return slot;
     }
 
-    private static ulong Key(int left, int right) => ((ulong)(uint)left << 32) | (uint)right;
+    private static ulong Key(int left, int right) => ~(((ulong)(uint)left << 32) | (uint)right);
 }
 
 /// <summary>Left followed by Right becomes Merged (token ids).</summary>

@@ -18,7 +18,7 @@ internal static class TokenizerBuilder
         TokenIndex index = IndexOf(tokens, parts, Bad);
         if (parts.StopTokens.Any(id => id < 0 || id >= count))
             throw Bad($"an end-of-text token is not in the vocabulary of {count}");
-        return new BpeTokenizer(parts.PreTokenizer, tokens, Added(parts, Bad), ByteTokens(index, Bad), Merges(parts.Merges, index, Bad), [.. parts.StopTokens.Distinct()]);
+        return new BpeTokenizer(parts.PreTokenizer, tokens, Added(parts, Bad), ByteTokens(index, Bad), Merges(parts, tokens, index, Bad), [.. parts.StopTokens.Distinct()]);
     }
 
     /// <summary>What each token stands for: nothing for control tokens and unused ones.</summary>
@@ -94,11 +94,13 @@ internal static class TokenizerBuilder
         return tokens;
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static MergeTable Merges(ByteStrings lines, TokenIndex index, Func<FormattableString, ModelFileException> bad)
+    private static MergeTable Merges(TokenizerParts parts, ByteStrings tokens, TokenIndex index, Func<FormattableString, ModelFileException> bad)
     {
+        ByteStrings lines = parts.Merges;
         var merges = new Merge[lines.Count];
         byte[] bytes = [];
+        // Vocabularies list what merging gives in the order of the merges: mostly a token is found where the one before it lets expect it.
+        int ahead = 0;
         for (int rank = 0; rank < merges.Length; rank++)
         {
             ReadOnlySpan<byte> line = lines[rank];
@@ -108,11 +110,16 @@ internal static class TokenizerBuilder
             if (bytes.Length < line.Length)
                 bytes = new byte[2 * line.Length];
             // The pair's bytes side by side are those of what it becomes.
+            int merged = rank + ahead;
             if (!ByteAlphabet.TryBytes(line[..space], bytes, out int left) || !ByteAlphabet.TryBytes(line[(space + 1)..], bytes.AsSpan(left), out int right)
-                || !index.TryGet(bytes.AsSpan(0, left), out int leftId) || !index.TryGet(bytes.AsSpan(left, right), out int rightId) || !index.TryGet(bytes.AsSpan(0, left + right), out int merged))
+                || !index.TryGet(bytes.AsSpan(0, left), out int leftId) || !index.TryGet(bytes.AsSpan(left, right), out int rightId)
+                || !(IsAt(merged, bytes.AsSpan(0, left + right)) || index.TryGet(bytes.AsSpan(0, left + right), out merged)))
                 throw bad($"merge {rank} (\"{lines.Text(rank)}\") names a token that is not in the vocabulary");
+            ahead = merged - rank;
             merges[rank] = new Merge(leftId, rightId, merged);
         }
         return new MergeTable(merges);
+
+        bool IsAt(int id, ReadOnlySpan<byte> wanted) => id < tokens.Count && parts.Kinds[id] == TokenKind.Normal && tokens[id].SequenceEqual(wanted);
     }
 }

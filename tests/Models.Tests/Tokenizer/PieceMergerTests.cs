@@ -38,7 +38,7 @@ public sealed class PieceMergerTests
         Gen.Select(lists, Gen.Int[0, 2].Array[0, 40]).Sample((merges, piece) =>
         {
             int[] tokens = [.. piece];
-            int count = PieceMerger.Merge(tokens, new MergeTable(merges));
+            int count = PieceMerger.Merge(tokens, new MergeTable([.. merges]));
             return tokens[..count].SequenceEqual(MergeSlowly(piece, merges));
         }, iter: 20_000, threads: 1);
     }
