@@ -15,6 +15,7 @@ internal static unsafe class PanelPacking
 
     // 32 rows are read side by side, more streams than a processor foresees: about a block's time ahead of what is read.
     private const int AheadBytes = 320;
+    private const int LineBytes = 64;
 
     /// <summary>False when there is no such code for this processor, format or shape.</summary>
     /// <param name="source">32 rows.</param>
@@ -69,13 +70,15 @@ internal static unsafe class PanelPacking
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void PackSingles(byte* source, int words, byte* target)
     {
+        const int line = Width * sizeof(uint);
         nint rowBytes = (nint)words * sizeof(uint);
-        for (int word = 0; word < words; word += 4, source += 16, target += 4 * Width * sizeof(uint))
+        for (int first = 0; first < words; first += LineBytes / sizeof(uint))
         {
-            if (word % 16 == 0)
-                Ahead(source, rowBytes, 64);
+            AheadOfRows(source + first * sizeof(uint), rowBytes);
+            int end = Math.Min(words, first + LineBytes / sizeof(uint));
             for (int row = 0; row < Width; row += Lanes)
-                Words.Load(source + row * rowBytes, rowBytes).Store(target + row * sizeof(uint), Width * sizeof(uint));
+                for (int word = first; word < end; word += 4)
+                    Words.Load(source + row * rowBytes + word * sizeof(uint), rowBytes).Store(target + (long)word * line + row * sizeof(uint), line);
         }
     }
 
@@ -84,18 +87,21 @@ internal static unsafe class PanelPacking
     {
         const int line = Width * sizeof(ushort);
         nint rowBytes = (nint)inputs * sizeof(ushort);
-        for (int input = 0; input < inputs; input += 8, source += 16, target += 8 * line)
+        for (int first = 0; first < inputs; first += LineBytes / sizeof(ushort))
         {
-            if (input % 32 == 0)
-                Ahead(source, rowBytes, 64);
+            AheadOfRows(source + first * sizeof(ushort), rowBytes);
+            int end = Math.Min(inputs, first + LineBytes / sizeof(ushort));
             for (int row = 0; row < Width; row += Lanes)
             {
-                var words = Words.Load(source + row * rowBytes, rowBytes);
-                byte* to = target + row * sizeof(ushort);
-                StoreHalves(words.A, to, to + line);
-                StoreHalves(words.B, to + 2 * line, to + 3 * line);
-                StoreHalves(words.C, to + 4 * line, to + 5 * line);
-                StoreHalves(words.D, to + 6 * line, to + 7 * line);
+                for (int input = first; input < end; input += 8)
+                {
+                    var words = Words.Load(source + row * rowBytes + input * sizeof(ushort), rowBytes);
+                    byte* to = target + (long)input * line + row * sizeof(ushort);
+                    StoreHalves(words.A, to, to + line);
+                    StoreHalves(words.B, to + 2 * line, to + 3 * line);
+                    StoreHalves(words.C, to + 4 * line, to + 5 * line);
+                    StoreHalves(words.D, to + 6 * line, to + 7 * line);
+                }
             }
         }
     }
@@ -248,6 +254,14 @@ internal static unsafe class PanelPacking
         for (int row = 0; row < Width; row++, source += rowBytes)
             for (int at = 0; at < bytes; at += 64)
                 Sse.Prefetch0(source + AheadBytes + at);
+    }
+
+    /// <summary>As <see cref="Ahead"/>, where rows are mostly a power of two apart: what 32 of them ask for would drive each other out of the nearest cache, and what is in a line is read at once for the same reason.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void AheadOfRows(byte* source, nint rowBytes)
+    {
+        for (int row = 0; row < Width; row++, source += rowBytes)
+            Sse.Prefetch1(source + AheadBytes);
     }
 
     /// <summary>One half of each row, side by side.</summary>
