@@ -11,12 +11,12 @@ public sealed unsafe class EmittedKernelsTests
         using var team = new WorkerTeam(1);
         int inputs = 2 * Math.Max(32, WeightFormats.BlockElements(format));
         using var weights = new RandomMatrix(format, PackedMatrix.PanelOutputs, inputs, seed: 12);
-        using NativeBuffer source = Native.Random(PanelArgs.RowsMax * inputs, 12);
-        float[] expected = weights.Multiply(source, PanelArgs.RowsMax, CpuTier.Scalar, team);
+        using NativeBuffer source = Native.Random(PanelAssembler.RowsMax * inputs, 12);
+        float[] expected = weights.Multiply(source, PanelAssembler.RowsMax, CpuTier.Scalar, team);
         ActivationFormat form = WeightFormats.Activations(format);
-        using var prepared = new NativeBuffer(PanelArgs.RowsMax * ActivationRows.Stride(form, inputs));
-        PreparedRows rows = new MatMul(KernelSet.For(CpuTier.Scalar), team).Prepare(form, source.AsFloats(), inputs, inputs, PanelArgs.RowsMax, prepared.Pointer);
-        for (int count = 1; count <= PanelArgs.RowsMax; count++)
+        using var prepared = new NativeBuffer(PanelAssembler.RowsMax * ActivationRows.Stride(form, inputs));
+        PreparedRows rows = new MatMul(KernelSet.For(CpuTier.Scalar), team).Prepare(form, source.AsFloats(), inputs, inputs, PanelAssembler.RowsMax, prepared.Pointer);
+        for (int count = 1; count <= PanelAssembler.RowsMax; count++)
         {
             using NativeBuffer output = Native.Floats(count * 40, _ => 7);
             var args = new PanelArgs

@@ -17,7 +17,7 @@ public sealed unsafe class MatMulTests
             using NativeBuffer source = Native.Random(50 * weights.Inputs, outputs);
             // A row's numbers do not depend on the others, so the rows of a longer product serve for all shorter ones.
             float[] expected = weights.Multiply(source, 50, CpuTier.Scalar, team);
-            foreach (int rows in new[] { 1, 2, 3, 4, 5, 6, 7, 8, 11, 13, 50 })
+            foreach (int rows in new[] { 1, 2, 3, 4, 5, 6, 7, 8, 11, 13, 16, 17, 50 })
                 Native.AssertSameBits(expected.AsSpan(0, rows * outputs), weights.Multiply(source, rows, tier, team));
         }
     }

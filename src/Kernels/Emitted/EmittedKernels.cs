@@ -34,7 +34,7 @@ internal sealed unsafe class EmittedKernels
     /// <summary>512-bit code for AVX-512 with VNNI.</summary>
     public static EmittedKernels Zmm { get; } = new(
         [WeightFormat.F32, WeightFormat.F16, WeightFormat.Q8_0, WeightFormat.Q4_0, WeightFormat.Q4_1, WeightFormat.Q5_0, WeightFormat.Q5_1, WeightFormat.Q4_K, WeightFormat.Q5_K, WeightFormat.Q6_K],
-        PanelArgs.RowsMax, (format, rows) => ZmmAssembler(format, rows).Assemble(0), MissingForZmm);
+        PanelAssembler.RowsMax, (format, rows) => ZmmAssembler(format, rows).Assemble(0), MissingForZmm);
 
     /// <summary>256-bit code for AVX2 with FMA and F16C, which .NET 10 has no functions for: the runtime's own code spills registers, converts halves by hand and does not ask for memory ahead.</summary>
     public static EmittedKernels Ymm { get; } = new(

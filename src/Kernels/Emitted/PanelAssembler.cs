@@ -8,6 +8,9 @@ namespace Qanat.Kernels;
 /// zmm0-11 hold the float sums, two vectors (outputs 0-15 and 16-31) per row; zmm12-31 are free. No register needs saving: all zmm are the callee's.</summary>
 internal abstract class PanelAssembler(int rows)
 {
+    /// <summary>Most rows of one kernel.</summary>
+    public const int RowsMax = 6;
+
     protected const int Halves = 2;
 
     private static readonly AssemblerRegisterZMM[] _zmm =

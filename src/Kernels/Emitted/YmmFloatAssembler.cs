@@ -3,27 +3,39 @@ using static Iced.Intel.AssemblerRegisters;
 
 namespace Qanat.Kernels;
 
-/// <summary>F32, F16 and BF16 weights: sum = fma(w, a, sum) for every input in order, in registers from the first input to the last; more than one row reads the panel in two halves.
-/// Equals the scalar twins of PanelProduct bit for bit.</summary>
+/// <summary>F32, F16 and BF16 weights: sum = fma(w, a, sum) for every input in order, beginning with what the output holds, in registers from the first input to the last; more than one row
+/// reads the weights twice, each time half of the outputs. From zeros it equals the scalar twins of PanelProduct bit for bit.</summary>
 internal sealed class YmmFloatAssembler(WeightFormat format, int rows) : YmmAssembler(rows)
 {
+    /// <summary>Times that more than one row read the weights.</summary>
+    public const int Passes = 2;
+
     private static AssemblerRegisterYMM HighHalves => ymm15;
+
+    /// <summary>What to ask for next, and how far on after each block.</summary>
+    private static AssemblerRegister64 Ahead => r11;
+    private static AssemblerRegister64 AheadStep => rsi;
 
     protected override void Panel()
     {
         if (format == WeightFormat.BF16)
             Fill(HighHalves, 0xffff0000);
+        if (Rows > 1)
+        {
+            Code.mov(Ahead, Argument(nameof(PanelArgs.Ahead)));
+            Code.mov(AheadStep, Argument(nameof(PanelArgs.AheadStep)));
+        }
         for (int first = 0; first < Vectors; first += VectorsTogether)
         {
-            if (first > 0)
+            EachOutput(row =>
             {
-                Code.mov(Weights, Argument(nameof(PanelArgs.Weights)));
-                Code.mov(Activations, Argument(nameof(PanelArgs.Activations)));
-                Code.mov(r10, Argument(nameof(PanelArgs.Blocks)));
-            }
-            for (int i = 0; i < Rows * VectorsTogether; i++)
-                Zero(Ymm(i));
-            EachBlock(() => Block(first));
+                for (int vector = 0; vector < VectorsTogether; vector++)
+                    Code.vmovups(Sum(row, vector), __ymmword_ptr[rax + (first + vector) * VectorBytes]);
+            });
+            Code.mov(Weights, Argument(nameof(PanelArgs.Weights)));
+            Code.mov(Activations, Argument(nameof(PanelArgs.Activations)));
+            Code.mov(r10, Argument(nameof(PanelArgs.Blocks)));
+            EachTwoInputs(first);
             EachOutput(row =>
             {
                 for (int vector = 0; vector < VectorsTogether; vector++)
@@ -34,18 +46,55 @@ internal sealed class YmmFloatAssembler(WeightFormat format, int rows) : YmmAsse
 
     private AssemblerRegisterYMM Sum(int row, int vector) => Ymm(row * VectorsTogether + vector);
 
+    /// <summary>A block of bfloats holds two inputs; of the others two blocks are a turn of the loop, which an odd number of blocks enters at its middle.</summary>
+    private void EachTwoInputs(int first)
+    {
+        if (format == WeightFormat.BF16)
+        {
+            EachBlock(() =>
+            {
+                Ask();
+                Block(first);
+            });
+            return;
+        }
+        Label loop = Code.CreateLabel(), middle = Code.CreateLabel();
+        Code.mov(r9, r10);
+        Code.inc(r10);
+        Code.shr(r10, 1);
+        Code.test(r9, 1);
+        Code.jnz(middle);
+        Code.Label(ref loop);
+        Block(first);
+        Code.Label(ref middle);
+        Ask();
+        Block(first);
+        Code.dec(r10);
+        Code.jnz(loop);
+    }
+
+    /// <summary>One row asks for what it will read itself; more rows for a bit of what their caller reads next.</summary>
+    private void Ask()
+    {
+        if (Rows > 1)
+        {
+            Code.prefetcht0(__byte_ptr[Ahead]);
+            Code.add(Ahead, AheadStep);
+            return;
+        }
+        for (int line = 0; line < 2 * WeightFormats.PackedBytes(format) / WeightFormats.PackedElements(format); line += LineBytes)
+            Prefetch(line);
+    }
+
     /// <summary>ymm8-11 hold the weights of one input.</summary>
     private void Block(int first)
     {
-        int bytes = WeightFormats.PackedBytes(format);
-        for (int line = 0; line < bytes && first == 0; line += LineBytes)
-            Prefetch(line);
         if (format == WeightFormat.BF16)
             Pair(first);
         else
             Single(first);
-        Code.add(Weights, bytes);
-        Code.add(Activations, format == WeightFormat.BF16 ? 2 * sizeof(float) : sizeof(float));
+        Code.add(Weights, WeightFormats.PackedBytes(format));
+        Code.add(Activations, WeightFormats.PackedElements(format) * sizeof(float));
     }
 
     private void Single(int first)

@@ -22,8 +22,13 @@ public sealed unsafe class KernelSet
 
     public CpuTier Tier { get; }
 
-    /// <summary>Rows that a kernel's registers hold sums for: more in one call would be cut by the kernel itself.</summary>
-    internal int RowsTogether => Tier == CpuTier.Avx512Vnni ? PanelArgs.RowsMax : 4;
+    /// <summary>Rows that a kernel is given at once: as many as its registers hold sums for, or, where it cuts them itself, more.</summary>
+    internal int RowsTogether => Tier switch
+    {
+        CpuTier.Avx512Vnni => PanelAssembler.RowsMax,
+        CpuTier.Avx2Emitted => PanelArgs.RowsMax,
+        _ => 4,
+    };
 
     /// <summary>Makes a format's kernels ready, so that its first product need not: assembles them, where the tier is one that is assembled.</summary>
     public void Prepare(WeightFormat format) => Panel(format);

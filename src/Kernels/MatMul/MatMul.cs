@@ -140,7 +140,7 @@ public sealed unsafe class MatMul(KernelSet kernels, WorkerTeam team)
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Panel(delegate*<PanelArgs*, void> kernel, in Product product, int panel, in Tiles tiles, float* output, int outputStride)
     {
-        PanelArgs args;
+        PanelArgs args = default;
         args.Weights = product.Weights + panel * product.PanelBytes;
         args.Activations = product.Rows.Row(tiles.Row);
         args.ActivationStride = product.Rows.Stride;

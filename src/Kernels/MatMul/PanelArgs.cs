@@ -4,7 +4,7 @@ namespace Qanat.Kernels;
 internal unsafe struct PanelArgs
 {
     /// <summary>Most rows of one call.</summary>
-    public const int RowsMax = 6;
+    public const int RowsMax = 16;
 
     /// <summary>First byte of the panel.</summary>
     public byte* Weights;
@@ -26,4 +26,13 @@ internal unsafe struct PanelArgs
 
     /// <summary>1 to RowsMax.</summary>
     public nint Rows;
+
+    /// <summary>Memory to ask for meanwhile, because it will be read next; only where the kernel's caller says so.</summary>
+    public byte* Ahead;
+
+    /// <summary>Bytes of it for every two inputs.</summary>
+    public nint AheadStep;
+
+    /// <summary>Bytes of it that one part of the rows asks for, where they are cut.</summary>
+    public nint AheadPart;
 }
