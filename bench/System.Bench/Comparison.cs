@@ -13,7 +13,7 @@ internal static class Comparison
         (double[] loads, double[] peerLoads) = Loads(options, peer);
         double loadSeconds = Median(loads);
         double? peerLoadSeconds = peer is null ? null : Median(peerLoads);
-        using var own = new OwnRun(options);
+        using var own = new OwnRun(options, isPacked: true);
         log.WriteLine(FormattableString.Invariant($"{Path.GetFileName(options.Model)}, {own.Tier}"));
         log.WriteLine(FormattableString.Invariant($"load             {loadSeconds,8:F2} s") + (peerLoadSeconds is { } known ? FormattableString.Invariant($"       llama.cpp {known,8:F2}   ratio {Median(loads.Zip(peerLoads, (a, b) => a / b)):F2} (less is better)") : ""));
         own.Prefill(32);

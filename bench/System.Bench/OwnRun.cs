@@ -19,9 +19,12 @@ internal sealed class OwnRun : IDisposable
     private readonly float[] _logits;
 
     /// <summary>Loads the whole model as a server would, tokenizer and chat format too.</summary>
-    public OwnRun(BenchOptions options)
+    /// <param name="isPacked">All weights are packed, as they are soon after a server has begun to serve.</param>
+    public OwnRun(BenchOptions options, bool isPacked)
     {
         _model = LoadedModel.Load(options.Model, new LoadOptions { Threads = options.Threads }, null, CancellationToken.None);
+        if (isPacked)
+            Network.PackNext(long.MaxValue);
         _logits = GC.AllocateUninitializedArray<float>(options.Parallel.Append(1).Max() * Network.Shape.Vocabulary);
     }
 

@@ -140,7 +140,7 @@ public sealed class InferenceEngine : IAsyncDisposable
                 if (isStopping) break;
                 bool ran = _loop.RunOne();
                 Publish();
-                if (!ran) WaitForWork();
+                if (!_runner.Prepare() && !ran) WaitForWork();
             }
             _loop.EndAll(FinishReason.Cancelled);
             if (_options.IdleReportInterval is not null) _loop.TellIdle();

@@ -19,14 +19,32 @@ public sealed record LoadOptions
 /// <summary>A model ready to serve: network, tokenizer, chat format and what the file says of itself.</summary>
 public sealed class LoadedModel(string name, string? notice, Network network, BpeTokenizer tokenizer, ChatFormat chat, SamplingDefaults? sampling = null) : IDisposable
 {
-    /// <summary>Loads a GGUF file, or a folder with config.json, tokenizer.json and *.safetensors. Takes seconds for large ones: weights are read whole and laid out for the kernels.</summary>
+    /// <summary>Smaller models are packed before they are served: it takes no time that anybody would notice, and their files are free.</summary>
+    private const long PackedAtLoadBytes = 64L << 20;
+
+    /// <summary>Loads a GGUF file, or a folder with config.json, tokenizer.json and *.safetensors. The file stays open, and must not change, until <see cref="Network.PackNext"/> has packed all weights:
+    /// an engine does that between its steps and while it has nothing to compute.</summary>
     /// <param name="progress">Told in a few words what is being done.</param>
     /// <exception cref="ModelFileException">The file is damaged, of an unsupported architecture, or lacks something; the message says what.</exception>
     /// <exception cref="OperationCanceledException">Noticed between the stages of loading.</exception>
     public static LoadedModel Load(string path, LoadOptions options, IProgress<string>? progress, CancellationToken cancel)
     {
         progress?.Report("Reading the model file");
-        using ModelSource file = ModelSource.OpenAny(path);
+        ModelSource file = ModelSource.OpenAny(path);
+        try
+        {
+            return Load(file, path, options, progress, cancel);
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
+    /// <param name="file">Closed when all weights are packed, unless loading fails.</param>
+    private static LoadedModel Load(ModelSource file, string path, LoadOptions options, IProgress<string>? progress, CancellationToken cancel)
+    {
         foreach (string note in (file as HfCheckpoint)?.Notes ?? [])
             progress?.Report(note);
         string name = ServedName(file.TextOrNull("general.name") ?? Path.GetFileNameWithoutExtension(path));
@@ -37,11 +55,12 @@ public sealed class LoadedModel(string name, string? notice, Network network, Bp
         progress?.Report("Reading the tokenizer");
         // Code that mostly runs for the first time, and on one thread: beside the weights it takes no time of its own.
         Task<Words> words = Task.Run(() => Words.Read(file), CancellationToken.None);
-        progress?.Report($"Laying out the weights: {need}");
+        progress?.Report($"Reading the weights: {need}");
+        WeightPacking packing = need.WeightBytes <= PackedAtLoadBytes ? WeightPacking.AtLoad : WeightPacking.Later;
         Network network;
         try
         {
-            network = Network.Load(file, new NetworkOptions { Threads = options.Threads, Kv = options.Kv });
+            network = Network.Load(file, new NetworkOptions { Threads = options.Threads, Kv = options.Kv, Packing = packing });
         }
         catch (ModelFileException)
         {
@@ -56,10 +75,11 @@ public sealed class LoadedModel(string name, string? notice, Network network, Bp
             if (network.Shape.Vocabulary < tokenizer.Count)
                 throw file.Bad($"the tokenizer has {tokenizer.Count} tokens but the embedding only {network.Shape.Vocabulary} rows");
             cancel.ThrowIfCancellationRequested();
-            // What the file's head and the building of the tokenizer left is worth megabytes and will not be missed for a long time: little is allocated from now on.
-            GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
             progress?.Report($"Loaded: the process takes {MemoryNeed.Text(Environment.WorkingSet)} of memory; {network.KernelTier}");
-            return new LoadedModel(name, file.TextOrNull("qanat.notice"), network, tokenizer, chat, SamplingDefaults.Read(file));
+            var model = new LoadedModel(name, file.TextOrNull("qanat.notice"), network, tokenizer, chat, SamplingDefaults.Read(file));
+            if (packing == WeightPacking.AtLoad)
+                file.Dispose();
+            return model;
         }
         catch
         {

@@ -14,7 +14,11 @@ public abstract class Network : IDisposable
     /// <summary>Bytes of one sequence's recurrent state; 0 when every layer attends.</summary>
     public virtual long StateBytes => 0;
 
-    /// <summary>Loads the network a model's files describe. They may be closed afterwards.</summary>
+    /// <summary>Packs weights that still lie as the file has them, about so many bytes of them. Not while a step is computed.</summary>
+    /// <returns>Some are left.</returns>
+    public virtual bool PackNext(long bytes) => false;
+
+    /// <summary>Loads the network a model's files describe. They may be closed afterwards, unless weights are packed later.</summary>
     /// <exception cref="ModelFileException">The architecture is unknown, or a tensor is missing, of a wrong shape or of a type without kernels.</exception>
     public static Network Load(ModelSource file, NetworkOptions options) => new DecoderNetwork(file, options);
 

@@ -38,6 +38,33 @@ public sealed class InferenceEngineTests
     }
 
     [Fact]
+    public async Task What_makes_later_steps_faster_is_done_while_idle_and_between_steps_until_nothing_is_left()
+    {
+        var facts = new Facts();
+        var runner = new FakeRunner(256, 4);
+        TaskCompletionSource idleDone = new(TaskCreationOptions.RunContinuationsAsynchronously), stepsDone = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        int left = 5;
+        runner.OnPrepare = () =>
+        {
+            if (left == 0) idleDone.TrySetResult();
+            return left > 0 && left-- > 0;
+        };
+        await using InferenceEngine engine = Start(facts, runner);
+        await idleDone.Task.WaitAsync(TestContext.Current.CancellationToken);
+        long rows = -1;
+        runner.OnPrepare = () =>
+        {
+            // A step came between two calls: the engine does not wait for the end of the one to begin the other.
+            if (rows >= 0 && runner.Rows > rows) stepsDone.TrySetResult();
+            rows = runner.Rows;
+            return rows < 12;
+        };
+        engine.Submit(Plain);
+        Assert.Equal(Rig.Alone(Plain).Tokens, (await facts.EndOfAsync(Plain.Id)).Tokens);
+        await stepsDone.Task.WaitAsync(TestContext.Current.CancellationToken);
+    }
+
+    [Fact]
     public async Task Requests_of_many_threads_get_the_answers_they_get_alone()
     {
         var facts = new Facts();

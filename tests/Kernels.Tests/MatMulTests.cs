@@ -19,6 +19,8 @@ public sealed unsafe class MatMulTests
             float[] expected = weights.Multiply(source, 50, CpuTier.Scalar, team);
             foreach (int rows in new[] { 1, 2, 3, 4, 5, 6, 7, 8, 11, 13, 16, 17, 50 })
                 Native.AssertSameBits(expected.AsSpan(0, rows * outputs), weights.Multiply(source, rows, tier, team));
+            foreach (int rows in new[] { 1, 17 })
+                Native.AssertSameBits(expected.AsSpan(0, rows * outputs), weights.MultiplyUnpacked(source, rows, tier, team));
         }
     }
 
@@ -56,12 +58,17 @@ public sealed unsafe class MatMulTests
     [MemberData(nameof(Formats))]
     public void Packing_loses_nothing(WeightFormat format)
     {
+        using var team = new WorkerTeam(1);
         using var weights = new RandomMatrix(format, outputs: 37, inputs: 512, seed: 4);
         using var row = new NativeBuffer(weights.Inputs * 4);
         for (int o = 0; o < 37; o++)
         {
-            weights.Packed.Dequantize(o, row.AsFloats());
-            Native.AssertSameBits(weights.Row(o), row.Span());
+            int output = o;
+            weights.BeforeAndAfterPacking(team, matrix =>
+            {
+                matrix.Dequantize(output, row.AsFloats());
+                Native.AssertSameBits(weights.Row(output), row.Span());
+            });
         }
         Assert.Throws<ArgumentOutOfRangeException>(() => weights.Packed.Dequantize(37, row.AsFloats()));
     }
@@ -140,5 +147,21 @@ public sealed unsafe class MatMulTests
         float[] expected = new float[9 * 70];
         SiluMultiply.Row_Scalar(gate.Multiply(source, 9, CpuTier.Scalar, team), up.Multiply(source, 9, CpuTier.Scalar, team), expected);
         Native.AssertSameBits(expected, output.Span());
+
+        // One of the two is packed already.
+        new Span<byte>(output.Pointer, 9 * 70 * 4).Clear();
+        gate.BeforeAndAfterPacking(team, matrix =>
+        {
+            matMul.MultiplySwiGlu(new Product(matrix, rows, output.AsFloats(), 70, ProductTarget.Write), new Product(up.Packed, rows, output.AsFloats(), 70, ProductTarget.Write));
+            Native.AssertSameBits(expected, output.Span());
+        });
+    }
+
+    [Fact]
+    public void Panels_of_a_matrix_that_is_not_packed_are_not_there()
+    {
+        using var team = new WorkerTeam(1);
+        using var weights = new RandomMatrix(WeightFormat.Q8_0, 32, 32, seed: 1);
+        Assert.Throws<InvalidOperationException>(() => weights.BeforeAndAfterPacking(team, matrix => matrix.Panel(0)));
     }
 }

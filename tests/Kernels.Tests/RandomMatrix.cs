@@ -34,14 +34,35 @@ internal sealed unsafe class RandomMatrix : IDisposable
     }
 
     /// <summary>[rows x outputs].</summary>
-    public float[] Multiply(NativeBuffer source, int rows, CpuTier tier, WorkerTeam team)
+    public float[] Multiply(NativeBuffer source, int rows, CpuTier tier, WorkerTeam team) => Multiply(Packed, source, rows, tier, team);
+
+    /// <summary>The same of the matrix as the file has it.</summary>
+    public float[] MultiplyUnpacked(NativeBuffer source, int rows, CpuTier tier, WorkerTeam team)
+    {
+        fixed (byte* file = _file)
+            return Multiply(PackedMatrix.Over(_format, _outputs, Inputs, file), source, rows, tier, team);
+    }
+
+    /// <summary>What is done with the matrix as the file has it, and then as packed.</summary>
+    public void BeforeAndAfterPacking(WorkerTeam team, Action<PackedMatrix> use)
+    {
+        fixed (byte* file = _file)
+        {
+            using var matrix = PackedMatrix.Over(_format, _outputs, Inputs, file);
+            use(matrix);
+            matrix.Pack(team);
+            use(matrix);
+        }
+    }
+
+    private float[] Multiply(PackedMatrix matrix, NativeBuffer source, int rows, CpuTier tier, WorkerTeam team)
     {
         ActivationFormat activations = WeightFormats.Activations(_format);
-        var matMul = new MatMul(KernelSet.For(tier), team);
+        using var matMul = new MatMul(KernelSet.For(tier), team);
         using var prepared = new NativeBuffer(rows * ActivationRows.Stride(activations, Inputs));
         using NativeBuffer output = Native.Floats(rows * _outputs, _ => float.NaN);
         PreparedRows input = matMul.Prepare(activations, source.AsFloats(), Inputs, Inputs, rows, prepared.Pointer);
-        matMul.Multiply([new Product(Packed, input, output.AsFloats(), _outputs, ProductTarget.Write)]);
+        matMul.Multiply([new Product(matrix, input, output.AsFloats(), _outputs, ProductTarget.Write)]);
         return output.Span().ToArray();
     }
 

@@ -18,6 +18,7 @@ internal sealed record Benchmark(string File, int PromptTokens, int GeneratedTok
         long began = Stopwatch.GetTimestamp();
         using LoadedModel model = await Task.Run(() => LoadModel(progress, cancel), cancel);
         double loadSeconds = Stopwatch.GetElapsedTime(began).TotalSeconds;
+        model.Network.PackNext(long.MaxValue);
         long loadedBytes = Environment.WorkingSet;
         CollectingSink sink = new();
         EngineOptions options = new() { KvBytesMax = KvBytesMax };

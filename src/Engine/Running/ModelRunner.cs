@@ -24,11 +24,17 @@ internal interface IModelRunner : IDisposable
     /// <summary>A hidden vector of the last run, valid until the next.</summary>
     /// <param name="index">In [0, plan.HiddenCount).</param>
     ReadOnlySpan<float> HiddenVector(int index);
+
+    /// <summary>Does a little of what makes later steps faster, between two of them; false when nothing is left to do.</summary>
+    bool Prepare() => false;
 }
 
 /// <summary>Runs plans on a network of Qanat's own. Owns the KV cache, not the network.</summary>
 internal sealed class ModelRunner : IModelRunner
 {
+    /// <summary>Some tens of milliseconds: a request that arrives meanwhile waits so long.</summary>
+    private const long PackedBetweenStepsBytes = 64L << 20;
+
     private readonly Network _network;
     private readonly KvCache _cache;
     private readonly float[] _logits;
@@ -64,6 +70,8 @@ internal sealed class ModelRunner : IModelRunner
     }
 
     public ReadOnlySpan<float> HiddenVector(int index) => _hidden.AsSpan(index * HiddenSize, HiddenSize);
+
+    public bool Prepare() => _network.PackNext(PackedBetweenStepsBytes);
 
     public void Dispose() => _cache.Dispose();
 

@@ -8,19 +8,23 @@ public sealed unsafe class PackedMatrix : IDisposable
     /// <summary>Output channels of a panel: two vectors of 16 lanes.</summary>
     public const int PanelOutputs = 32;
 
-    private readonly NativeBuffer? _own;
-    private readonly byte* _start;
+    private NativeBuffer? _own;
+    private byte* _start;
+    private byte* _rows;
 
-    private PackedMatrix(WeightFormat format, int outputs, int inputs, NativeArena? memory)
+    private PackedMatrix(WeightFormat format, int outputs, int inputs, byte* rows)
     {
+        ArgumentOutOfRangeException.ThrowIfLessThan(outputs, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(inputs, 1);
+        if (inputs % WeightFormats.BlockElements(format) != 0)
+            throw new ArgumentException(FormattableString.Invariant($"{inputs} inputs are not whole blocks of {WeightFormats.BlockElements(format)} ({format})"), nameof(inputs));
         Format = format;
         Outputs = outputs;
         Inputs = inputs;
         Panels = (outputs + PanelOutputs - 1) / PanelOutputs;
         Blocks = (inputs + WeightFormats.PackedElements(format) - 1) / WeightFormats.PackedElements(format);
         PanelBytes = (long)Blocks * WeightFormats.PackedBytes(format);
-        _own = memory is null ? new NativeBuffer(Bytes) : null;
-        _start = memory is null ? _own!.Pointer : memory.Take(Bytes);
+        _rows = rows;
     }
 
     public WeightFormat Format { get; }
@@ -33,6 +37,9 @@ public sealed unsafe class PackedMatrix : IDisposable
     public long PanelBytes { get; }
     public long Bytes => PanelBytes * Panels;
 
+    /// <summary>The rows as the file stores them, while they are not packed; else null.</summary>
+    internal byte* Rows => _rows;
+
     /// <summary>Packs a matrix as a file stores it.</summary>
     /// <param name="format">Layout of the source.</param>
     /// <param name="outputs">Rows of the source.</param>
@@ -42,30 +49,42 @@ public sealed unsafe class PackedMatrix : IDisposable
     /// <param name="memory">Where the matrix will lie, for as long as that lives; null: in memory of its own.</param>
     public static PackedMatrix Pack(WeightFormat format, int outputs, int inputs, byte* source, WorkerTeam team, NativeArena? memory = null)
     {
-        ArgumentOutOfRangeException.ThrowIfLessThan(outputs, 1);
-        ArgumentOutOfRangeException.ThrowIfLessThan(inputs, 1);
-        if (inputs % WeightFormats.BlockElements(format) != 0)
-            throw new ArgumentException(FormattableString.Invariant($"{inputs} inputs are not whole blocks of {WeightFormats.BlockElements(format)} ({format})"), nameof(inputs));
-        var matrix = new PackedMatrix(format, outputs, inputs, memory);
-        int panelsPerChunk = Math.Max(1, (matrix.Panels + 255) / 256);
-        var job = new PackJob
-        {
-            Format = format,
-            Source = source,
-            SourceRowBytes = WeightFormats.RowBytes(format, inputs),
-            Target = matrix._start,
-            PanelBytes = matrix.PanelBytes,
-            Outputs = outputs,
-            Inputs = inputs,
-            Panels = matrix.Panels,
-            PanelsPerChunk = panelsPerChunk,
-        };
-        team.Run(&PackChunk, &job, (matrix.Panels + panelsPerChunk - 1) / panelsPerChunk);
+        var matrix = new PackedMatrix(format, outputs, inputs, source);
+        matrix.Pack(team, memory);
         return matrix;
     }
 
+    /// <summary>A matrix that stays as a file stores it until it is packed: a product then packs each panel on its way.</summary>
+    /// <param name="rows">Row-major; must stay until the matrix is packed.</param>
+    public static PackedMatrix Over(WeightFormat format, int outputs, int inputs, byte* rows) => new(format, outputs, inputs, rows);
+
+    /// <summary>Packs what is not packed yet; the rows are not needed any more.</summary>
+    public void Pack(WorkerTeam team, NativeArena? memory = null)
+    {
+        if (_rows is null)
+            return;
+        if (memory is null)
+            _own = new NativeBuffer(Bytes);
+        _start = memory is null ? _own!.Pointer : memory.Take(Bytes);
+        int panelsPerChunk = Math.Max(1, (Panels + 255) / 256);
+        var job = new PackJob
+        {
+            Format = Format,
+            Rows = _rows,
+            Target = _start,
+            PanelBytes = PanelBytes,
+            Outputs = Outputs,
+            Inputs = Inputs,
+            Panels = Panels,
+            PanelsPerChunk = panelsPerChunk,
+        };
+        team.Run(&PackChunk, &job, (Panels + panelsPerChunk - 1) / panelsPerChunk);
+        _rows = null;
+    }
+
     /// <summary>The first byte of a panel.</summary>
-    public byte* Panel(int panel) => _start + panel * PanelBytes;
+    /// <exception cref="InvalidOperationException">The matrix is not packed yet.</exception>
+    public byte* Panel(int panel) => _start is not null ? _start + panel * PanelBytes : throw new InvalidOperationException("the matrix is not packed yet");
 
     /// <summary>The weights of one output, as singles.</summary>
     /// <param name="output">In [0, Outputs).</param>
@@ -74,7 +93,10 @@ public sealed unsafe class PackedMatrix : IDisposable
     {
         if ((uint)output >= (uint)Outputs)
             throw new ArgumentOutOfRangeException(nameof(output), output, FormattableString.Invariant($"the matrix has {Outputs} outputs"));
-        Packing.UnpackRow(Format, Panel(output / PanelOutputs), output % PanelOutputs, Inputs, target);
+        if (_rows is null)
+            Packing.UnpackRow(Format, Panel(output / PanelOutputs), output % PanelOutputs, Inputs, target);
+        else
+            Kernels.Dequantize.Row(Format, _rows + output * WeightFormats.RowBytes(Format, Inputs), new Span<float>(target, Inputs));
     }
 
     public void Dispose() => _own?.Dispose();
@@ -84,17 +106,13 @@ public sealed unsafe class PackedMatrix : IDisposable
         var job = (PackJob*)state;
         int end = Math.Min(job->Panels, (chunk + 1) * job->PanelsPerChunk);
         for (int panel = chunk * job->PanelsPerChunk; panel < end; panel++)
-        {
-            int first = panel * PanelOutputs;
-            Packing.Panel(job->Format, job->Source + first * job->SourceRowBytes, Math.Min(PanelOutputs, job->Outputs - first), job->Inputs, job->Target + panel * job->PanelBytes);
-        }
+            Packing.Panel(job->Format, job->Rows, job->Outputs, job->Inputs, panel, job->Target + panel * job->PanelBytes);
     }
 
     private struct PackJob
     {
         public WeightFormat Format;
-        public byte* Source;
-        public long SourceRowBytes;
+        public byte* Rows;
         public byte* Target;
         public long PanelBytes;
         public int Outputs;

@@ -14,6 +14,16 @@ internal static unsafe class Packing
     private const int Width = PackedMatrix.PanelOutputs;
     internal const uint SignBits = 0x80808080;
 
+    /// <summary>A panel of a matrix.</summary>
+    /// <param name="matrix">The first of its rows.</param>
+    /// <param name="outputs">Rows of the matrix.</param>
+    /// <param name="target">The panel, zeroed where the matrix has no rows for all of it.</param>
+    public static void Panel(WeightFormat format, byte* matrix, int outputs, int inputs, int panel, byte* target)
+    {
+        int first = panel * Width;
+        Panel(format, matrix + first * WeightFormats.RowBytes(format, inputs), Math.Min(Width, outputs - first), inputs, target);
+    }
+
     /// <param name="format">Layout of the source.</param>
     /// <param name="source">First row.</param>
     /// <param name="rows">1 to 32; the other outputs keep the zero weights the target begins with.</param>

@@ -4,7 +4,8 @@ using System.Runtime.Intrinsics;
 namespace Qanat.Kernels;
 
 /// <summary>Matrix products shared over a worker team. A number depends only on its row and its output channel: not on other rows, threads or tiers.</summary>
-public sealed unsafe class MatMul(KernelSet kernels, WorkerTeam team)
+/// <remarks>Panels of matrices that are not packed yet are packed into memory of the thread that multiplies them, and forgotten: it stays in that core's cache.</remarks>
+public sealed unsafe class MatMul(KernelSet kernels, WorkerTeam team) : IDisposable
 {
     /// <summary>Most products of one job.</summary>
     public const int ProductsMax = 4;
@@ -14,6 +15,8 @@ public sealed unsafe class MatMul(KernelSet kernels, WorkerTeam team)
     // Enough chunks that the team ends together although chunks take unequal time; few enough that claiming one costs nothing beside it.
     private const int ChunksPerThread = 8;
     private const int RowsPerChunkMin = 48;
+
+    private NativeBuffer? _unpacked;
 
     public KernelSet Kernels { get; } = kernels;
 
@@ -70,11 +73,18 @@ public sealed unsafe class MatMul(KernelSet kernels, WorkerTeam team)
     // Up to eight rows, a microsecond each, are prepared sooner than the team is told of them and waited for.
     private int RowsPerPrepareChunk(int count) => count <= 8 ? count : Math.Max(1, count / (4 * team.Threads));
 
+    public void Dispose()
+    {
+        _unpacked?.Dispose();
+        _unpacked = null;
+    }
+
     private void Run(delegate*<void*, int, int, void> body, Job* job)
     {
         int rows = job->Products[0].Rows.Count;
         if (rows == 0)
             return;
+        ReserveForUnpacked(job);
         int chunksWanted = team.Threads == 1 ? 1 : team.Threads * ChunksPerThread;
         job->PanelsPerChunk = Math.Max(1, job->Panels / chunksWanted);
         int panelChunks = (job->Panels + job->PanelsPerChunk - 1) / job->PanelsPerChunk;
@@ -84,6 +94,23 @@ public sealed unsafe class MatMul(KernelSet kernels, WorkerTeam team)
         job->PanelChunks = panelChunks;
         job->RowsPerTile = Kernels.RowsTogether;
         team.Run(body, job, panelChunks * ((rows + job->RowsPerChunk - 1) / job->RowsPerChunk));
+    }
+
+    /// <summary>Two panels for each thread, where a matrix of the job is not packed.</summary>
+    private void ReserveForUnpacked(Job* job)
+    {
+        long panelBytes = 0;
+        for (int i = 0; i < job->Count; i++)
+            panelBytes = Math.Max(panelBytes, job->Products[i].MatrixRows is null ? 0 : job->Products[i].PanelBytes);
+        if (panelBytes == 0)
+            return;
+        if (_unpacked is null || _unpacked.Bytes < 2 * team.Threads * panelBytes)
+        {
+            _unpacked?.Dispose();
+            _unpacked = new NativeBuffer(2 * team.Threads * panelBytes);
+        }
+        job->Unpacked = _unpacked.Pointer;
+        job->UnpackedBytes = panelBytes;
     }
 
     private static void MultiplyChunk(void* state, int chunk, int thread)
@@ -103,10 +130,11 @@ public sealed unsafe class MatMul(KernelSet kernels, WorkerTeam team)
             ref readonly Product product = ref job->Products[index];
             int width = Math.Min(Width, product.Outputs - panel * Width);
             bool direct = width == Width && product.Target == ProductTarget.Write;
+            byte* weights = Weights(product, panel, job->Unpacked + 2 * thread * job->UnpackedBytes);
             for (Tiles tiles = new(firstRow, rows, job->RowsPerTile); tiles.Next();)
             {
                 float* output = product.Output + (long)tiles.Row * product.OutputStride + panel * Width;
-                Panel((delegate*<PanelArgs*, void>)job->Kernels[index], product, panel, tiles, direct ? output : sums, direct ? product.OutputStride : Width);
+                Panel((delegate*<PanelArgs*, void>)job->Kernels[index], product, weights, tiles, direct ? output : sums, direct ? product.OutputStride : Width);
                 if (!direct)
                     Store(sums, output, product.OutputStride, tiles.Count, width, product.Target);
             }
@@ -127,21 +155,34 @@ public sealed unsafe class MatMul(KernelSet kernels, WorkerTeam team)
         for (int panel = first; panel < end; panel++)
         {
             int width = Math.Min(Width, gate.Outputs - panel * Width);
+            byte* unpacked = job->Unpacked + 2 * thread * job->UnpackedBytes;
+            byte* gateWeights = Weights(gate, panel, unpacked), upWeights = Weights(up, panel, unpacked + job->UnpackedBytes);
             for (Tiles tiles = new(firstRow, rows, job->RowsPerTile); tiles.Next();)
             {
-                Panel((delegate*<PanelArgs*, void>)job->Kernels[0], gate, panel, tiles, gates, Width);
-                Panel((delegate*<PanelArgs*, void>)job->Kernels[1], up, panel, tiles, ups, Width);
+                Panel((delegate*<PanelArgs*, void>)job->Kernels[0], gate, gateWeights, tiles, gates, Width);
+                Panel((delegate*<PanelArgs*, void>)job->Kernels[1], up, upWeights, tiles, ups, Width);
                 SiluMultiply.Row(gates, ups, gates, tiles.Count * Width);
                 Store(gates, gate.Output + (long)tiles.Row * gate.OutputStride + panel * Width, gate.OutputStride, tiles.Count, width, ProductTarget.Write);
             }
         }
     }
 
+    /// <summary>A panel where it lies, or packed into <paramref name="unpacked"/>.</summary>
+    private static byte* Weights(in Product product, int panel, byte* unpacked)
+    {
+        if (product.MatrixRows is null)
+            return product.Weights + panel * product.PanelBytes;
+        if (product.Outputs - panel * Width < Width)
+            new Span<byte>(unpacked, checked((int)product.PanelBytes)).Clear();
+        Packing.Panel(product.Format, product.MatrixRows, product.Outputs, product.Inputs, panel, unpacked);
+        return unpacked;
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Panel(delegate*<PanelArgs*, void> kernel, in Product product, int panel, in Tiles tiles, float* output, int outputStride)
+    private static void Panel(delegate*<PanelArgs*, void> kernel, in Product product, byte* weights, in Tiles tiles, float* output, int outputStride)
     {
         PanelArgs args = default;
-        args.Weights = product.Weights + panel * product.PanelBytes;
+        args.Weights = weights;
         args.Activations = product.Rows.Row(tiles.Row);
         args.ActivationStride = product.Rows.Stride;
         args.Output = output;
@@ -212,6 +253,8 @@ public sealed unsafe class MatMul(KernelSet kernels, WorkerTeam team)
     {
         public Products Products;
         public Pointers Kernels;
+        public byte* Unpacked;
+        public long UnpackedBytes;
         public int Count;
         public int Panels;
         public int PanelsPerChunk;

@@ -33,7 +33,9 @@ public readonly unsafe struct Product
         if (rows.Stride != ActivationRows.Stride(WeightFormats.Activations(matrix.Format), matrix.Inputs))
             throw new ArgumentException("the rows are not prepared for this matrix", nameof(rows));
         Format = matrix.Format;
-        Weights = matrix.Panel(0);
+        Weights = matrix.Rows is null ? matrix.Panel(0) : null;
+        MatrixRows = matrix.Rows;
+        Inputs = matrix.Inputs;
         PanelBytes = matrix.PanelBytes;
         Blocks = matrix.Blocks;
         Outputs = matrix.Outputs;
@@ -45,7 +47,13 @@ public readonly unsafe struct Product
     }
 
     internal WeightFormat Format { get; }
+
+    /// <summary>The first panel; null where the matrix is not packed yet.</summary>
     internal byte* Weights { get; }
+
+    /// <summary>The matrix as its file stores it; null where it is packed.</summary>
+    internal byte* MatrixRows { get; }
+    internal int Inputs { get; }
     internal long PanelBytes { get; }
     internal int Blocks { get; }
     internal int Outputs { get; }

@@ -16,9 +16,10 @@ public sealed unsafe class DecoderNetwork : Network
     private readonly ExpertFeedForward? _experts;
     private readonly RowMemory _feedForward;
     private int[] _kept = [];
+    private ModelSource? _file;
 
-    /// <param name="file">Not needed after construction.</param>
-    /// <param name="options">Threads and instruction set.</param>
+    /// <param name="file">Not needed after construction, or, where weights are packed later, the network's from then on.</param>
+    /// <param name="options">Threads, instruction set, and when weights are packed.</param>
     /// <exception cref="ModelFileException">The file does not hold a known decoder with types that have kernels.</exception>
     public DecoderNetwork(ModelSource file, NetworkOptions options)
     {
@@ -29,7 +30,7 @@ public sealed unsafe class DecoderNetwork : Network
         Task<KernelSet> kernels = Task.Run(() => Kernels(file, options));
         try
         {
-            _weights = new DecoderWeights(file, Shape, _team);
+            _weights = new DecoderWeights(file, Shape, _team, options.Packing);
             _matMul = new MatMul(kernels.GetAwaiter().GetResult(), _team);
         }
         catch
@@ -38,6 +39,7 @@ public sealed unsafe class DecoderNetwork : Network
             _team.Dispose();
             throw;
         }
+        _file = options.Packing == WeightPacking.Later ? file : null;
         _step = new DecoderStep(Shape, _matMul, _team);
         _attention = new AttentionMixer(Shape, _step);
         _deltaNet = Shape.DeltaNet is null ? null : new DeltaNetMixer(Shape, _step);
@@ -98,6 +100,19 @@ public sealed unsafe class DecoderNetwork : Network
         }
     }
 
+    public override bool PackNext(long bytes)
+    {
+        if (_file is null)
+            return false;
+        if (_weights.PackNext(bytes))
+            return true;
+        _file.Dispose();
+        _file = null;
+        // What the file's head and the building of the tokenizer left is worth megabytes and would stay for a long time: little is allocated while a model is served.
+        GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+        return false;
+    }
+
     public override void Dispose()
     {
         _feedForward.Dispose();
@@ -105,8 +120,10 @@ public sealed unsafe class DecoderNetwork : Network
         _deltaNet?.Dispose();
         _attention.Dispose();
         _step.Dispose();
+        _matMul.Dispose();
         _weights.Dispose();
         _team.Dispose();
+        _file?.Dispose();
     }
 
     /// <summary>The kernels of this machine, made ready for the formats of the file.</summary>

@@ -2,15 +2,15 @@ using Qanat.Kernels;
 
 namespace Qanat.Models;
 
-/// <summary>All weights of a decoder, packed for the kernels.</summary>
+/// <summary>All weights of a decoder, packed for the kernels, or still as the file has them.</summary>
 internal sealed class DecoderWeights : IDisposable
 {
     private readonly WeightReader _reader;
 
     /// <exception cref="ModelFileException">A tensor is missing, of another shape, or of a type without kernels.</exception>
-    public DecoderWeights(ModelSource file, ModelShape shape, WorkerTeam team)
+    public DecoderWeights(ModelSource file, ModelShape shape, WorkerTeam team, WeightPacking packing)
     {
-        _reader = new WeightReader(file, team);
+        _reader = new WeightReader(file, team, packing);
         try
         {
             Embedding = _reader.Matrix("token_embd.weight", shape.Hidden, shape.Vocabulary);
@@ -34,6 +34,10 @@ internal sealed class DecoderWeights : IDisposable
     public NativeBuffer OutputNorm { get; }
     public DecoderLayer[] Layers { get; }
     public long Bytes => _reader.Bytes;
+
+    /// <summary>Packs more of the matrices that are not packed yet.</summary>
+    /// <returns>Some are left.</returns>
+    public bool PackNext(long bytes) => _reader.PackNext(bytes);
 
     public void Dispose() => _reader.Dispose();
 

@@ -3,10 +3,12 @@ using Qanat.Kernels;
 namespace Qanat.Models;
 
 /// <summary>Takes tensors out of a model's files in the form kernels want, checking type and shape. Owns what it has read.</summary>
-internal sealed unsafe class WeightReader(ModelSource file, WorkerTeam team) : IDisposable
+/// <param name="packing">When matrices are packed; the file must stay open until they are.</param>
+internal sealed unsafe class WeightReader(ModelSource file, WorkerTeam team, WeightPacking packing) : IDisposable
 {
     private readonly NativeArena _matrices = new();
     private readonly List<IDisposable> _owned = [];
+    private readonly Queue<Unpacked> _unpacked = new();
 
     public ModelSource File => file;
 
@@ -18,8 +20,29 @@ internal sealed unsafe class WeightReader(ModelSource file, WorkerTeam team) : I
     public PackedMatrix Matrix(string name, int inputs, int outputs)
     {
         GgufTensor tensor = Tensor(file, name, inputs, outputs);
-        using TensorData data = file.Read(tensor);
-        return Own(PackedMatrix.Pack(Format(file, tensor), outputs, inputs, data.Pointer, team, _matrices));
+        WeightFormat format = Format(file, tensor);
+        TensorData data = file.Read(tensor);
+        if (packing == WeightPacking.Later && data.IsMapped)
+        {
+            PackedMatrix matrix = Own(PackedMatrix.Over(format, outputs, inputs, data.Pointer));
+            _unpacked.Enqueue(new Unpacked(matrix, data));
+            return matrix;
+        }
+        using (data)
+            return Own(PackedMatrix.Pack(format, outputs, inputs, data.Pointer, team, _matrices));
+    }
+
+    /// <summary>Packs matrices that still lie as the file has them, until these are so many bytes or there are none.</summary>
+    /// <returns>Some are left.</returns>
+    public bool PackNext(long bytes)
+    {
+        while (bytes > 0 && _unpacked.TryDequeue(out Unpacked next))
+        {
+            next.Matrix.Pack(team, _matrices);
+            next.Data.Dispose();
+            bytes -= next.Matrix.Bytes;
+        }
+        return _unpacked.Count > 0;
     }
 
     /// <summary>Some rows of a tensor of that shape, in the given order, packed.</summary>
@@ -135,4 +158,6 @@ internal sealed unsafe class WeightReader(ModelSource file, WorkerTeam team) : I
         Bytes += bytes;
         return part;
     }
+
+    private readonly record struct Unpacked(PackedMatrix Matrix, TensorData Data);
 }

@@ -26,6 +26,9 @@ public readonly unsafe struct TensorData : IDisposable
 
     public byte* Pointer { get; }
 
+    /// <summary>The numbers are the file's own bytes, there for as long as the source is.</summary>
+    public bool IsMapped => _mappedBytes > 0;
+
     public void Dispose()
     {
         _owned?.Dispose();

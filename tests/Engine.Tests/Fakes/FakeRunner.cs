@@ -28,7 +28,12 @@ internal sealed class FakeRunner(int blockCount, int blockTokens, int vocabulary
     /// <summary>Changes the logits of a row: sequence, logits.</summary>
     public Action<Sequence, float[]>? OnLogits { get; set; }
 
+    /// <summary>What the engine does between steps and while it is idle, as long as it says that there is more.</summary>
+    public Func<bool>? OnPrepare { get; set; }
+
     public bool IsDisposed { get; private set; }
+
+    public bool Prepare() => OnPrepare?.Invoke() ?? false;
 
     public Span<float> Run(StepPlan plan)
     {

@@ -104,6 +104,24 @@ public sealed class DecoderNetworkTests
         }
     }
 
+    [Fact]
+    public void A_file_whose_weights_are_packed_later_is_closed_when_they_are_or_with_the_network()
+    {
+        using var model = new RandomDecoder(RandomDecoder.Odd, GgmlType.Q8_0, seed: 3);
+        GgufTensor tensor = model.File.Tensor("token_embd.weight");
+        using (Network network = Network.Load(model.File, new NetworkOptions { Threads = 1, Packing = WeightPacking.Later }))
+        {
+            Assert.True(network.PackNext(1));
+            model.File.Read(tensor).Dispose();
+            Assert.False(network.PackNext(long.MaxValue));
+            Assert.Throws<ObjectDisposedException>(() => model.File.Read(tensor));
+            Assert.False(network.PackNext(1));
+        }
+        using var other = new RandomDecoder(RandomDecoder.Odd, GgmlType.Q8_0, seed: 3);
+        Network.Load(other.File, new NetworkOptions { Threads = 1, Packing = WeightPacking.Later }).Dispose();
+        Assert.Throws<ObjectDisposedException>(() => other.File.Read(tensor));
+    }
+
     [Theory]
     [InlineData("qwen3", GgmlType.F32, 1)]
     [InlineData("qwen3", GgmlType.F16, 2)]
@@ -126,7 +144,8 @@ public sealed class DecoderNetworkTests
             alone = [.. texts.Select(text => sequences.Step((new Sequence(text), text.Length)))];
         }
 
-        using (Network network = Network.Load(model.File, new NetworkOptions { Threads = 3 }))
+        // Nor on how many of the weights are packed yet.
+        using (Network network = Network.Load(model.File, new NetworkOptions { Threads = 3, Packing = WeightPacking.Later }))
         {
             using var sequences = new Sequences(network, blockCount: 40, blockTokens: 16, seed + 1);
             var random = new Random(seed);
@@ -139,6 +158,7 @@ public sealed class DecoderNetworkTests
                     continue;
                 int[] before = [.. parts.Select(part => part.Sequence.Done)];
                 float[][] logits = sequences.Step(parts);
+                network.PackNext(1);
                 int row = 0;
                 for (int p = 0; p < parts.Length; p++)
                     for (int i = 0; i < parts[p].Count; i++)
