@@ -69,6 +69,7 @@ public sealed class LoadedModel(string name, string? notice, Network network, Bp
         }
         try
         {
+            network.WarmUp();
             (BpeTokenizer tokenizer, ChatFormat chat, List<string> notes) = words.GetAwaiter().GetResult();
             foreach (string note in notes)
                 progress?.Report(note);

@@ -18,6 +18,11 @@ public abstract class Network : IDisposable
     /// <returns>Some are left.</returns>
     public virtual bool PackNext(long bytes) => false;
 
+    /// <summary>Computes a row through its first layers for nobody, so that code is compiled before somebody waits for it.</summary>
+    public virtual void WarmUp()
+    {
+    }
+
     /// <summary>Loads the network a model's files describe. They may be closed afterwards, unless weights are packed later.</summary>
     /// <exception cref="ModelFileException">The architecture is unknown, or a tensor is missing, of a wrong shape or of a type without kernels.</exception>
     public static Network Load(ModelSource file, NetworkOptions options) => new DecoderNetwork(file, options);

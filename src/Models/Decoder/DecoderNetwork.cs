@@ -76,28 +76,22 @@ public sealed unsafe class DecoderNetwork : Network
         fixed (float* output = logits)
         fixed (float* vectors = hidden)
         {
-            _step.Begin(step, blockTables);
-            _feedForward.Reserve(_step.Rows);
-            for (int i = 0; i < step.Tokens.Length; i++)
-                _weights.Embedding.Dequantize(step.Tokens[i], _step.Residual + (long)i * Shape.Hidden);
             ReadOnlySpan<int> wanted = Wanted(step);
-            int attentionLayer = 0, recurrentLayer = 0;
-            for (int i = 0; i < Shape.Layers && _step.Rows > 0; i++)
-            {
-                // Only what is wanted goes through the last layer beyond what later steps need of it.
-                ReadOnlySpan<int> kept = i == Shape.Layers - 1 ? wanted : _step.AllRows;
-                DecoderLayer layer = _weights.Layers[i];
-                _step.Norm(layer.MixerNorm);
-                if (layer.Attention is not null)
-                    _attention.Run(layer.Attention, own.Layout, own.Layer(attentionLayer++), kept);
-                else
-                    _deltaNet!.Run(layer.DeltaNet!, own, recurrentLayer++, kept);
-                if (_step.Rows > 0)
-                    FeedForward(layer);
-            }
+            Begin(step, blockTables);
+            RunLayers(own, Shape.Layers, wanted);
             if (_step.Rows > 0)
                 Finish(step, wanted, output, vectors);
         }
+    }
+
+    public override void WarmUp()
+    {
+        // At least one layer of each kind.
+        int layers = 1 + Enumerable.Range(0, Shape.Layers).First(layer => !Shape.IsRecurrent(layer));
+        using var cache = (DecoderCache)CreateKvCache(blockCount: 1, blockTokens: 1, stateCount: 1);
+        int blockTable = 0;
+        Begin(new StepBatch { Tokens = [0], Positions = [0], Slices = [new StepSlice(0, 1, 0, 1, StateOut: Shape.DeltaNet is null ? StepSlice.None : 0)], BlockTables = [0], LogitRows = [] }, &blockTable);
+        RunLayers(cache, layers, wanted: []);
     }
 
     public override bool PackNext(long bytes)
@@ -134,6 +128,32 @@ public sealed unsafe class DecoderNetwork : Network
             if (WeightReader.FormatOf(type) is { } format)
                 kernels.Prepare(format);
         return kernels;
+    }
+
+    private void Begin(in StepBatch step, int* blockTables)
+    {
+        _step.Begin(step, blockTables);
+        _feedForward.Reserve(_step.Rows);
+        for (int i = 0; i < step.Tokens.Length; i++)
+            _weights.Embedding.Dequantize(step.Tokens[i], _step.Residual + (long)i * Shape.Hidden);
+    }
+
+    private void RunLayers(DecoderCache cache, int layers, ReadOnlySpan<int> wanted)
+    {
+        int attentionLayer = 0, recurrentLayer = 0;
+        for (int i = 0; i < layers && _step.Rows > 0; i++)
+        {
+            // Only what is wanted goes through the last layer beyond what later steps need of it.
+            ReadOnlySpan<int> kept = i == Shape.Layers - 1 ? wanted : _step.AllRows;
+            DecoderLayer layer = _weights.Layers[i];
+            _step.Norm(layer.MixerNorm);
+            if (layer.Attention is not null)
+                _attention.Run(layer.Attention, cache.Layout, cache.Layer(attentionLayer++), kept);
+            else
+                _deltaNet!.Run(layer.DeltaNet!, cache, recurrentLayer++, kept);
+            if (_step.Rows > 0)
+                FeedForward(layer);
+        }
     }
 
     private void FeedForward(DecoderLayer layer)

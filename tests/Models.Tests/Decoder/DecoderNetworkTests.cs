@@ -144,9 +144,10 @@ public sealed class DecoderNetworkTests
             alone = [.. texts.Select(text => sequences.Step((new Sequence(text), text.Length)))];
         }
 
-        // Nor on how many of the weights are packed yet.
+        // Nor on how many of the weights are packed yet, or on what was computed for nobody.
         using (Network network = Network.Load(model.File, new NetworkOptions { Threads = 3, Packing = WeightPacking.Later }))
         {
+            network.WarmUp();
             using var sequences = new Sequences(network, blockCount: 40, blockTokens: 16, seed + 1);
             var random = new Random(seed);
             Sequence[] running = [.. texts.Select(text => new Sequence(text))];
