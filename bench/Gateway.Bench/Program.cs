@@ -6,7 +6,7 @@ using Qanat.Gateway.Bench;
 // busy whole | stream [SECONDS] [PEER]: keeps a gateway busy, for a profiler.
 // idle [N]: what so many streams that say nothing keep in memory.
 // served MODEL.gguf [CLIENTS] [ROUNDS]: tokens per second and time to first text of clients that stream, books on, beside llama-server (LLAMA_BIN names its folder).
-// single MODEL.gguf [ROUNDS]: time to first text of a prompt of 2,000 tokens, unknown and known; what a schema costs an answer's speed.
+// single MODEL.gguf [ROUNDS]: time to first text of a prompt of 2,000 tokens, unknown and known, beside llama-server; what a schema costs an answer's speed.
 // smoke: the same with few calls, to see that it runs.
 switch (args)
 {
