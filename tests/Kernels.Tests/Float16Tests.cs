@@ -70,19 +70,27 @@ public sealed unsafe class Float16Tests
     {
         var random = new Random(1);
         float* singles = stackalloc float[16];
-        ushort* halves = stackalloc ushort[16];
-        float* rounded = stackalloc float[16];
-        for (int round = 0; round < 100_000; round++)
+        ushort* stored = stackalloc ushort[16];
+        float* halves = stackalloc float[32];
+        float* rounded = stackalloc float[32];
+        for (int round = 0; round < 50_000; round++)
         {
             for (int i = 0; i < 16; i++)
                 singles[i] = Sample(random);
-            Float16.StoreHalf(Vector512.Load(singles), halves);
+            Float16.RoundToHalf(Vector512.Load(singles)).Store(halves);
             Float16.RoundToBFloat(Vector512.Load(singles)).Store(rounded);
+            for (int i = 0; i < 16; i += 8)
+            {
+                Float16.RoundToHalf(Vector256.Load(singles + i)).Store(halves + 16 + i);
+                Float16.RoundToBFloat(Vector256.Load(singles + i)).Store(rounded + 16 + i);
+            }
+            Float16.StoreFiniteHalves(singles, stored);
             for (int i = 0; i < 16; i++)
             {
-                var half = (Half)singles[i];
-                Assert.True(Half.IsNaN(half) ? Half.IsNaN(BitConverter.UInt16BitsToHalf(halves[i])) : BitConverter.HalfToUInt16Bits(half) == halves[i], FormattableString.Invariant($"{singles[i]:R}"));
-                Assert.Equal(Float16.RoundToBFloat(singles[i]), rounded[i]);
+                var half = (float)(Half)singles[i];
+                Assert.Equal((half, half), (halves[i], halves[16 + i]));
+                Assert.Equal((Float16.RoundToBFloat(singles[i]), Float16.RoundToBFloat(singles[i])), (rounded[i], rounded[16 + i]));
+                Assert.Equal((Half)Math.Clamp(singles[i], -Float16.HalfMax, Float16.HalfMax), BitConverter.UInt16BitsToHalf(stored[i]));
             }
         }
     }

@@ -22,8 +22,6 @@ public readonly unsafe record struct KvLayout
     /// <summary>Tokens of a key group.</summary>
     public const int GroupTokens = 16;
 
-    private const float HalfMax = 65504;
-
     /// <param name="kvHeads">At least 1.</param>
     /// <param name="headDim">A multiple of 16.</param>
     /// <param name="blockTokens">Any; multiples of 16 waste nothing.</param>
@@ -55,7 +53,8 @@ public readonly unsafe record struct KvLayout
     /// <summary>Dimensions that share a scale.</summary>
     private int RunDims => HeadDim % 32 == 0 ? 32 : 16;
 
-    private int GroupBytes => GroupTokens * ValueBytes;
+    /// <summary>Of one head's keys of a group, and of the values of as many tokens.</summary>
+    internal int GroupBytes => GroupTokens * ValueBytes;
 
     /// <summary>Of one token and head, be it a key or a value.</summary>
     private int ValueBytes => Format == KvFormat.F16 ? HeadDim * sizeof(ushort) : HeadDim + HeadDim / RunDims * sizeof(ushort);
@@ -97,9 +96,11 @@ public readonly unsafe record struct KvLayout
         }
     }
 
-    private byte* Keys(byte* block, int head, int group) => block + ((long)head * Groups + group) * GroupBytes;
+    /// <summary>A head's key group.</summary>
+    internal byte* Keys(byte* block, int head, int group) => block + ((long)head * Groups + group) * GroupBytes;
 
-    private byte* Values(byte* block, int head, int token) => block + (long)KvHeads * Groups * GroupBytes + ((long)head * BlockTokens + token) * ValueBytes;
+    /// <summary>A token's value of a head; those of the block's later tokens follow it.</summary>
+    internal byte* Values(byte* block, int head, int token) => block + (long)KvHeads * Groups * GroupBytes + ((long)head * BlockTokens + token) * ValueBytes;
 
     /// <summary>Stores one token's key and value of one head. Numbers beyond a half's range become its largest, so that the cache never holds infinity.</summary>
     public void Write(byte* block, int head, int token, float* key, float* value)
@@ -121,10 +122,10 @@ public readonly unsafe record struct KvLayout
         ushort* halves = stackalloc ushort[16];
         for (int d = 0; d < HeadDim; d += 16)
         {
-            Float16.StoreHalf(Clamp(Vector512.Load(key + d)), halves);
+            Float16.StoreFiniteHalves(key + d, halves);
             for (int i = 0; i < 16; i++)
                 keys[(d + i) * GroupTokens] = halves[i];
-            Float16.StoreHalf(Clamp(Vector512.Load(value + d)), (ushort*)values + d);
+            Float16.StoreFiniteHalves(value + d, (ushort*)values + d);
         }
     }
 
@@ -149,10 +150,10 @@ public readonly unsafe record struct KvLayout
     {
         float max = 0;
         for (int i = 0; i < RunDims; i++)
-            max = MathF.Max(max, MathF.Min(MathF.Abs(source[i]), HalfMax));
+            max = MathF.Max(max, MathF.Min(MathF.Abs(source[i]), Float16.HalfMax));
         float inverse = max == 0 ? 0 : 127 / max;
         for (int i = 0; i < RunDims; i++)
-            target[i * stride] = (byte)(sbyte)MathF.Round(MathF.Min(MathF.Max(source[i], -HalfMax), HalfMax) * inverse);
+            target[i * stride] = (byte)(sbyte)MathF.Round(MathF.Min(MathF.Max(source[i], -Float16.HalfMax), Float16.HalfMax) * inverse);
         return Float16.SingleToHalf(max / 127);
     }
 
@@ -172,6 +173,4 @@ public readonly unsafe record struct KvLayout
         for (; i < count; i += Lanes.Count)
             Float16.LoadHalf(source + i).Store(target + i);
     }
-
-    private static Vector512<float> Clamp(Vector512<float> value) => Vector512.Min(Vector512.Max(value, Vector512.Create(-HalfMax)), Vector512.Create(HalfMax));
 }

@@ -63,6 +63,8 @@ public static unsafe partial class ActivationRows
         }
         var rounded = (float*)target;
         int i = 0;
+        for (; i + 8 <= inputs && !Vector512.IsHardwareAccelerated; i += 8)
+            Round(format, Vector256.Load(source + i)).Store(rounded + i);
         for (; i + Lanes.Count <= inputs; i += Lanes.Count)
             Round(format, Vector512.Load(source + i)).Store(rounded + i);
         for (; i < inputs; i++)
@@ -222,6 +224,14 @@ public static unsafe partial class ActivationRows
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<float> Round(ActivationFormat format, Vector512<float> value) => format switch
+    {
+        ActivationFormat.F16 => Float16.RoundToHalf(value),
+        ActivationFormat.BF16 => Float16.RoundToBFloat(value),
+        _ => value,
+    };
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<float> Round(ActivationFormat format, Vector256<float> value) => format switch
     {
         ActivationFormat.F16 => Float16.RoundToHalf(value),
         ActivationFormat.BF16 => Float16.RoundToBFloat(value),

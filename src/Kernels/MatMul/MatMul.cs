@@ -198,8 +198,8 @@ public sealed unsafe class MatMul(KernelSet kernels, WorkerTeam team) : IDisposa
         {
             if (width == Width && target == ProductTarget.Add)
             {
-                (Vector512.Load(output) + Vector512.Load(sums)).Store(output);
-                (Vector512.Load(output + 16) + Vector512.Load(sums + 16)).Store(output + 16);
+                for (int o = 0; o < Width; o += 8)
+                    (Vector256.Load(output + o) + Vector256.Load(sums + o)).Store(output + o);
                 continue;
             }
             for (int o = 0; o < width; o++)

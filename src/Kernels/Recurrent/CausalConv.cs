@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace Qanat.Kernels;
@@ -7,6 +8,8 @@ public static unsafe class CausalConv
 {
     /// <summary>Most inputs a result depends on.</summary>
     public const int KernelMax = 8;
+
+    private const int ChannelsTogether = 256;
 
     /// <param name="rows">[count x rowStride]; channels [0, channels) of each row.</param>
     /// <param name="rowStride">Singles between rows.</param>
@@ -19,6 +22,11 @@ public static unsafe class CausalConv
     /// <param name="stateOut">The same after the last row; may be stateIn.</param>
     public static void Run(float* rows, int rowStride, int count, int channels, float* weights, int weightStride, int kernel, float* stateIn, float* stateOut)
     {
+        if (!Vector512.IsHardwareAccelerated)
+        {
+            Run_Vector256(rows, rowStride, count, channels, weights, weightStride, kernel, stateIn, stateOut);
+            return;
+        }
         Vector512<float>* window = stackalloc Vector512<float>[KernelMax];
         Vector512<float>* w = stackalloc Vector512<float>[KernelMax];
         for (int channel = 0; channel < channels; channel += Lanes.Count)
@@ -40,6 +48,47 @@ public static unsafe class CausalConv
             }
             for (int j = 0; j < kernel - 1; j++)
                 window[j].Store(stateOut + (long)j * weightStride + channel);
+        }
+    }
+
+    /// <summary>Row by row, with the last inputs of some channels in a ring: channel by channel a row would be read in pieces smaller than a line of the cache, far apart from each other.</summary>
+    [SkipLocalsInit]
+    private static void Run_Vector256(float* rows, int rowStride, int count, int channels, float* weights, int weightStride, int kernel, float* stateIn, float* stateOut)
+    {
+        float* memory = stackalloc float[KernelMax * ChannelsTogether];
+        float** ring = stackalloc float*[KernelMax];
+        for (int first = 0; first < channels; first += ChannelsTogether)
+        {
+            int together = Math.Min(ChannelsTogether, channels - first);
+            for (int j = 0; j < kernel; j++)
+            {
+                ring[j] = memory + j * ChannelsTogether;
+                if (j == kernel - 1)
+                    continue;
+                if (stateIn is null)
+                    new Span<float>(ring[j], together).Clear();
+                else
+                    new Span<float>(stateIn + (long)j * weightStride + first, together).CopyTo(new Span<float>(ring[j], together));
+            }
+            float* x = rows + first;
+            for (int row = 0; row < count; row++, x += rowStride)
+            {
+                new Span<float>(x, together).CopyTo(new Span<float>(ring[kernel - 1], together));
+                for (int channel = 0; channel < together; channel += 8)
+                {
+                    float* w = weights + first + channel;
+                    Vector256<float> sum = Vector256.Load(ring[0] + channel) * Vector256.Load(w);
+                    for (int j = 1; j < kernel; j++)
+                        sum = Vector256.FusedMultiplyAdd(Vector256.Load(ring[j] + channel), Vector256.Load(w + (long)j * weightStride), sum);
+                    (sum / (Vector256<float>.One + Lanes.Exp(-sum))).Store(x + channel);
+                }
+                float* oldest = ring[0];
+                for (int j = 1; j < kernel; j++)
+                    ring[j - 1] = ring[j];
+                ring[kernel - 1] = oldest;
+            }
+            for (int j = 0; j < kernel - 1; j++)
+                new Span<float>(ring[j], together).CopyTo(new Span<float>(stateOut + (long)j * weightStride + first, together));
         }
     }
 

@@ -1,5 +1,3 @@
-using System.Runtime.Intrinsics;
-
 namespace Qanat.Kernels;
 
 /// <summary>What a gated delta rule asks of a row before its scan: unit keys and queries, forgetting and learning rates.</summary>
@@ -12,19 +10,8 @@ public static unsafe class DeltaGates
     /// <param name="count">A multiple of 16.</param>
     public static void Scale(float* vector, int count, float length)
     {
-        Vector512<double> low = Vector512<double>.Zero, high = low;
-        for (int i = 0; i < count; i += Lanes.Count)
-        {
-            (Vector512<double> a, Vector512<double> b) = Vector512.Widen(Vector512.Load(vector + i));
-            low += a * a;
-            high += b * b;
-        }
-        // Squares of singles are exact in doubles, so the order of the sum is nearly irrelevant; it is fixed all the same.
-        Vector512<double> eight = low + high;
-        double total = eight[0] + eight[4] + (eight[2] + eight[6]) + (eight[1] + eight[5] + (eight[3] + eight[7]));
-        Vector512<float> scale = Vector512.Create(length / MathF.Sqrt((float)total + Epsilon));
-        for (int i = 0; i < count; i += Lanes.Count)
-            (Vector512.Load(vector + i) * scale).Store(vector + i);
+        float scale = length / MathF.Sqrt((float)Lanes.SquareSum(vector, count) + Epsilon);
+        Lanes.Scale(vector, scale, vector, count);
     }
 
     /// <summary>Forgetting e^(rate * softplus(alpha + bias)), with rate negative.</summary>

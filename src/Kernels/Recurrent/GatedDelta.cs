@@ -39,7 +39,7 @@ public readonly unsafe struct DeltaScan
 /// S is read and written once per row: with S' the state before, S^T k = g (S'^T k) and o = g (S'^T q) + d (k . q), and both products with the next row's key and query are
 /// taken while the state is being written. Lanes are values, sums run over the keys in order, so a row's bits do not depend on where a sequence was cut.
 /// The chunked form (<see cref="GatedDeltaChunked"/>) computes the same with other roundings.</summary>
-public static unsafe class GatedDelta
+public static unsafe partial class GatedDelta
 {
     /// <summary>Most keys or values of a head; both are multiples of 16.</summary>
     public const int DimensionMax = 256;
@@ -50,6 +50,11 @@ public static unsafe class GatedDelta
     {
         if (scan.Rows == 0)
             return;
+        if (!Vector512.IsHardwareAccelerated)
+        {
+            Run_Vector256(scan);
+            return;
+        }
         int column = 0;
         for (; column + Together <= scan.ValueDim; column += Together)
             FourVectors(scan, column);

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace Qanat.Kernels;
@@ -13,12 +12,14 @@ public static unsafe class RmsNorm
     /// <param name="epsilon">Added to the mean square.</param>
     public static void Row(float* source, float* weights, float* target, int count, float epsilon)
     {
-        Vector512<float> scale = Vector512.Create(Scale(source, count, epsilon));
+        float scale = Scale(source, count, epsilon);
         int i = 0;
+        for (; i + 8 <= count && !Vector512.IsHardwareAccelerated; i += 8)
+            (Vector256.Load(source + i) * scale * Vector256.Load(weights + i)).Store(target + i);
         for (; i + Lanes.Count <= count; i += Lanes.Count)
             (Vector512.Load(source + i) * scale * Vector512.Load(weights + i)).Store(target + i);
         for (; i < count; i++)
-            target[i] = source[i] * scale.ToScalar() * weights[i];
+            target[i] = source[i] * scale * weights[i];
     }
 
     /// <summary>Scalar twin of <see cref="Row"/>, bit for bit: 16 running sums, joined as a tree.</summary>
@@ -40,22 +41,11 @@ public static unsafe class RmsNorm
             target[i] = source[i] * scale * weights[i];
     }
 
-    // Squares of singles are exact in doubles, so the fused and the separate form agree; sums in doubles make the order nearly irrelevant.
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static float Scale(float* source, int count, float epsilon)
     {
-        Vector512<double> low = Vector512<double>.Zero;
-        Vector512<double> high = Vector512<double>.Zero;
-        int i = 0;
-        for (; i + Lanes.Count <= count; i += Lanes.Count)
-        {
-            (Vector512<double> a, Vector512<double> b) = Vector512.Widen(Vector512.Load(source + i));
-            low += a * a;
-            high += b * b;
-        }
-        Vector512<double> eight = low + high;
-        double total = eight[0] + eight[4] + (eight[2] + eight[6]) + (eight[1] + eight[5] + (eight[3] + eight[7]));
-        for (; i < count; i++)
+        int whole = count / Lanes.Count * Lanes.Count;
+        double total = Lanes.SquareSum(source, whole);
+        for (int i = whole; i < count; i++)
             total += (double)source[i] * source[i];
         return 1 / MathF.Sqrt((float)(total / count) + epsilon);
     }

@@ -33,6 +33,13 @@ public static unsafe class Rope
     public static void Head(float* head, float* angles, int half)
     {
         int i = 0;
+        for (; i + 8 <= half && !Vector512.IsHardwareAccelerated; i += 8)
+        {
+            Vector256<float> cosine = Vector256.Load(angles + i), sine = Vector256.Load(angles + half + i);
+            Vector256<float> a = Vector256.Load(head + i), b = Vector256.Load(head + half + i);
+            (a * cosine - b * sine).Store(head + i);
+            (a * sine + b * cosine).Store(head + half + i);
+        }
         for (; i + Lanes.Count <= half; i += Lanes.Count)
         {
             Vector512<float> cosine = Vector512.Load(angles + i);

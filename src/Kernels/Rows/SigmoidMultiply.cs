@@ -12,6 +12,8 @@ public static unsafe class SigmoidMultiply
     public static void Row(float* gate, float* x, float* target, int count)
     {
         int i = 0;
+        for (; i + 8 <= count && !Vector512.IsHardwareAccelerated; i += 8)
+            (Vector256.Load(x + i) / (Vector256<float>.One + Lanes.Exp(-Vector256.Load(gate + i)))).Store(target + i);
         for (; i + Lanes.Count <= count; i += Lanes.Count)
             (Vector512.Load(x + i) / (Vector512<float>.One + Lanes.Exp(-Vector512.Load(gate + i)))).Store(target + i);
         for (; i < count; i++)

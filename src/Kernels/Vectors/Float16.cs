@@ -7,6 +7,9 @@ namespace Qanat.Kernels;
 /// value but the payload of NaN. Rounding is to nearest, ties to even.</summary>
 public static class Float16
 {
+    /// <summary>The largest finite half.</summary>
+    public const float HalfMax = 65504;
+
     private const int SignBit = unchecked((int)0x80000000);
 
     /// <summary>16 halves as singles, exactly.</summary>
@@ -27,9 +30,12 @@ public static class Float16
 
     /// <summary>Eight halves as singles, exactly, for loops where vectors have 256 bits.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static unsafe Vector256<float> LoadEightHalves(ushort* source)
+    public static unsafe Vector256<float> LoadEightHalves(ushort* source) => ToSingle(Vector256.WidenLower(Vector256.Create(Vector128.Load(source), default)));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<float> ToSingle(Vector256<uint> half)
     {
-        Vector256<int> bits = Vector256.WidenLower(Vector256.Create(Vector128.Load(source), default)).AsInt32();
+        Vector256<int> bits = half.AsInt32();
         Vector256<int> magnitude = (bits & Vector256.Create(0x7fff)) << 13;
         Vector256<int> scaled = (magnitude.AsSingle() * Vector256.Create(5.192296858534828e33f)).AsInt32();
         Vector256<int> special = Vector256.GreaterThanOrEqual(magnitude, Vector256.Create(0x7c00 << 13)) & Vector256.Create(0x7f800000);
@@ -56,17 +62,37 @@ public static class Float16
         return (result | sign).AsUInt32();
     }
 
-    /// <summary>Writes the halves nearest to 16 singles.</summary>
+    /// <summary>Eight lanes of <see cref="ToHalf(Vector512{float})"/>, for loops where vectors have 256 bits.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static unsafe void StoreHalf(Vector512<float> value, ushort* target)
+    private static Vector256<uint> ToHalf(Vector256<float> value)
     {
-        Vector512<uint> half = ToHalf(value);
-        Vector256.Narrow(half.GetLower(), half.GetUpper()).Store(target);
+        Vector256<int> bits = value.AsInt32();
+        Vector256<int> magnitude = bits & Vector256.Create(0x7fffffff);
+        Vector256<int> sign = Vector256.ShiftRightLogical(bits, 16) & Vector256.Create(0x8000);
+        Vector256<int> odd = Vector256.ShiftRightLogical(magnitude, 13) & Vector256.Create(1);
+        Vector256<int> normal = Vector256.ShiftRightLogical(magnitude + Vector256.Create(unchecked((int)0xc8000fff)) + odd, 13);
+        Vector256<int> subnormal = (magnitude.AsSingle() + Vector256.Create(0.5f)).AsInt32() - Vector256.Create(0x3f000000);
+        Vector256<int> result = Vector256.ConditionalSelect(Vector256.LessThan(magnitude, Vector256.Create(0x38800000)), subnormal, normal);
+        Vector256<int> special = Vector256.ConditionalSelect(Vector256.GreaterThan(magnitude, Vector256.Create(0x7f800000)), Vector256.Create(0x7e00), Vector256.Create(0x7c00));
+        result = Vector256.ConditionalSelect(Vector256.GreaterThanOrEqual(magnitude, Vector256.Create(0x47800000)), special, result);
+        return (result | sign).AsUInt32();
+    }
+
+    /// <summary>Writes the halves nearest to 16 singles; numbers beyond a half's range become its largest, NaN stays.</summary>
+    public static unsafe void StoreFiniteHalves(float* source, ushort* target)
+    {
+        Vector256<float> most = Vector256.Create(HalfMax);
+        Vector256<float> low = Vector256.Min(Vector256.Max(Vector256.Load(source), -most), most), high = Vector256.Min(Vector256.Max(Vector256.Load(source + 8), -most), most);
+        Vector256.Narrow(ToHalf(low), ToHalf(high)).Store(target);
     }
 
     /// <summary>Each lane rounded to the nearest half, still a single.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> RoundToHalf(Vector512<float> value) => ToSingle(ToHalf(value));
+
+    /// <summary>Eight lanes of it.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> RoundToHalf(Vector256<float> value) => ToSingle(ToHalf(value));
 
     /// <summary>Each lane, from 0 to 1, rounded to the nearest half, still a single; NaN stays NaN.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -88,6 +114,16 @@ public static class Float16
         Vector512<int> odd = Vector512.ShiftRightLogical(bits, 16) & Vector512.Create(1);
         Vector512<int> rounded = (bits + Vector512.Create(0x7fff) + odd) & Vector512.Create(unchecked((int)0xffff0000));
         return Vector512.ConditionalSelect(Vector512.Equals(value, value), rounded.AsSingle(), value);
+    }
+
+    /// <summary>Eight lanes of it.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> RoundToBFloat(Vector256<float> value)
+    {
+        Vector256<int> bits = value.AsInt32();
+        Vector256<int> odd = Vector256.ShiftRightLogical(bits, 16) & Vector256.Create(1);
+        Vector256<int> rounded = (bits + Vector256.Create(0x7fff) + odd) & Vector256.Create(unchecked((int)0xffff0000));
+        return Vector256.ConditionalSelect(Vector256.Equals(value, value), rounded.AsSingle(), value);
     }
 
     /// <summary>Scalar twin of <see cref="RoundToBFloat(Vector512{float})"/>.</summary>

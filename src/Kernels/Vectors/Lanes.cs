@@ -33,11 +33,14 @@ internal static class Lanes
 
     /// <summary>Eight lanes of <see cref="Exp(Vector512{float})"/>, for loops where vectors have 256 bits.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> Exp(Vector256<float> x)
+    public static Vector256<float> Exp(Vector256<float> x) => ExpOfNegative(Vector256.MinNative(Vector256.Create(ExpMax), x));
+
+    /// <summary>The same for lanes that are not above 88.3. What is computed for lanes below the least one is not used. Native: the second operand where one is no number, and no rule for numbers that no integer holds.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> ExpOfNegative(Vector256<float> x)
     {
-        Vector256<float> clamped = Vector256.Min(Vector256.Max(x, Vector256.Create(ExpMin)), Vector256.Create(ExpMax));
-        Vector256<float> n = Vector256.Round(clamped * Vector256.Create(Log2E));
-        Vector256<float> r = Vector256.FusedMultiplyAdd(n, Vector256.Create(-Ln2High), clamped);
+        Vector256<float> n = Vector256.Round(x * Vector256.Create(Log2E));
+        Vector256<float> r = Vector256.FusedMultiplyAdd(n, Vector256.Create(-Ln2High), x);
         r = Vector256.FusedMultiplyAdd(n, Vector256.Create(-Ln2Low), r);
 
         Vector256<float> p = Vector256.Create(C7);
@@ -48,7 +51,7 @@ internal static class Lanes
         p = Vector256.FusedMultiplyAdd(p, r, Vector256.Create(C2));
         p = Vector256.FusedMultiplyAdd(p, r * r, r + Vector256<float>.One);
 
-        Vector256<float> power = ((Vector256.ConvertToInt32(n) + Vector256.Create(127)) << 23).AsSingle();
+        Vector256<float> power = ((Vector256.ConvertToInt32Native(n) + Vector256.Create(127)) << 23).AsSingle();
         return Vector256.ConditionalSelect(Vector256.LessThan(x, Vector256.Create(ExpMin)), Vector256<float>.Zero, p * power);
     }
 
@@ -73,13 +76,62 @@ internal static class Lanes
 
     /// <summary>Lanes summed as a tree: i with i+8, then +4, +2, +1.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static float Sum(Vector512<float> value)
+    public static float Sum(Vector512<float> value) => Sum(value.GetLower(), value.GetUpper());
+
+    /// <summary>The same of sixteen lanes in two vectors.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Sum(Vector256<float> low, Vector256<float> high)
     {
-        Vector256<float> eight = value.GetLower() + value.GetUpper();
+        Vector256<float> eight = low + high;
         Vector128<float> four = eight.GetLower() + eight.GetUpper();
         float a = four.GetElement(0) + four.GetElement(2);
         float b = four.GetElement(1) + four.GetElement(3);
         return a + b;
+    }
+
+    /// <summary>Sum of squares in doubles, where those of singles are exact, so that the fused and the separate form agree and the order is nearly irrelevant; it is fixed all the same: sixteen running sums, joined as a tree.</summary>
+    /// <param name="count">A multiple of 16.</param>
+    public static unsafe double SquareSum(float* source, int count)
+    {
+        Vector256<double> eight0, eight1;
+        if (Vector512.IsHardwareAccelerated)
+        {
+            Vector512<double> low = Vector512<double>.Zero, high = low;
+            for (int i = 0; i < count; i += Count)
+            {
+                (Vector512<double> a, Vector512<double> b) = Vector512.Widen(Vector512.Load(source + i));
+                low += a * a;
+                high += b * b;
+            }
+            (eight0, eight1) = ((low + high).GetLower(), (low + high).GetUpper());
+        }
+        else
+        {
+            Vector256<double> low0 = Vector256<double>.Zero, low1 = low0, high0 = low0, high1 = low0;
+            for (int i = 0; i < count; i += Count)
+            {
+                (Vector256<double> a, Vector256<double> b) = Vector256.Widen(Vector256.Load(source + i));
+                (Vector256<double> c, Vector256<double> d) = Vector256.Widen(Vector256.Load(source + i + 8));
+                low0 += a * a;
+                low1 += b * b;
+                high0 += c * c;
+                high1 += d * d;
+            }
+            (eight0, eight1) = (low0 + high0, low1 + high1);
+        }
+        Vector256<double> four = eight0 + eight1;
+        return four.GetElement(0) + four.GetElement(2) + (four.GetElement(1) + four.GetElement(3));
+    }
+
+    /// <summary>target = source * factor, number by number.</summary>
+    /// <param name="count">A multiple of 16.</param>
+    public static unsafe void Scale(float* source, float factor, float* target, int count)
+    {
+        int i = 0;
+        for (; i < count && !Vector512.IsHardwareAccelerated; i += 8)
+            (Vector256.Load(source + i) * factor).Store(target + i);
+        for (; i < count; i += Count)
+            (Vector512.Load(source + i) * factor).Store(target + i);
     }
 
     /// <summary>The largest lane.</summary>
