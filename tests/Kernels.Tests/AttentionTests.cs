@@ -40,6 +40,29 @@ public sealed unsafe class AttentionTests
         }
     }
 
+    [Theory]
+    [InlineData(KvFormat.F16, 1, 1, 64, 16, 37)] // a last tile of one query
+    [InlineData(KvFormat.F16, 7, 1, 128, 32, 75)] // tiles of 35
+    [InlineData(KvFormat.F16, 6, 3, 80, 5, 64)]
+    [InlineData(KvFormat.Q8, 7, 1, 128, 32, 75)]
+    [InlineData(KvFormat.Q8, 2, 2, 48, 100, 130)] // blocks of more groups than are widened at once
+    public void Assembled_loops_give_the_bits_of_those_in_CSharp(KvFormat format, int heads, int kvHeads, int headDim, int blockTokens, int tokens)
+    {
+        var layout = new KvLayout(kvHeads, headDim, blockTokens, format);
+        int blocks = (tokens + blockTokens - 1) / blockTokens;
+        using var cache = new NativeBuffer(blocks * layout.BlockBytes);
+        new Span<ushort>(cache.Pointer, (int)(cache.Bytes / 2)).Fill(0x7e00);
+        int[] table = [.. Enumerable.Range(0, blocks).Reverse()];
+        using NativeBuffer keys = Native.Random(tokens * kvHeads * headDim, 5), values = Native.Random(tokens * kvHeads * headDim, 6);
+        for (int t = 0; t < tokens; t++)
+            for (int h = 0; h < kvHeads; h++)
+                layout.Write(cache.Pointer + table[t / blockTokens] * layout.BlockBytes, h, t % blockTokens, keys.AsFloats() + (t * kvHeads + h) * headDim, values.AsFloats() + (t * kvHeads + h) * headDim);
+        using NativeBuffer queries = Native.Random(tokens * heads * headDim, 7), expected = new(tokens * heads * headDim * 4), output = new(tokens * heads * headDim * 4);
+        Run(layout, cache, table, queries, expected, heads, tokens, usesEmitted: false);
+        Run(layout, cache, table, queries, output, heads, tokens, usesEmitted: true);
+        Native.AssertSameBits(expected.Span(), output.Span());
+    }
+
     [Fact]
     public void What_is_written_reads_back_as_the_nearest_half_and_never_as_infinity()
     {
@@ -90,10 +113,10 @@ public sealed unsafe class AttentionTests
     [InlineData(272)]
     public void Heads_of_odd_sizes_are_refused(int headDim) => Assert.Throws<ArgumentOutOfRangeException>(() => new KvLayout(1, headDim, 16));
 
-    private static void Run(KvLayout layout, NativeBuffer cache, int[] table, NativeBuffer queries, NativeBuffer output, int heads, int tokens)
+    private static void Run(KvLayout layout, NativeBuffer cache, int[] table, NativeBuffer queries, NativeBuffer output, int heads, int tokens, bool usesEmitted = true)
     {
         using var team = new WorkerTeam(2);
-        using var attention = new Attention(team);
+        using var attention = new Attention(team, usesEmitted);
         int rowsPerTile = Attention.RowsPerTile(heads, layout.KvHeads);
         var tiles = new AttentionTile[(tokens + rowsPerTile - 1) / rowsPerTile];
         for (int i = 0; i < tiles.Length; i++)

@@ -82,33 +82,41 @@ public sealed unsafe partial class Attention
     /// <summary>Equals <see cref="Softmax"/>: sixteen lanes are two vectors.</summary>
     private static void Softmax_Vector256(Work* work, float* scores, int groups, int position)
     {
+        Vector256<float> share = Vector256.Create(Exponentials_Vector256(work, scores, groups, position));
+        for (float* eight = scores, end = scores + groups * KvLayout.GroupTokens; eight < end; eight += 8)
+            Float16.RoundShareToHalf(Vector256.Load(eight) * share).Store(eight);
+    }
+
+    /// <summary>One query's scores to their exponentials, and 1 through the sum of these.</summary>
+    private static float Exponentials_Vector256(Work* work, float* scores, int groups, int position)
+    {
         KvLayout layout = work->Layer->Layout;
         Vector256<float> scale = Vector256.Create(work->Layer->Scale), hidden = Vector256.Create(float.NegativeInfinity), max = hidden;
         for (int i = 0; i < groups; i++)
         {
             int visible = Visible(layout, i, position);
-            for (int half = 0; half < KvLayout.GroupTokens; half += 8)
+            float* sixteen = scores + i * KvLayout.GroupTokens;
+            Vector256<float> a = Vector256.Load(sixteen) * scale, b = Vector256.Load(sixteen + 8) * scale;
+            if (visible < KvLayout.GroupTokens)
             {
-                float* eight = scores + i * KvLayout.GroupTokens + half;
-                Vector256<float> score = Vector256.Load(eight) * scale;
-                if (visible < half + 8)
-                    score = Vector256.ConditionalSelect(Vector256.LessThan(Vector256<int>.Indices, Vector256.Create(visible - half)).AsSingle(), score, hidden);
-                score.Store(eight);
-                max = Vector256.Max(max, score);
+                a = Vector256.ConditionalSelect(Vector256.LessThan(Vector256<int>.Indices, Vector256.Create(visible)).AsSingle(), a, hidden);
+                b = Vector256.ConditionalSelect(Vector256.LessThan(Vector256<int>.Indices, Vector256.Create(visible - 8)).AsSingle(), b, hidden);
             }
+            a.Store(sixteen);
+            b.Store(sixteen + 8);
+            // Native: the second operand where one is no number. Such a score makes all weights of its row no numbers below, whatever is the largest.
+            max = Vector256.MaxNative(Vector256.MaxNative(a, b), max);
         }
         Vector256<float> top = Vector256.Create(Lanes.Max(Vector512.Create(max, max)));
         Vector256<float> low = Vector256<float>.Zero, high = low;
         for (float* sixteen = scores, end = scores + groups * KvLayout.GroupTokens; sixteen < end; sixteen += KvLayout.GroupTokens)
         {
-            Vector256<float> a = Lanes.Exp(Vector256.Load(sixteen) - top), b = Lanes.Exp(Vector256.Load(sixteen + 8) - top);
+            Vector256<float> a = Lanes.ExpOfNegative(Vector256.Load(sixteen) - top), b = Lanes.ExpOfNegative(Vector256.Load(sixteen + 8) - top);
             a.Store(sixteen);
             b.Store(sixteen + 8);
             low += a;
             high += b;
         }
-        Vector256<float> share = Vector256.Create(1 / Lanes.Sum(Vector512.Create(low, high)));
-        for (float* eight = scores, end = scores + groups * KvLayout.GroupTokens; eight < end; eight += 8)
-            Float16.RoundShareToHalf(Vector256.Load(eight) * share).Store(eight);
+        return 1 / Lanes.Sum(low, high);
     }
 }

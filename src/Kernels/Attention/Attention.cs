@@ -13,7 +13,7 @@ public readonly record struct AttentionTile(int FirstRow, int Rows, int FirstPos
 /// <summary>Causal attention with grouped queries over keys and values in blocks, halves or bytes: out = softmax(q K^T * scale) V per head.
 /// The weights of the softmax are rounded to halves before they meet the values, as ggml does. A row's bits depend on nothing but its position and its
 /// sequence: every sum runs over dimensions or positions in order, and keys that a row does not see add exact zeros.</summary>
-public sealed unsafe partial class Attention(WorkerTeam team) : IDisposable
+public sealed unsafe partial class Attention : IDisposable
 {
     /// <summary>Largest head.</summary>
     public const int HeadDimMax = 256;
@@ -21,14 +21,28 @@ public sealed unsafe partial class Attention(WorkerTeam team) : IDisposable
     /// <summary>Most query heads that can share a key head.</summary>
     public const int GroupMax = QueriesMax;
 
-    // Queries that share keys and values while these lie converted in the cache nearest to the core.
-    private const int QueriesMax = 32;
+    // Queries that share keys and values while these lie in the cache nearest to the core: a multiple of four and of six, the numbers that loops work on together.
+    private const int QueriesMax = 36;
     private const int KeysPerStep = 64;
     private const int GroupsPerStep = KeysPerStep / KvLayout.GroupTokens;
     private const int QueriesTogether = 4;
 
+    private readonly WorkerTeam _team;
+    private readonly bool _usesEmitted;
     private NativeBuffer _scratch = new(0);
     private int _keysMax;
+
+    public Attention(WorkerTeam team) : this(team, usesEmitted: true)
+    {
+    }
+
+    /// <param name="team">Computes the tiles.</param>
+    /// <param name="usesEmitted">False: loops in C# even where there are assembled ones.</param>
+    internal Attention(WorkerTeam team, bool usesEmitted)
+    {
+        _team = team;
+        _usesEmitted = usesEmitted && !Vector512.IsHardwareAccelerated && AttentionCode.Halves is not null;
+    }
 
     /// <summary>What all tiles of a layer have in common.</summary>
     public readonly struct Layer
@@ -72,7 +86,9 @@ public sealed unsafe partial class Attention(WorkerTeam team) : IDisposable
             keys = Math.Max(keys, Groups(layer.Layout, layer.Tiles[i].FirstPosition + layer.Tiles[i].Rows - 1) * KvLayout.GroupTokens);
         Reserve(keys);
         var job = new Job { Layer = layer, Scratch = _scratch.Pointer, ScratchBytes = ScratchBytes(_keysMax), KeysMax = _keysMax };
-        team.Run(&Chunk, &job, layer.TileCount * layer.Layout.KvHeads);
+        if (_usesEmitted && (layer.Layout.Format == KvFormat.F16 ? AttentionCode.Halves : AttentionCode.Singles) is { } code)
+            (job.ScoreCode, job.GatherCode, job.RoundCode) = ((nint)code.Score, (nint)code.Gather, (nint)code.Round);
+        _team.Run(&Chunk, &job, layer.TileCount * layer.Layout.KvHeads);
     }
 
     public void Dispose() => _scratch.Dispose();
@@ -81,9 +97,10 @@ public sealed unsafe partial class Attention(WorkerTeam team) : IDisposable
     {
         if (keys <= _keysMax)
             return;
-        _keysMax = Math.Max(1024, (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)keys));
+        // Not a power of two itself: the same key's scores of all queries would fall into the same few places of a cache.
+        _keysMax = Math.Max(1024, (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)keys)) + KvLayout.GroupTokens;
         _scratch.Dispose();
-        _scratch = new NativeBuffer(team.Threads * ScratchBytes(_keysMax));
+        _scratch = new NativeBuffer(_team.Threads * ScratchBytes(_keysMax));
     }
 
     private static long ScratchBytes(int keys) => sizeof(float) * ((2L * KeysPerStep + QueriesMax) * HeadDimMax + (long)QueriesMax * keys);
@@ -112,6 +129,9 @@ public sealed unsafe partial class Attention(WorkerTeam team) : IDisposable
             Sums = keys + 2 * KeysPerStep * HeadDimMax,
             Scores = keys + (2 * KeysPerStep + QueriesMax) * HeadDimMax,
             KeysMax = job->KeysMax,
+            ScoreCode = (delegate* unmanaged[SuppressGCTransition]<ScoreArgs*, void>*)job->ScoreCode,
+            GatherCode = (delegate* unmanaged[SuppressGCTransition]<GatherArgs*, void>*)job->GatherCode,
+            RoundCode = (delegate* unmanaged[SuppressGCTransition]<ShareArgs*, void>)job->RoundCode,
             LastPosition = tile.FirstPosition + tile.Rows - 1,
         };
         for (int i = 0; i < work.Queries; i++)
@@ -119,7 +139,12 @@ public sealed unsafe partial class Attention(WorkerTeam team) : IDisposable
             int real = Math.Min(i, queries - 1);
             query[i] = job->Layer.Queries + ((long)(tile.FirstRow + real / perRow) * job->Layer.Heads + work.KvHead * perRow + real % perRow) * headDim;
         }
-        Tile(&work, queries, perRow);
+        if (work.ScoreCode != null)
+            Tile_Emitted(&work, queries, perRow);
+        else
+            Tile(&work, queries, perRow);
+        for (int q = 0; q < queries; q++)
+            new Span<float>(work.Sums + q * headDim, headDim).CopyTo(new Span<float>(job->Layer.Output + (query[q] - job->Layer.Queries), headDim));
     }
 
     private static void Tile(Work* work, int queries, int perRow)
@@ -141,8 +166,6 @@ public sealed unsafe partial class Attention(WorkerTeam team) : IDisposable
         new Span<float>(work->Sums, work->Queries * layout.HeadDim).Clear();
         for (int group = 0; group < groups; group += GroupsPerStep)
             Gather(work, group, Math.Min(GroupsPerStep, groups - group));
-        for (int q = 0; q < queries; q++)
-            new Span<float>(work->Sums + q * layout.HeadDim, layout.HeadDim).CopyTo(new Span<float>(work->Layer->Output + (work->Query[q] - work->Layer->Queries), layout.HeadDim));
     }
 
     /// <summary>Raw scores of all queries with up to four key groups.</summary>
@@ -387,6 +410,11 @@ public sealed unsafe partial class Attention(WorkerTeam team) : IDisposable
         public byte* Scratch;
         public long ScratchBytes;
         public int KeysMax;
+
+        // Of AttentionCode; 0: there is none.
+        public nint ScoreCode;
+        public nint GatherCode;
+        public nint RoundCode;
     }
 
     /// <summary>One tile and one key head in work. Queries are padded to fours by repeating the last one, whose copies weigh nothing.</summary>
@@ -412,5 +440,8 @@ public sealed unsafe partial class Attention(WorkerTeam team) : IDisposable
         public float* Scores;
 
         public int KeysMax;
+        public delegate* unmanaged[SuppressGCTransition]<ScoreArgs*, void>* ScoreCode;
+        public delegate* unmanaged[SuppressGCTransition]<GatherArgs*, void>* GatherCode;
+        public delegate* unmanaged[SuppressGCTransition]<ShareArgs*, void> RoundCode;
     }
 }
