@@ -1,10 +1,17 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Numerics;
+using Qanat.Bench;
 using Qanat.Models;
 
 // Structure.Bench TOKENIZER.JSON: what structured output costs before and at each token, with a model's own vocabulary.
 // "cold" is the first answer to a schema, which finds the masks; "warm" is an answer after others have asked for the same.
+// Structure.Bench draws: what choosing a token costs under the filters.
+if (args is ["draws"])
+{
+    Draws.Print(Console.Out);
+    return;
+}
 BpeTokenizer tokenizer = BpeTokenizer.FromTokenizerJson(args[0]);
 const int Answers = 40, TokensMax = 400;
 (string Name, AnswerFormat Format)[] formats =

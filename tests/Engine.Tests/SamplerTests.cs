@@ -45,6 +45,18 @@ public sealed class SamplerTests
         }, iter: 3000);
     }
 
+    /// <summary>So flat and so long that tokens are told apart by every digit of their weights, and some by none.</summary>
+    [Fact]
+    public void The_fast_path_draws_the_same_token_from_long_flat_rows()
+    {
+        Gen<float[]> flat = Gen.Select(Gen.Float[-1, 1].Array[4500, 9000], Gen.OneOf(Gen.Const(1f), Gen.Const(1e-2f), Gen.Const(1e-5f), Gen.Const(1e-8f), Gen.Const(0f)), (row, factor) => row.Select(x => x * factor).ToArray());
+        Gen.Select(flat, Gen.Float[0.01f, 0.999f], Gen.Float[0.2f, 2], Gen.ULong).Sample((row, topP, temperature, seed) =>
+        {
+            var options = new SamplingOptions { Temperature = temperature, TopP = topP, Seed = seed };
+            Assert.Equal(SamplerScalar.Draw(row, options, Sampler.RandomAt(seed, 0, 0)), Choose(row, options));
+        }, iter: 60);
+    }
+
     [Fact]
     public void Greedy_takes_the_largest_logit_and_the_lowest_token_among_equals()
     {

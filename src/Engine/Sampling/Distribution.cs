@@ -14,8 +14,16 @@ internal sealed class Distribution(int vocabulary)
 {
     public const int One = 1 << 30;
     private const int WalkStride = 4096;
+
+    /// <summary>Bits of a weight that one pass tells tokens apart by: the highest eleven, then eleven more, then the last eight.</summary>
+    private const int DigitBits = 11, FirstShift = 19;
+
+    /// <summary>So few tokens are put in order sooner than they are told apart further.</summary>
+    private const int FewTokens = 2048;
+
     private readonly int[] _weights = new int[vocabulary];
     private readonly int[] _candidates = new int[vocabulary];
+    private readonly ulong[] _digitSums = new ulong[(One >> FirstShift) + 1];
 
     /// <summary>Fixed-point weight of one logit; the same arithmetic as a lane of <see cref="Fill"/>.</summary>
     public static int WeightOf(float logit, float max, float temperature) => WeightsOf(new Vector<float>(logit), new Vector<float>(max), new Vector<float>(temperature))[0];
@@ -69,7 +77,7 @@ internal sealed class Distribution(int vocabulary)
         bool cuts = false;
         if (options.TopK > 0 && options.TopK < row.Length)
         {
-            candidates = Gather(weights, (ulong)options.TopK, Measure.Tokens);
+            candidates = Gather(weights, options.TopK);
             int kept = KeepPrefix(candidates, row, weights, (ulong)options.TopK, Measure.Tokens);
             cuts = kept == options.TopK;
             candidates = candidates[..kept];
@@ -78,7 +86,7 @@ internal sealed class Distribution(int vocabulary)
         if (options.TopP < 1)
         {
             ulong target = NucleusWeight(options.TopP, total);
-            if (candidates.IsEmpty) candidates = Gather(weights, target, Measure.Weight);
+            if (candidates.IsEmpty) candidates = AroundTheCut(weights, ref target);
             candidates = candidates[..KeepPrefix(candidates, row, weights, target, Measure.Weight)];
             cuts = true;
         }
@@ -87,33 +95,108 @@ internal sealed class Distribution(int vocabulary)
 
     private enum Measure { Tokens, Weight }
 
-    /// <summary>Tokens heavy enough that together they reach the target; all that weigh anything when nothing does. Most rows need only their heaviest thousandth.</summary>
+    /// <summary>Tokens so heavy that they are at least as many as asked for; all that weigh anything when those are fewer. Most rows need only their heaviest thousandth.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private Span<int> Gather(ReadOnlySpan<int> weights, ulong target, Measure measure)
+    private Span<int> Gather(ReadOnlySpan<int> weights, int tokens)
     {
         for (int shift = 20; ; shift -= 4)
         {
-            int threshold = 1 << shift;
-            int count = 0;
-            ulong sum = 0;
-            int token = 0;
-            while (token < weights.Length)
+            int count = Collect(weights, 1 << shift, int.MaxValue, int.MaxValue);
+            if (shift == 0 || count >= tokens) return _candidates.AsSpan(0, count);
+        }
+    }
+
+    /// <summary>Tokens of nearly one weight, at which the sum of the heaviest ones reaches the target: digit by digit, as a radix sort would, so that the work grows with the vocabulary alone, however flat the row is.</summary>
+    /// <param name="target">At most what all weigh together; becomes what is left of it for the tokens that are returned.</param>
+    private Span<int> AroundTheCut(ReadOnlySpan<int> weights, scoped ref ulong target)
+    {
+        SumByFirstDigit(weights, _digitSums);
+        int shift = FirstShift, least = DigitThatReaches(ref target) << shift;
+        while (true)
+        {
+            int most = least + (1 << shift) - 1, count = Collect(weights, Math.Max(1, least), most, shift == 0 ? int.MaxValue : FewTokens);
+            if (count <= FewTokens || shift == 0) return _candidates.AsSpan(0, count);
+            int next = Math.Max(0, shift - DigitBits);
+            SumByDigit(weights, least, most, next, _digitSums);
+            least += DigitThatReaches(ref target) << next;
+            shift = next;
+        }
+    }
+
+    /// <summary>What the tokens within bounds weigh together, told apart by the digit of their weights above the least one.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void SumByDigit(ReadOnlySpan<int> weights, int least, int most, int shift, Span<ulong> sums)
+    {
+        sums.Clear();
+        var leastLanes = new Vector<int>(least);
+        var mostLanes = new Vector<int>(most);
+        for (int token = 0; token < weights.Length; token += Vector<int>.Count)
+        {
+            int end = Math.Min(weights.Length, token + Vector<int>.Count);
+            if (end - token == Vector<int>.Count)
             {
-                if (token <= weights.Length - Vector<int>.Count && !Vector.GreaterThanOrEqualAny(new Vector<int>(weights[token..]), new Vector<int>(threshold)))
+                var lanes = new Vector<int>(weights[token..]);
+                if ((Vector.GreaterThanOrEqual(lanes, leastLanes) & Vector.LessThanOrEqual(lanes, mostLanes)) == Vector<int>.Zero) continue;
+            }
+            foreach (int weight in weights[token..end])
+                if (weight >= least && weight <= most) sums[(weight - least) >> shift] += (ulong)weight;
+        }
+    }
+
+    /// <summary>What the tokens of each first digit weigh together. Most rows have few that weigh much: the others are summed without being told apart.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void SumByFirstDigit(ReadOnlySpan<int> weights, Span<ulong> sums)
+    {
+        sums.Clear();
+        var second = new Vector<int>(1 << FirstShift);
+        Vector<long> light = Vector<long>.Zero;
+        int token = 0;
+        for (; token <= weights.Length - Vector<int>.Count; token += Vector<int>.Count)
+        {
+            var lanes = new Vector<int>(weights[token..]);
+            if (Vector.GreaterThanOrEqualAny(lanes, second))
+            {
+                foreach (int weight in weights.Slice(token, Vector<int>.Count)) sums[weight >> FirstShift] += (ulong)weight;
+                continue;
+            }
+            Vector.Widen(lanes, out Vector<long> low, out Vector<long> high);
+            light += low + high;
+        }
+        sums[0] += (ulong)Vector.Sum(light);
+        for (; token < weights.Length; token++) sums[weights[token] >> FirstShift] += (ulong)weights[token];
+    }
+
+    /// <summary>The highest digit down to which the sums reach the target, from which the sums above it are taken.</summary>
+    private int DigitThatReaches(ref ulong target)
+    {
+        int digit = _digitSums.Length - 1;
+        for (; digit > 0 && _digitSums[digit] < target; digit--) target -= _digitSums[digit];
+        return digit;
+    }
+
+    /// <summary>Lists the tokens whose weights are within bounds, in order, and says how many they are; a number above the limit means that there are more than that.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private int Collect(ReadOnlySpan<int> weights, int least, int most, int limit)
+    {
+        int[] candidates = _candidates;
+        var leastLanes = new Vector<int>(least);
+        var mostLanes = new Vector<int>(most);
+        int count = 0, token = 0;
+        while (token < weights.Length && count <= limit)
+        {
+            if (token <= weights.Length - Vector<int>.Count)
+            {
+                var lanes = new Vector<int>(weights[token..]);
+                if ((Vector.GreaterThanOrEqual(lanes, leastLanes) & Vector.LessThanOrEqual(lanes, mostLanes)) == Vector<int>.Zero)
                 {
                     token += Vector<int>.Count;
                     continue;
                 }
-                int end = Math.Min(weights.Length, token + Vector<int>.Count);
-                for (; token < end; token++)
-                {
-                    if (weights[token] < threshold) continue;
-                    _candidates[count++] = token;
-                    sum += (ulong)weights[token];
-                }
             }
-            if (shift == 0 || (measure == Measure.Weight ? sum : (ulong)count) >= target) return _candidates.AsSpan(0, count);
+            for (int end = Math.Min(weights.Length, token + Vector<int>.Count); token < end; token++)
+                if (weights[token] >= least && weights[token] <= most) candidates[count++] = token;
         }
+        return count;
     }
 
     /// <summary>Quickselect: brings the shortest prefix in key order whose measure reaches the target to the front, its last token last, and returns its length (all when none reaches it).</summary>
