@@ -41,6 +41,32 @@ public sealed unsafe class PackingTests
     }
 
     [Fact]
+    public void A_large_matrix_is_packed_in_parts_whose_rows_are_told_to_be_free()
+    {
+        const int inputs = 1024, outputs = 20_000;
+        const WeightFormat format = WeightFormat.Q8_0;
+        long rowBytes = WeightFormats.RowBytes(format, inputs);
+        using NativeBuffer file = new(outputs * rowBytes), rows = new(outputs * rowBytes), panel = new(WeightFormats.PackedMatrixBytes(format, PackedMatrix.PanelOutputs, inputs));
+        new Random(7).NextBytes(new Span<byte>(file.Pointer, checked((int)file.Bytes)));
+        Buffer.MemoryCopy(file.Pointer, rows.Pointer, rows.Bytes, file.Bytes);
+        using WorkerTeam team = new(2);
+        List<long> told = [];
+        using PackedMatrix matrix = PackedMatrix.Pack(format, outputs, inputs, rows.Pointer, team, read: bytes =>
+        {
+            new Span<byte>(rows.Pointer, checked((int)bytes)).Clear();
+            told.Add(bytes);
+        });
+        Assert.True(told.Count > 1);
+        Assert.Equal(told.Order(), told);
+        Assert.Equal(outputs * rowBytes, told[^1]);
+        for (int each = 0; each < matrix.Panels; each++)
+        {
+            Packing.Panel(format, file.Pointer, outputs, inputs, each, panel.Pointer);
+            Assert.True(new ReadOnlySpan<byte>(panel.Pointer, checked((int)matrix.PanelBytes)).SequenceEqual(new ReadOnlySpan<byte>(matrix.Panel(each), checked((int)matrix.PanelBytes))), $"panel {each}");
+        }
+    }
+
+    [Fact]
     public void Memory_of_an_arena_is_zeroed_aligned_and_apart()
     {
         using var arena = new NativeArena();

@@ -8,6 +8,9 @@ public sealed unsafe class PackedMatrix : IDisposable
     /// <summary>Output channels of a panel: two vectors of 16 lanes.</summary>
     public const int PanelOutputs = 32;
 
+    // Of rows: enough for a team to share.
+    private const long PartBytes = 16L << 20;
+
     private NativeBuffer? _own;
     private byte* _start;
     private byte* _rows;
@@ -47,10 +50,11 @@ public sealed unsafe class PackedMatrix : IDisposable
     /// <param name="source">Row-major; not kept.</param>
     /// <param name="team">Shares the work.</param>
     /// <param name="memory">Where the matrix will lie, for as long as that lives; null: in memory of its own.</param>
-    public static PackedMatrix Pack(WeightFormat format, int outputs, int inputs, byte* source, WorkerTeam team, NativeArena? memory = null)
+    /// <param name="read">Told, part by part, how many bytes of the source are not needed any more.</param>
+    public static PackedMatrix Pack(WeightFormat format, int outputs, int inputs, byte* source, WorkerTeam team, NativeArena? memory = null, Action<long>? read = null)
     {
         var matrix = new PackedMatrix(format, outputs, inputs, source);
-        matrix.Pack(team, memory);
+        matrix.Pack(team, memory, read);
         return matrix;
     }
 
@@ -59,26 +63,22 @@ public sealed unsafe class PackedMatrix : IDisposable
     public static PackedMatrix Over(WeightFormat format, int outputs, int inputs, byte* rows) => new(format, outputs, inputs, rows);
 
     /// <summary>Packs what is not packed yet; the rows are not needed any more.</summary>
-    public void Pack(WorkerTeam team, NativeArena? memory = null)
+    /// <param name="read">Told, part by part, how many bytes of the rows are packed: the largest matrix of a model is a third of it, and need not be held twice.</param>
+    public void Pack(WorkerTeam team, NativeArena? memory = null, Action<long>? read = null)
     {
         if (_rows is null)
             return;
         if (memory is null)
             _own = new NativeBuffer(Bytes);
         _start = memory is null ? _own!.Pointer : memory.Take(Bytes);
-        int panelsPerChunk = Math.Max(1, (Panels + 255) / 256);
-        var job = new PackJob
+        long rowBytes = WeightFormats.RowBytes(Format, Inputs);
+        int panelsOfPart = (int)Math.Clamp(PartBytes / (rowBytes * PanelOutputs), 1, Panels);
+        for (int first = 0; first < Panels; first += panelsOfPart)
         {
-            Format = Format,
-            Rows = _rows,
-            Target = _start,
-            PanelBytes = PanelBytes,
-            Outputs = Outputs,
-            Inputs = Inputs,
-            Panels = Panels,
-            PanelsPerChunk = panelsPerChunk,
-        };
-        team.Run(&PackChunk, &job, (Panels + panelsPerChunk - 1) / panelsPerChunk);
+            int end = Math.Min(Panels, first + panelsOfPart);
+            PackPart(team, first, end);
+            read?.Invoke(Math.Min((long)end * PanelOutputs, Outputs) * rowBytes);
+        }
         _rows = null;
     }
 
@@ -101,11 +101,29 @@ public sealed unsafe class PackedMatrix : IDisposable
 
     public void Dispose() => _own?.Dispose();
 
+    private void PackPart(WorkerTeam team, int first, int end)
+    {
+        int panelsPerChunk = Math.Max(1, (end - first + 255) / 256);
+        var job = new PackJob
+        {
+            Format = Format,
+            Rows = _rows,
+            Target = _start,
+            PanelBytes = PanelBytes,
+            Outputs = Outputs,
+            Inputs = Inputs,
+            FirstPanel = first,
+            EndPanel = end,
+            PanelsPerChunk = panelsPerChunk,
+        };
+        team.Run(&PackChunk, &job, (end - first + panelsPerChunk - 1) / panelsPerChunk);
+    }
+
     private static void PackChunk(void* state, int chunk, int thread)
     {
         var job = (PackJob*)state;
-        int end = Math.Min(job->Panels, (chunk + 1) * job->PanelsPerChunk);
-        for (int panel = chunk * job->PanelsPerChunk; panel < end; panel++)
+        int end = Math.Min(job->EndPanel, job->FirstPanel + (chunk + 1) * job->PanelsPerChunk);
+        for (int panel = job->FirstPanel + chunk * job->PanelsPerChunk; panel < end; panel++)
             Packing.Panel(job->Format, job->Rows, job->Outputs, job->Inputs, panel, job->Target + panel * job->PanelBytes);
     }
 
@@ -117,7 +135,8 @@ public sealed unsafe class PackedMatrix : IDisposable
         public long PanelBytes;
         public int Outputs;
         public int Inputs;
-        public int Panels;
+        public int FirstPanel;
+        public int EndPanel;
         public int PanelsPerChunk;
     }
 }

@@ -29,7 +29,7 @@ internal sealed unsafe class WeightReader(ModelSource file, WorkerTeam team, Wei
             return matrix;
         }
         using (data)
-            return Own(PackedMatrix.Pack(format, outputs, inputs, data.Pointer, team, _matrices));
+            return Own(PackedMatrix.Pack(format, outputs, inputs, data.Pointer, team, _matrices, data.ReleaseTo));
     }
 
     /// <summary>Packs matrices that still lie as the file has them, until these are so many bytes or there are none.</summary>
@@ -38,7 +38,7 @@ internal sealed unsafe class WeightReader(ModelSource file, WorkerTeam team, Wei
     {
         while (bytes > 0 && _unpacked.TryDequeue(out Unpacked next))
         {
-            next.Matrix.Pack(team, _matrices);
+            next.Matrix.Pack(team, _matrices, next.Data.ReleaseTo);
             next.Data.Dispose();
             bytes -= next.Matrix.Bytes;
         }
@@ -77,7 +77,10 @@ internal sealed unsafe class WeightReader(ModelSource file, WorkerTeam team, Wei
         long rowBytes = WeightFormats.RowBytes(format, inputs);
         var matrices = new PackedMatrix[experts];
         for (int i = 0; i < experts; i++)
+        {
             matrices[i] = Own(PackedMatrix.Pack(format, outputs, inputs, data.Pointer + ((long)i * rowsOfExpert + firstOutput) * rowBytes, team, _matrices));
+            data.ReleaseTo((long)i * rowsOfExpert * rowBytes);
+        }
         return Own(new ExpertMatrices(matrices), bytes: 0);
     }
 

@@ -29,10 +29,17 @@ public readonly unsafe struct TensorData : IDisposable
     /// <summary>The numbers are the file's own bytes, there for as long as the source is.</summary>
     public bool IsMapped => _mappedBytes > 0;
 
+    /// <summary>Gives back the pages of the first bytes, which have been read; those given back before are only asked for again.</summary>
+    /// <param name="bytes">From the tensor's first one.</param>
+    public void ReleaseTo(long bytes)
+    {
+        if (_mappedBytes > 0)
+            MappedPages.Release(Pointer, Math.Min(bytes, _mappedBytes));
+    }
+
     public void Dispose()
     {
         _owned?.Dispose();
-        if (_mappedBytes > 0)
-            MappedPages.Release(Pointer, _mappedBytes);
+        ReleaseTo(_mappedBytes);
     }
 }
