@@ -9,20 +9,31 @@ public sealed record PostingSummary(int Transactions, long Records);
 /// One bookkeeper for a store, one call at a time; whoever meters goes on meanwhile. Safe to run again after any interruption.</summary>
 public sealed class Bookkeeper(IBookStore store)
 {
-    /// <summary>Records of one round, and another being posted, are held in memory.</summary>
+    /// <summary>Of the records of one round, and of another being posted, ids and sums are held in memory.</summary>
     public const int RecordsMax = 100_000;
 
     /// <summary>A round of so many ends with its hour.</summary>
     public const int RoundRecords = 20_000;
 
+    /// <summary>Records of postings that are on their way to the store at the same time, while others are served by it.</summary>
+    private const int RecordsBesideMax = UsagePoster.RecordsMax;
+
+    /// <summary>A posting takes as long as so many records besides, however few it has.</summary>
+    private const int RecordsPerPosting = 16;
+
     private readonly Dictionary<PoolName, Instant> through = [];
 
     /// <summary>Posts everything that is due.</summary>
     /// <exception cref="StoreException">A posting could not be written; those before it are.</exception>
-    public async Task<PostingSummary> PostAsync(CancellationToken cancel = default)
+    public Task<PostingSummary> PostAsync(CancellationToken cancel = default) => PostAsync(int.MaxValue, cancel);
+
+    /// <summary>The same, a few postings at a time: whoever is served meanwhile finds the store busy with those only, and free between them.</summary>
+    public Task<PostingSummary> PostBesideOthersAsync(CancellationToken cancel = default) => PostAsync(RecordsBesideMax, cancel);
+
+    private async Task<PostingSummary> PostAsync(int recordsAtOnceMax, CancellationToken cancel)
     {
         Instant closedThrough = (await Declarations.ReadAsync(store, cancel).ConfigureAwait(false)).ClosedThrough;
-        var (transactions, records) = await PostUsageAsync(closedThrough, cancel).ConfigureAwait(false);
+        var (transactions, records) = await PostUsageAsync(closedThrough, recordsAtOnceMax, cancel).ConfigureAwait(false);
         foreach (PoolPosition position in await ReadPositionsAsync(cancel).ConfigureAwait(false))
         {
             if (CapacityPoster.Post(position, closedThrough) is { } posting)
@@ -47,13 +58,13 @@ public sealed class Bookkeeper(IBookStore store)
     public async Task<PostingSummary> PostUsageAsync(CancellationToken cancel = default)
     {
         Instant closedThrough = (await Declarations.ReadAsync(store, cancel).ConfigureAwait(false)).ClosedThrough;
-        var (transactions, records) = await PostUsageAsync(closedThrough, cancel).ConfigureAwait(false);
+        var (transactions, records) = await PostUsageAsync(closedThrough, int.MaxValue, cancel).ConfigureAwait(false);
         return new PostingSummary(transactions, records);
     }
 
     /// <summary>Posts a round while the next is read. Each round is a question of its own, so that the store never has to keep an old state for longer than one takes. Records are cut into rounds between
     /// two hours, so that a posting that was interrupted makes the same transactions when it is run again; only an hour with more records than may be held is cut in the middle.</summary>
-    private async Task<(int Transactions, long Records)> PostUsageAsync(Instant closedThrough, CancellationToken cancel)
+    private async Task<(int Transactions, long Records)> PostUsageAsync(Instant closedThrough, int recordsAtOnceMax, CancellationToken cancel)
     {
         int transactions = 0;
         long records = 0;
@@ -63,12 +74,13 @@ public sealed class Bookkeeper(IBookStore store)
         {
             while (from is { } start)
             {
-                (List<UsageRecord> round, from) = await ReadRoundAsync(start, cancel).ConfigureAwait(false);
-                records += round.Count;
+                Round round = await ReadRoundAsync(start, closedThrough, cancel).ConfigureAwait(false);
+                from = round.Next;
+                records += round.Records;
                 transactions += await posting.ConfigureAwait(false);
-                posting = PostAsync(round, closedThrough, cancel);
+                posting = PostAsync(round.Postings, recordsAtOnceMax, cancel);
                 // The rest of an hour is told from what is posted of it only when that is posted.
-                if (from is { } next && next.HourStart == round[^1].CompletedAt.HourStart) await posting.ConfigureAwait(false);
+                if (from is { } next && next.HourStart == round.Last.HourStart) await posting.ConfigureAwait(false);
             }
         }
         finally
@@ -78,23 +90,48 @@ public sealed class Bookkeeper(IBookStore store)
         return (transactions, records);
     }
 
-    /// <summary>Records to post together, and where the next ones begin; null: there are none.</summary>
-    private async Task<(List<UsageRecord> Round, Instant? Next)> ReadRoundAsync(Instant from, CancellationToken cancel)
+    /// <summary>Reads records to post together. They are summed up as they come: to hold them all would give the collector as much to move as everything that is being served.</summary>
+    private async Task<Round> ReadRoundAsync(Instant from, Instant closedThrough, CancellationToken cancel)
     {
-        var round = new List<UsageRecord>();
+        var poster = new UsagePoster(closedThrough);
+        int count = 0;
+        Instant last = default;
         await foreach (UsageRecord record in store.StreamUsageAsync(new UsageQuery(new Period(from, Period.All.To), Posted: false), cancel).ConfigureAwait(false))
         {
-            bool isNewHour = round.Count > 0 && record.CompletedAt.HourStart != round[^1].CompletedAt.HourStart;
-            if (round.Count >= RecordsMax || round.Count >= RoundRecords && isNewHour) return (round, record.CompletedAt);
-            round.Add(record);
+            bool isNewHour = count > 0 && record.CompletedAt.HourStart != last.HourStart;
+            if (count >= RecordsMax || count >= RoundRecords && isNewHour) return new Round(poster.Finish(), count, last, record.CompletedAt);
+            poster.Add(record);
+            (count, last) = (count + 1, record.CompletedAt);
         }
-        return (round, null);
+        return new Round(poster.Finish(), count, last, null);
     }
 
-    private Task<int> PostAsync(List<UsageRecord> round, Instant closedThrough, CancellationToken cancel) => round.Count == 0 ? Task.FromResult(0) : Task.Run(async () =>
+    private Task<int> PostAsync(ImmutableArray<TransactionPosted> postings, int recordsAtOnceMax, CancellationToken cancel) => postings.IsEmpty ? Task.FromResult(0) : Task.Run(async () =>
     {
-        ImmutableArray<TransactionPosted> postings = UsagePoster.Post(round, closedThrough);
-        await Task.WhenAll(postings.Select(p => store.AppendAsync(p, cancel))).ConfigureAwait(false);
+        for (int begin = 0; begin < postings.Length;)
+        {
+            int end = EndOfTurn(postings, begin, recordsAtOnceMax);
+            await Task.WhenAll(postings[begin..end].Select(p => store.AppendAsync(p, cancel))).ConfigureAwait(false);
+            begin = end;
+        }
         return postings.Length;
     }, cancel);
+
+    /// <summary>Where the postings end that go to the store together: at least one.</summary>
+    private static int EndOfTurn(ImmutableArray<TransactionPosted> postings, int begin, int recordsMax)
+    {
+        int end = begin;
+        long records = 0;
+        while (end < postings.Length)
+        {
+            records += postings[end].Records.Length + RecordsPerPosting;
+            if (end > begin && records > recordsMax) break;
+            end++;
+        }
+        return end;
+    }
+
+    /// <summary>Records that are posted together.</summary>
+    /// <param name="Last">When the last of them was completed.</param> <param name="Next">When the next one after them was; null: there is none.</param>
+    private sealed record Round(ImmutableArray<TransactionPosted> Postings, int Records, Instant Last, Instant? Next);
 }

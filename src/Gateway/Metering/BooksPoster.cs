@@ -4,7 +4,7 @@ using Qanat.Books;
 namespace Qanat.Gateway;
 
 /// <summary>Posts settled usage and capacity to the journal: whenever statements are asked for, when an hour is over, and when much has gathered. A posting sums up what records of one hour have in common,
-/// so that posting more often would only make more postings of the same records. One caller at a time posts; requests are served and metered meanwhile, and whoever reads reads a snapshot.</summary>
+/// so that posting more often would only make more postings of the same records. One caller at a time posts; requests are served and metered meanwhile, between a few postings and the next, and whoever reads reads a snapshot.</summary>
 public sealed class BooksPoster(IBookStore store, LiveMeter live, TimeProvider clock, ILogger<BooksPoster> log) : IDisposable
 {
     /// <summary>Requests that may wait for their posting: as many as take a blink to post.</summary>
@@ -24,7 +24,7 @@ public sealed class BooksPoster(IBookStore store, LiveMeter live, TimeProvider c
     public void Start() => running = Task.Run(RunAsync);
 
     /// <summary>Everything settled so far is in the journal when this completes.</summary>
-    public Task<PostingSummary> PostNowAsync(CancellationToken cancel) => InTurnAsync(() => bookkeeper.PostAsync(cancel), cancel);
+    public Task<PostingSummary> PostNowAsync(CancellationToken cancel) => InTurnAsync(() => bookkeeper.PostBesideOthersAsync(cancel), cancel);
 
     /// <summary>Posts, then reads the books as of one moment: all that was settled before the call is posted there.</summary>
     public async Task<T> PostThenAsync<T>(Func<IBookReader, Task<T>> read, CancellationToken cancel)
@@ -32,7 +32,7 @@ public sealed class BooksPoster(IBookStore store, LiveMeter live, TimeProvider c
         ArgumentNullException.ThrowIfNull(read);
         await using IBookSnapshot books = await InTurnAsync(async () =>
         {
-            await bookkeeper.PostAsync(cancel);
+            await bookkeeper.PostBesideOthersAsync(cancel);
             return await store.SnapshotAsync(cancel);
         }, cancel);
         return await read(books);
@@ -41,14 +41,14 @@ public sealed class BooksPoster(IBookStore store, LiveMeter live, TimeProvider c
     /// <summary>Posts what is settled, then what was declared and is due before an instant. Nothing new: nothing posted.</summary>
     public Task<int> PostDuesAsync(Instant through, CancellationToken cancel) => InTurnAsync(async () =>
     {
-        await bookkeeper.PostAsync(cancel);
+        await bookkeeper.PostBesideOthersAsync(cancel);
         return (await Declarations.ReadAsync(store, cancel)).ClosedThrough >= through ? 0 : await PeriodEnd.PostAsync(store, through, cancel);
     }, cancel);
 
     /// <summary>The same for each month that has ended since a fact began to count, and is open: a bill of January that arrives in March belongs to January as long as that is not closed.</summary>
     public Task<int> PostDuesSinceAsync(Instant since, Instant now, CancellationToken cancel) => InTurnAsync(async () =>
     {
-        await bookkeeper.PostAsync(cancel);
+        await bookkeeper.PostBesideOthersAsync(cancel);
         Instant closed = (await Declarations.ReadAsync(store, cancel)).ClosedThrough;
         int count = 0;
         Instant first = Instant.From(now.ToDateTimeOffset().AddMonths(-MonthsBackMax));
