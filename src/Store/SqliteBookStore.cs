@@ -11,15 +11,17 @@ public sealed class SqliteBookStore : SqlStore
     private readonly string _file;
     private readonly DirectoryLock _lock;
     private readonly SqliteDatabase _writer;
+    private readonly DiskFile _disk;
     private readonly Checkpointer _checkpointer;
     private readonly LogFlusher _flusher;
 
-    private SqliteBookStore(DirectoryLock taken, SqliteDatabase writer, Checkpointer checkpointer, LogFlusher flusher, string file, StoreOptions options, TimeProvider clock)
+    private SqliteBookStore(DirectoryLock taken, SqliteDatabase writer, DiskFile disk, Checkpointer checkpointer, LogFlusher flusher, string file, StoreOptions options, TimeProvider clock)
         : base(Committing(new FactWriter(writer, options)), () => OpenReader(file), checkpointer.AfterCommit, options, clock, flusher)
     {
         _file = file;
         _lock = taken;
         _writer = writer;
+        _disk = disk;
         _checkpointer = checkpointer;
         _flusher = flusher;
     }
@@ -45,7 +47,8 @@ public sealed class SqliteBookStore : SqlStore
             writer = SqliteDatabase.OpenWriter(file);
             SqliteSchema.Apply(writer, migrations, clock);
             if (options.DatabaseBytesMax is long bytesMax) writer.LimitTo(bytesMax);
-            return new SqliteBookStore(taken, writer, new Checkpointer(writer, file, options.LogBytesBegin), new LogFlusher(file, options.FlushBehindMax), file, options, clock);
+            DiskFile disk = new(file);
+            return new SqliteBookStore(taken, writer, disk, new Checkpointer(writer, file, disk, options.LogBytesBegin), new LogFlusher(file, options.FlushBehindMax), file, options, clock);
         }
         catch (SqliteException failure)
         {
@@ -68,6 +71,7 @@ public sealed class SqliteBookStore : SqlStore
         _flusher.Dispose();
         _checkpointer.Dispose();
         _writer.Dispose();
+        _disk.Dispose();
         _lock.Dispose();
     }
 

@@ -15,6 +15,7 @@ internal sealed class Checkpointer : IDisposable
 
     private readonly SqliteDatabase _writer;
     private readonly SqliteDatabase _copier;
+    private readonly DiskFile _file;
     private readonly SemaphoreSlim _wanted = new(0);
     private readonly Thread _thread;
     private readonly ManualResetEventSlim _idle = new(initialState: true);
@@ -23,12 +24,12 @@ internal sealed class Checkpointer : IDisposable
     private bool _finish;
     private int _nextFrames;
 
-    /// <param name="logBytesBegin">Size of the log at which copying begins.</param>
-    public Checkpointer(SqliteDatabase writer, string file, long logBytesBegin)
+    /// <param name="file">The database; not disposed of with this.</param> <param name="logBytesBegin">Size of the log at which copying begins.</param>
+    public Checkpointer(SqliteDatabase writer, string path, DiskFile file, long logBytesBegin)
     {
-        _writer = writer;
+        (_writer, _file) = (writer, file);
         _nextFrames = _beginFrames = (int)Math.Clamp(logBytesBegin / writer.PageBytes, 1, int.MaxValue / (2 * GrowthMax));
-        _copier = SqliteDatabase.OpenWriter(file);
+        _copier = SqliteDatabase.OpenWriter(path);
         _thread = new Thread(Copy) { Name = "qanat books checkpoint", IsBackground = true };
         _thread.Start();
     }
@@ -76,8 +77,22 @@ internal sealed class Checkpointer : IDisposable
             {
                 if (Checkpoint(_copier, CheckpointMode.Passive).LeftFrames <= LeftFramesMax) break;
             }
+            FlushFile();
             _idle.Set();
             _wanted.Wait();
+        }
+    }
+
+    /// <summary>SQLite flushes the file when all of the log is copied, which only the writer achieves: without this it would wait for every page that was copied here.</summary>
+    private void FlushFile()
+    {
+        try
+        {
+            _file.Flush();
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            // The log is kept: it is begun anew only after SQLite has flushed the file, which finds that out too.
         }
     }
 

@@ -1,4 +1,3 @@
-using Microsoft.Win32.SafeHandles;
 using Qanat.Books;
 
 namespace Qanat.Store;
@@ -7,7 +6,7 @@ namespace Qanat.Store;
 /// for are flushed soon after, so that a loss of power never takes more than that.</summary>
 internal sealed class LogFlusher : IDisposable
 {
-    private readonly string _logFile;
+    private readonly DiskFile _log;
     private readonly int _behindMs;
     private readonly Lock _lock = new();
     private readonly SemaphoreSlim _wanted = new(0);
@@ -15,14 +14,13 @@ internal sealed class LogFlusher : IDisposable
     private List<TaskCompletionSource> _waiting = [];
     private bool _dirty;
     private bool _closing;
-    private SafeFileHandle? _log;
     private volatile StoreException? _broken;
 
     /// <param name="file">The database; its log stands beside it.</param>
     /// <param name="behindMax">How long a commit that nobody waits for may stay off the disk.</param>
     public LogFlusher(string file, TimeSpan behindMax)
     {
-        _logFile = file + "-wal";
+        _log = new DiskFile(file + "-wal");
         _behindMs = (int)Math.Ceiling(behindMax.TotalMilliseconds);
         _thread = new Thread(Run) { Name = "qanat books flusher", IsBackground = true };
         _thread.Start();
@@ -50,7 +48,7 @@ internal sealed class LogFlusher : IDisposable
         lock (_lock) _closing = true;
         _wanted.Release();
         _thread.Join();
-        _log?.Dispose();
+        _log.Dispose();
         _wanted.Dispose();
     }
 
@@ -90,8 +88,7 @@ internal sealed class LogFlusher : IDisposable
     {
         try
         {
-            _log ??= File.OpenHandle(_logFile, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
-            RandomAccess.FlushToDisk(_log);
+            _log.Flush();
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
