@@ -196,6 +196,8 @@ public sealed class UpstreamLink : IDisposable
 internal sealed class UpstreamAnswer(HttpResponseMessage response, PipeReader reader, IAnswerEvents reading, bool isStream, CancellationTokenSource patience, CancellationTokenSource either,
     UpstreamWay way, UpstreamOptions options, CancellationToken cancel) : IDisposable
 {
+    /// <summary>Of a longer answer the end is waited for: it may come in many parts, and looking through it after each would take longer.</summary>
+    private const int EarlyBytesMax = 64 << 10;
     private readonly ServerSentEvents lines = new();
     private int disposed;
 
@@ -212,7 +214,7 @@ internal sealed class UpstreamAnswer(HttpResponseMessage response, PipeReader re
                 patience.CancelAfter(way.Spec.IdleTimeout);
                 ReadOnlySequence<byte> buffer = result.Buffer;
                 if (isStream) TakeEvents(ref buffer, result.IsCompleted, events);
-                else if (result.IsCompleted) TakeWhole(ref buffer, events);
+                else if (result.IsCompleted || IsWhole(buffer)) TakeWhole(ref buffer, events);
                 reader.AdvanceTo(buffer.Start, buffer.End);
                 if (buffer.Length > options.AnswerBytesMax) throw new UpstreamException(UpstreamFailure.Cut, $"It sent more than {options.AnswerBytesMax} bytes in one piece.");
                 if (result.IsCompleted && events.Count == before) throw new UpstreamException(UpstreamFailure.Cut, "The answer ended before it began.");
@@ -265,6 +267,21 @@ internal sealed class UpstreamAnswer(HttpResponseMessage response, PipeReader re
             if (events is [.., UpstreamDone]) return;
         }
         if (isLast) reading.End(events);
+    }
+
+    /// <summary>Its JSON has ended, and only its connection does not say so yet: chunks have an end of their own, which often comes in the next packet and tells nothing new. <see cref="EndAsync"/> waits for it, not the client.</summary>
+    private static bool IsWhole(in ReadOnlySequence<byte> buffer)
+    {
+        if (buffer.IsEmpty || buffer.Length > EarlyBytesMax || buffer.Slice(buffer.Length - 1).FirstSpan[0] != (byte)'}') return false;
+        Utf8JsonReader json = new(buffer, isFinalBlock: false, state: default);
+        try
+        {
+            return json.Read() && json.TrySkip() && json.BytesConsumed == buffer.Length;
+        }
+        catch (JsonException)
+        {
+            return false;
+        }
     }
 
     private void TakeWhole(ref ReadOnlySequence<byte> buffer, List<UpstreamEvent> events)

@@ -33,6 +33,30 @@ public sealed class UpstreamReadingTests(SurfaceTableFixture fixture) : IClassFi
     }
 
     [Fact]
+    public async Task An_answer_is_told_once_its_json_has_ended_although_its_connection_does_not_say_so_yet()
+    {
+        TaskCompletionSource<string> told = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        await SpeakAsync(UpstreamProtocol.OpenAi, _ => new WireAnswer("{\"data\":[{\"index\":0,\"embedding\":[1]}],\"usage\":{\"total_tokens\":2}}", Rest: told.Task));
+        Answer answer = await fixture.Gateway.PostAsync("/v1/embeddings", """{"model":"scripted-1","input":"one two"}""");
+        Assert.Equal(200, answer.Status);
+        Assert.False(told.Task.IsCompleted);
+        await AssertBilledAsync(Operation.Embedding, 2, UsageCheckState.Plausible);
+        told.SetResult("");
+    }
+
+    [Theory]
+    [InlineData("{\"data\":[{\"index\":0,\"embedding\":[1]}", "],\"usage\":{\"total_tokens\":2}}")]
+    [InlineData("{\"data\":[{\"index\":0,\"embedding\":[1]}],\"usage\":{\"total_tokens\":2}", "}\n ")]
+    [InlineData("{\"data\":[{\"index\":0,\"embedding\":[1]}],\"note\":\"}", "\",\"usage\":{\"total_tokens\":2}}")]
+    public async Task An_answer_that_comes_in_parts_is_read_whole_although_a_part_ends_as_an_answer_does(string first, string rest)
+    {
+        await SpeakAsync(UpstreamProtocol.OpenAi, _ => new WireAnswer(first, Rest: Task.FromResult(rest)));
+        Answer answer = await fixture.Gateway.PostAsync("/v1/embeddings", """{"model":"scripted-1","input":"one two"}""");
+        Assert.Equal(200, answer.Status);
+        await AssertBilledAsync(Operation.Embedding, 2, UsageCheckState.Plausible);
+    }
+
+    [Fact]
     public async Task Base64_holds_the_same_numbers_whichever_form_the_upstream_speaks()
     {
         string theirs = Convert.ToBase64String(System.Runtime.InteropServices.MemoryMarshal.AsBytes(First.AsSpan()));
