@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 using System.Text;
 
 namespace Qanat.Gateway.Bench;
@@ -11,29 +12,42 @@ internal sealed record LoadResult(double[] SortedMs, int Failed, double Seconds)
 }
 
 /// <summary>Sends the same request many times: at a fixed rate whatever the answers do (open loop), or as fast as so many clients can (closed loop).</summary>
-internal sealed class LoadGenerator(Uri url, IReadOnlyDictionary<string, string> headers, byte[] body) : IDisposable
+internal sealed partial class LoadGenerator(Uri url, IReadOnlyDictionary<string, string> headers, byte[] body) : IDisposable
 {
     private readonly HttpMessageInvoker http = new(new SocketsHttpHandler { UseProxy = false, UseCookies = false, AllowAutoRedirect = false, PooledConnectionIdleTimeout = TimeSpan.FromMinutes(5) });
 
     /// <summary>A latency counts from the instant at which its request was due, so that a stall is felt by all who would have come meanwhile.</summary>
     public async Task<LoadResult> OpenAsync(int perSecond, int seconds)
     {
-        int count = perSecond * seconds;
-        Task<double>[] all = new Task<double>[count];
+        Task<double>[] all = new Task<double>[perSecond * seconds];
         long began = Stopwatch.GetTimestamp();
-        for (int request = 0; request < count; request++)
+        await Task.Factory.StartNew(() =>
         {
-            long due = began + (long)(request * (double)Stopwatch.Frequency / perSecond);
-            // Threads do not wake to the microsecond: sleep while there is time, then spin.
-            while (Stopwatch.GetTimestamp() < due)
+            for (int request = 0; request < all.Length; request++)
             {
-                if (due - Stopwatch.GetTimestamp() > Stopwatch.Frequency / 500) await Task.Delay(TimeSpan.FromMilliseconds(1), TimeProvider.System);
-                else await Task.Yield();
+                long due = began + (long)(request * (double)Stopwatch.Frequency / perSecond);
+                SleepUntil(due);
+                all[request] = AskAsync(due);
             }
-            all[request] = AskAsync(due);
-        }
+        }, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         return Result(await Task.WhenAll(all), began);
     }
+
+    /// <summary>A thread wakes some 60 us after it asked to, so that the last of them are waited for awake. To wait so for all of the time would take a core from whoever is measured.</summary>
+    private static void SleepUntil(long due)
+    {
+        const long AwakeNs = 100_000;
+        while (due - Stopwatch.GetTimestamp() is > 0 and var left)
+        {
+            long leftNs = left * (1_000_000_000 / Stopwatch.Frequency);
+            if (leftNs > AwakeNs && OperatingSystem.IsLinux()) _ = Sleep([0, (nint)(leftNs - AwakeNs)], 0);
+            else Thread.Yield();
+        }
+    }
+
+    /// <summary>POSIX: seconds and nanoseconds. At most a second here.</summary>
+    [LibraryImport("libc", EntryPoint = "nanosleep")]
+    private static partial int Sleep(ReadOnlySpan<nint> time, nint left);
 
     public async Task<LoadResult> ClosedAsync(int clients, int seconds)
     {

@@ -41,7 +41,7 @@ internal sealed partial class Peer : IAsyncDisposable
 
     public static async Task<Peer> MockAsync(int tokens, int perTokenMs)
     {
-        Process process = Start("dotnet", [ProgramOf("tools/MockUpstream", "Qanat.MockUpstream.dll"), "--tokens", $"{tokens}", "--per-token-ms", $"{perTokenMs}"]);
+        Process process = Start("dotnet", [ProgramOf("tools/MockUpstream", "Qanat.MockUpstream.dll"), "--tokens", $"{tokens}", "--per-token-ms", $"{perTokenMs}"], ("DOTNET_ThreadPool_UnfairSemaphoreSpinLimit", "0"));
         string url = (await process.StandardOutput.ReadLineAsync())!;
         return new Peer("direct", process, Completions(new Uri(url[..^"/v1".Length])), new Dictionary<string, string>());
     }

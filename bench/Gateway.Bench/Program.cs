@@ -8,6 +8,9 @@ using Qanat.Gateway.Bench;
 // served MODEL.gguf [CLIENTS] [ROUNDS]: tokens per second and time to first text of clients that stream, books on, beside llama-server (LLAMA_BIN names its folder).
 // single MODEL.gguf [ROUNDS]: time to first text of a prompt of 2,000 tokens, unknown and known, beside llama-server; what a schema costs an answer's speed.
 // smoke: the same with few calls, to see that it runs.
+
+// Load and mock do not look for work while there is none: with two cores they would take from whoever is measured what he spends, and the slower he is the more. Peers have the settings that they are shipped with.
+if (args is not ["yarp", ..]) AppContext.SetData("System.Threading.ThreadPool.UnfairSemaphoreSpinLimit", "0");
 switch (args)
 {
     case ["overhead"]:
