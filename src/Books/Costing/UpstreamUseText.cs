@@ -9,6 +9,7 @@ namespace Qanat.Books;
 internal ref struct UpstreamUseText
 {
     private const int TokenClasses = 5;
+    private static volatile LastRates? lastRates;
     private ReadOnlySpan<char> rest;
 
     public static bool TryRead(string text, [NotNullWhen(true)] out UpstreamUse? use)
@@ -34,10 +35,20 @@ internal ref struct UpstreamUseText
         if (TrySkip("currency"))
         {
             if (!TryWord(out ReadOnlySpan<char> code) || code.Length != 3 || code.ContainsAnyExceptInRange('A', 'Z') || !TrySkip("rates") || !TryWord(out ReadOnlySpan<char> priced)) return false;
-            rates = TokenRates.Parse(priced.ToString(), code.SequenceEqual(Currency.Usd.Code) ? Currency.Usd : new Currency(code.ToString()));
+            rates = RatesOf(priced, code);
         }
         attempt = new UpstreamAttempt(upstream.ToString(), end, tokens, rates);
         return true;
+    }
+
+    /// <summary>Records that lie side by side were mostly bought at the same rates.</summary>
+    private static TokenRates RatesOf(ReadOnlySpan<char> priced, ReadOnlySpan<char> code)
+    {
+        if (lastRates is { } last && priced.SequenceEqual(last.Text) && code.SequenceEqual(last.Rates.Currency.Code)) return last.Rates;
+        string text = priced.ToString();
+        TokenRates rates = TokenRates.Parse(text, code.SequenceEqual(Currency.Usd.Code) ? Currency.Usd : new Currency(code.ToString()));
+        lastRates = new LastRates(text, rates);
+        return rates;
     }
 
     private bool TrySkip(ReadOnlySpan<char> expected)
@@ -88,4 +99,6 @@ internal ref struct UpstreamUseText
         rest = rest[1..];
         return true;
     }
+
+    private sealed record LastRates(string Text, TokenRates Rates);
 }
