@@ -18,9 +18,14 @@ public sealed class KeyRing(DirectoryState directory, string? localKey = null)
     public bool TryAuthenticate(string key, out Caller caller)
     {
         caller = null!;
-        if (string.IsNullOrEmpty(key) || key.Length > KeySecret.LengthMax) return false;
+        return !string.IsNullOrEmpty(key) && key.Length <= KeySecret.LengthMax && TryAuthenticate(KeySecret.Hash(key).AsSpan(), out caller);
+    }
+
+    /// <summary>The same by the key's hash.</summary>
+    internal bool TryAuthenticate(ReadOnlySpan<byte> hash, out Caller caller)
+    {
+        caller = null!;
         DirectoryModel now = directory.Current;
-        ReadOnlySpan<byte> hash = KeySecret.Hash(key).AsSpan();
         bool local = localHash is not null && CryptographicOperations.FixedTimeEquals(localHash, hash);
         ApiKey? found = local ? now.Keys.FirstOrDefault(DirectoryModel.IsCloudOwner) : now.FindKey(hash);
         if (local && found is not null)

@@ -73,6 +73,39 @@ public sealed class KeyTests
         Assert.Equal(401, (await gateway.GetAsync("/v1/models")).Status);
     }
 
+    /// <summary>What a connection showed before is remembered with it.</summary>
+    [Fact]
+    public async Task Whoever_shows_another_key_on_the_same_connection_is_another_caller()
+    {
+        await using TestGateway gateway = await TestGateway.StartAsync();
+        using SocketsHttpHandler one = new() { MaxConnectionsPerServer = 1 };
+        using HttpMessageInvoker http = new(one);
+        string owner = gateway.Owner.DefaultRequestHeaders.Authorization!.Parameter!, tenant = gateway.Key;
+        foreach (int turn in (int[])[1, 2])
+        {
+            Assert.Equal(403, await AskAsync("Bearer " + tenant));
+            Assert.Equal(403, await AskAsync("Bearer " + tenant, owner));
+            Assert.Equal(200, await AskAsync("Bearer " + owner));
+            Assert.Equal(200, await AskAsync("Bearer " + owner));
+            Assert.Equal(403, await AskAsync("Basic eDp5", tenant));
+            Assert.Equal(200, await AskAsync("Basic eDp5", owner));
+            Assert.Equal(401, await AskAsync("Basic eDp5"));
+            Assert.Equal(401, await AskAsync("Bearer " + tenant + turn));
+        }
+        Assert.True(gateway.Get<KeyRing>().TryAuthenticate(tenant, out Caller caller));
+        Assert.Equal(403, await AskAsync("Bearer " + tenant));
+        await gateway.Get<DirectoryState>().RevokeKeyAsync("test", caller.Key.Id, CancellationToken.None);
+        Assert.Equal(401, await AskAsync("Bearer " + tenant));
+
+        async Task<int> AskAsync(string authorization, string? other = null)
+        {
+            using HttpRequestMessage request = new(HttpMethod.Get, new Uri(gateway.Uri, "/api/tenants"));
+            request.Headers.TryAddWithoutValidation("Authorization", authorization);
+            if (other is not null) request.Headers.TryAddWithoutValidation("x-api-key", other);
+            return (await Answer.OfAsync(http.SendAsync(request, TestContext.Current.CancellationToken))).Status;
+        }
+    }
+
     [Fact]
     public async Task Only_a_hash_of_a_key_is_stored()
     {
