@@ -7,43 +7,58 @@ namespace Qanat.Gateway;
 /// <summary>Stands before the pipeline, whatever API a call came in by: is the model in the key's scope, is the tenant not stopped, do its rates allow it, does the process stay. What is refused here has no hold and no cost.</summary>
 public sealed class LimitedCalls(RunCall inner, RateLimits rates, TenantStops stops, DrainState drain, IHttpContextAccessor http, TimeProvider clock)
 {
+    // One iterator for all of it: what is awaited at each step of an answer is awaited once.
     public async IAsyncEnumerable<CallEvent> RunAsync(Call call, [EnumeratorCancellation] CancellationToken cancel)
     {
         ArgumentNullException.ThrowIfNull(call);
         using GenAiTelemetry.CallSpan span = GenAiTelemetry.Begin(call, clock);
-        await using IAsyncEnumerator<CallEvent> events = ServeAsync(call, cancel).GetAsyncEnumerator(cancel);
-        while (await MoveAsync(events, span))
+        using Place place = await EnterAsync(call, span, cancel);
+        await using IAsyncEnumerator<CallEvent> events = inner(call, place.Token).GetAsyncEnumerator(place.Token);
+        while (true)
         {
+            try
+            {
+                if (!await events.MoveNextAsync()) break;
+            }
+            catch (Exception error)
+            {
+                if (Failed(error, span, place.Stop) is { } stopped) throw stopped;
+                throw;
+            }
+            if (events.Current is Settled settled) place.Lease.Used = settled.Record.Tokens.Input + settled.Record.Tokens.Output;
             span.Note(events.Current);
             yield return events.Current;
         }
     }
 
-    private async IAsyncEnumerable<CallEvent> ServeAsync(Call call, [EnumeratorCancellation] CancellationToken cancel)
+    private async Task<Place> EnterAsync(Call call, GenAiTelemetry.CallSpan span, CancellationToken cancel)
     {
-        using IDisposable running = drain.Enter();
-        if (!call.Caller.Terms.AllowsModel(call.Model))
-            throw new ApiException(403, "permission_error", "model_not_allowed", $"This key may not ask the model '{call.Model}'. It may ask: {string.Join(", ", call.Caller.Terms.Models)}.", "model");
-        CancellationToken stop = stops.Watch(call.Caller.Tenant.Id);
-        using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(cancel, stop);
-        using RateLease lease = await EnterAsync(call, stop, either.Token);
-        await using IAsyncEnumerator<CallEvent> events = inner(call, either.Token).GetAsyncEnumerator(either.Token);
-        while (await MoveAsync(events, stop))
+        IDisposable? running = null;
+        CancellationTokenSource? either = null;
+        CancellationToken stop = default;
+        try
         {
-            if (events.Current is Settled settled) lease.Used = settled.Record.Tokens.Input + settled.Record.Tokens.Output;
-            yield return events.Current;
+            running = drain.Enter();
+            if (!call.Caller.Terms.AllowsModel(call.Model))
+                throw new ApiException(403, "permission_error", "model_not_allowed", $"This key may not ask the model '{call.Model}'. It may ask: {string.Join(", ", call.Caller.Terms.Models)}.", "model");
+            stop = stops.Watch(call.Caller.Tenant.Id);
+            either = CancellationTokenSource.CreateLinkedTokenSource(cancel, stop);
+            return new Place(running, either, await LeaseAsync(call, either.Token), stop);
+        }
+        catch (Exception error)
+        {
+            either?.Dispose();
+            running?.Dispose();
+            if (Failed(error, span, stop) is { } stopped) throw stopped;
+            throw;
         }
     }
 
-    private async Task<RateLease> EnterAsync(Call call, CancellationToken stop, CancellationToken either)
+    private async Task<RateLease> LeaseAsync(Call call, CancellationToken either)
     {
         try
         {
             return await rates.EnterAsync(call, either);
-        }
-        catch (OperationCanceledException) when (stop.IsCancellationRequested)
-        {
-            throw TenantStops.Stopped();
         }
         finally
         {
@@ -51,29 +66,12 @@ public sealed class LimitedCalls(RunCall inner, RateLimits rates, TenantStops st
         }
     }
 
-    private static async ValueTask<bool> MoveAsync(IAsyncEnumerator<CallEvent> events, CancellationToken stop)
+    /// <summary>Notes a failure. Not null: it came of the tenant's being stopped, and this is to be told instead.</summary>
+    private static ApiException? Failed(Exception error, GenAiTelemetry.CallSpan span, CancellationToken stop)
     {
-        try
-        {
-            return await events.MoveNextAsync();
-        }
-        catch (OperationCanceledException) when (stop.IsCancellationRequested)
-        {
-            throw TenantStops.Stopped();
-        }
-    }
-
-    private static async ValueTask<bool> MoveAsync(IAsyncEnumerator<CallEvent> events, GenAiTelemetry.CallSpan span)
-    {
-        try
-        {
-            return await events.MoveNextAsync();
-        }
-        catch (Exception error)
-        {
-            span.Fail(error is ApiException told ? told.Code : error.GetType().Name);
-            throw;
-        }
+        ApiException? stopped = error is OperationCanceledException && stop.IsCancellationRequested ? TenantStops.Stopped() : null;
+        span.Fail((stopped ?? error) is ApiException told ? told.Code : error.GetType().Name);
+        return stopped;
     }
 
     /// <summary>OpenAI's headers, for the tightest level.</summary>
@@ -97,5 +95,20 @@ public sealed class LimitedCalls(RunCall inner, RateLimits rates, TenantStops st
         if (time < TimeSpan.FromSeconds(1)) return string.Create(CultureInfo.InvariantCulture, $"{Math.Ceiling(time.TotalMilliseconds):0}ms");
         string seconds = string.Create(CultureInfo.InvariantCulture, $"{time.Seconds + Math.Ceiling(time.Milliseconds / 100.0) / 10:0.#}s");
         return time >= TimeSpan.FromMinutes(1) ? string.Create(CultureInfo.InvariantCulture, $"{(long)time.TotalMinutes}m{seconds}") : seconds;
+    }
+
+    /// <summary>What a call has while it runs: it is counted as running, under the token that ends it, and in its rates.</summary>
+    private sealed class Place(IDisposable running, CancellationTokenSource either, RateLease lease, CancellationToken stop) : IDisposable
+    {
+        public CancellationToken Token => either.Token;
+        public CancellationToken Stop => stop;
+        public RateLease Lease => lease;
+
+        public void Dispose()
+        {
+            lease.Dispose();
+            either.Dispose();
+            running.Dispose();
+        }
     }
 }

@@ -12,8 +12,14 @@ internal sealed class GenerationAnswer(RunCall run, TariffState tariffs, Gateway
     public async Task<AnswerState> GatherAsync(GenerationRequest request, AnswerShape shape, CancellationToken cancel)
     {
         AnswerState answer = new(request, shape, tariffs);
-        await foreach (PromptEvent next in CallGroup.RunAsync(run, [.. request.Calls.Select(call => call with { Whole = true })], cancel))
-            answer.Take(next);
+        if (request.Calls is [{ } only])
+        {
+            await foreach (CallEvent happened in run(only with { Whole = true }, cancel)) answer.Take(new PromptEvent(0, happened));
+        }
+        else
+        {
+            await foreach (PromptEvent next in CallGroup.RunAsync(run, [.. request.Calls.Select(call => call with { Whole = true })], cancel)) answer.Take(next);
+        }
         answer.EnsureComplete();
         return answer;
     }
