@@ -212,7 +212,7 @@ internal sealed class AnthropicEvents : IAnswerEvents
                 Complete(events);
                 break;
             case "error":
-                throw new UpstreamException(UpstreamFailure.Cut, "It told an error midway: " + OpenAiEvents.Shorten(root.GetRawText()));
+                throw new UpstreamException(UpstreamFailure.Cut, $"It told an error midway{ErrorNames.Of(root)}.");
             default:
                 break;
         }

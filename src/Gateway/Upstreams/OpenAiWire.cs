@@ -282,7 +282,7 @@ internal sealed class OpenAiEvents(int choices, bool chat) : IAnswerEvents
             JsonElement root = document.RootElement;
             if (root.ValueKind != JsonValueKind.Object) throw Nonsense();
             if (root.TryGetProperty("error", out JsonElement error) && error.ValueKind != JsonValueKind.Null)
-                throw new UpstreamException(UpstreamFailure.Cut, "It told an error midway: " + Shorten(error.GetRawText()));
+                throw new UpstreamException(UpstreamFailure.Cut, $"It told an error midway{ErrorNames.Of(root)}.");
             if (root.TryGetProperty("choices", out JsonElement list) && list.ValueKind == JsonValueKind.Array)
             {
                 foreach (JsonElement choice in list.EnumerateArray()) ReadChoice(choice, events, message);
@@ -356,8 +356,6 @@ internal sealed class OpenAiEvents(int choices, bool chat) : IAnswerEvents
         of.TryGetProperty(name, out JsonElement count) && count.ValueKind == JsonValueKind.Number && count.TryGetInt64(out long value) && value is >= 0 and < 1L << 40 ? value : 0;
 
     internal static string? TextOf(JsonElement of, string name) => of.TryGetProperty(name, out JsonElement text) && text.ValueKind == JsonValueKind.String ? text.GetString() : null;
-
-    internal static string Shorten(string text) => text.Length <= 500 ? text : text[..500] + "...";
 
     private static UpstreamException Nonsense() => new(UpstreamFailure.Cut, "What it sent is not an answer of OpenAI's API.");
 }

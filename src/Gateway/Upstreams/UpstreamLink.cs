@@ -160,7 +160,7 @@ public sealed class UpstreamLink : IDisposable
     private async Task<UpstreamException> FailureAsync(HttpResponseMessage response, CancellationToken cancel)
     {
         string body = await ReadErrorAsync(response, cancel);
-        string message = $"It answered {(int)response.StatusCode} {response.ReasonPhrase}: {OpenAiEvents.Shorten(body)}";
+        string message = $"It answered {(int)response.StatusCode} {response.ReasonPhrase}{ErrorNames.Of(body)}.";
         // Model Studio tells of unpaid bills with 400, OpenAI with 429.
         bool account = body.Contains("Arrearage", StringComparison.OrdinalIgnoreCase) || body.Contains("insufficient_quota", StringComparison.Ordinal) || body.Contains("invalid_api_key", StringComparison.OrdinalIgnoreCase);
         UpstreamFailure kind = (int)response.StatusCode switch

@@ -74,6 +74,7 @@ public sealed class UpstreamServingTests
     [InlineData(400, """{"code":"Arrearage","message":"sk-THEIRS owes money"}""", 503, "upstream_unavailable")]
     [InlineData(400, """{"error":{"message":"sk-THEIRS: bad temperature"}}""", 400, "upstream_refused")]
     [InlineData(500, "sk-THEIRS stack trace", 503, "upstream_unavailable")]
+    [InlineData(503, """{"error":{"message":"one two three sk-THEIRS","type":"overloaded","code":17}}""", 503, "upstream_unavailable")]
     [InlineData(429, "sk-THEIRS", 429, "upstream_busy")]
     public async Task What_an_upstream_says_of_itself_reaches_no_client(int status, string body, int ours, string code)
     {
@@ -82,6 +83,10 @@ public sealed class UpstreamServingTests
         ApiException error = await Assert.ThrowsAsync<ApiException>(() => fixture.RunAsync(fixture.Chat()));
         Assert.Equal((ours, code), (error.Status, error.Code));
         Assert.DoesNotContain("THEIRS", error.Message, StringComparison.Ordinal);
+        // Nor the log or a page: the operator is told its status and its names.
+        string? told = fixture.Directory_.Find("a")!.State.Health.LastFailure;
+        if (code != "upstream_refused") Assert.Contains(string.Create(System.Globalization.CultureInfo.InvariantCulture, $"It answered {status}"), told, StringComparison.Ordinal);
+        Assert.DoesNotContain("THEIRS", told ?? "", StringComparison.Ordinal);
         if (ours >= 429) Assert.NotNull(error.RetryAfter);
         Assert.Empty(await fixture.Store.ReadUsageAsync(new UsageQuery(Period.All), Cancel));
         await fixture.AssertSoundAsync();

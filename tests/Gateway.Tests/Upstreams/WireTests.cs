@@ -68,6 +68,16 @@ public sealed class WireTests
         Assert.Equal(UpstreamFailure.Cut, error.Kind);
     }
 
+    [Theory]
+    [InlineData("""{"error":{"message":"the prompt said: SECRET","type":"overloaded_error","code":"E-7"}}""", " (overloaded_error, E-7)")]
+    [InlineData("""{"code":"Throttling.RateQuota","message":"SECRET","request_id":"r"}""", " (Throttling.RateQuota)")]
+    [InlineData("""{"object":"error","message":"SECRET","type":"BadRequestError","param":null,"code":400}""", " (BadRequestError, 400)")]
+    [InlineData("""{"error":"SECRET"}""", "")]
+    [InlineData("""{"error":{"code":"what was asked: SECRET"}}""", "")]
+    [InlineData("SECRET", "")]
+    [InlineData("[\"SECRET\"]", "")]
+    public void Of_an_upstreams_error_only_its_names_are_kept(string body, string names) => Assert.Equal(names, ErrorNames.Of(body));
+
     /// <summary>The fast way to read a chunk is compared with the other, which a field that it does not know makes sure of.</summary>
     [Fact]
     public void A_chunk_of_text_alone_reads_the_same_with_and_without_a_document_of_it()
