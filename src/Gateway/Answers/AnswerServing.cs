@@ -83,6 +83,7 @@ internal sealed class AnswerServing(RunCall run, TariffState tariffs, GatewayOpt
 
         public void Tell(ToldChoice choice, AnswerPiece piece)
         {
+            if (piece is UnspokenPiece && !teller.TellsUnspoken) return;
             Open();
             teller.Tell(stream, answer, choice, piece);
         }

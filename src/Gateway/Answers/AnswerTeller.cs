@@ -14,6 +14,9 @@ internal abstract class AnswerTeller
     /// <summary>How this API words errors.</summary>
     public abstract ErrorWords Errors { get; }
 
+    /// <summary>It has words for what most APIs have none for.</summary>
+    public virtual bool TellsUnspoken => false;
+
     // ---- a stream ------------------------------------------------------------------------------------------------
 
     /// <summary>Right before the first piece: a call that fails before it still gets a proper status.</summary>

@@ -3,7 +3,7 @@ using Qanat.Models;
 
 namespace Qanat.Gateway;
 
-internal enum PartKind { Reasoning, Text, ToolCall }
+internal enum PartKind { Reasoning, Text, ToolCall, Foreign }
 
 /// <summary>A run of an answer: thoughts, text, or the call of a tool.</summary>
 internal sealed class ToldPart(PartKind kind, string id = "", string name = "")
@@ -22,16 +22,25 @@ internal sealed class ToldPart(PartKind kind, string id = "", string name = "")
     /// <summary>The arguments of a tool call that is complete: an object without fields when the model gave none.</summary>
     public string Arguments => text.Length == 0 ? "{}" : text.ToString();
 
+    /// <summary>Of a thought: its seal, after which nothing is added to it; null: nobody sealed it.</summary>
+    public string? Signature { get; set; }
+
     public void Add(string more) => text.Append(more);
 }
 
 /// <summary>What one choice of an answer has said so far.</summary>
 internal sealed class ToldChoice(int index)
 {
+    private readonly List<ToldPart> blocks = [];
     private readonly List<ToldPart> parts = [];
     private readonly List<ToldPart> toolCalls = [];
 
     public int Index { get; } = index;
+
+    /// <summary>All of it, with what only Anthropic's API has words for.</summary>
+    public IReadOnlyList<ToldPart> Blocks => blocks;
+
+    /// <summary>What every API has words for.</summary>
     public IReadOnlyList<ToldPart> Parts => parts;
     public IReadOnlyList<ToldPart> ToolCalls => toolCalls;
     public string Text => Joined(PartKind.Text);
@@ -48,17 +57,24 @@ internal sealed class ToldChoice(int index)
             case TextPiece told: Current(PartKind.Text).Add(told.Text); break;
             case ReasoningPiece told: Current(PartKind.Reasoning).Add(told.Text); break;
             case ToolCallStart start:
-                parts.Add(new ToldPart(PartKind.ToolCall, start.Id, start.Name));
-                toolCalls.Add(parts[^1]);
+                toolCalls.Add(Begin(new ToldPart(PartKind.ToolCall, start.Id, start.Name)));
                 break;
             case ToolCallArguments told: toolCalls[told.Index].Add(told.Fragment); break;
+            case ThoughtSignature told when blocks is [.., { Kind: PartKind.Reasoning } thought]: thought.Signature = told.Text; break;
+            case ForeignBlock told:
+                blocks.Add(new ToldPart(PartKind.Foreign));
+                blocks[^1].Add(told.Json);
+                break;
         }
     }
 
-    private ToldPart Current(PartKind kind)
+    private ToldPart Current(PartKind kind) => blocks is [.., { Signature: null } last] && last.Kind == kind ? last : Begin(new ToldPart(kind));
+
+    private ToldPart Begin(ToldPart part)
     {
-        if (parts.Count == 0 || parts[^1].Kind != kind) parts.Add(new ToldPart(kind));
-        return parts[^1];
+        blocks.Add(part);
+        parts.Add(part);
+        return part;
     }
 
     private string Joined(PartKind kind) => string.Concat(parts.Where(part => part.Kind == kind).Select(part => part.Text));

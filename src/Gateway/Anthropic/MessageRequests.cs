@@ -84,8 +84,10 @@ internal sealed class MessageRequests(ServedModels models, GatewayOptions option
         }
     }
 
+    /// <summary>Blocks of kinds that nobody here knows came with an answer of an engine that does: they are kept for it, and others go without.</summary>
     private static ChatMessage ReadAssistant(JsonFields message)
     {
+        bool isWordForWord = false;
         StringBuilder reasoning = new();
         ImmutableArray<ToolCall>.Builder calls = ImmutableArray.CreateBuilder<ToolCall>();
         string said = ContentText.Read(message, "content", block =>
@@ -94,17 +96,23 @@ internal sealed class MessageRequests(ServedModels models, GatewayOptions option
             {
                 case "thinking":
                     reasoning.Append(block.Text("thinking"));
-                    return "";
-                case "redacted_thinking":
+                    isWordForWord |= block.Text("signature") is { Length: > 0 } and not MessageTeller.Unsigned;
                     return "";
                 case "tool_use":
                     calls.Add(new ToolCall(block.RequiredText("name"), ContentText.ObjectText(block, "input") ?? "{}", block.RequiredText("id")));
                     return "";
-                default:
+                case "text" or "image" or "document" or "search_result" or "tool_result":
                     return TextOf(block);
+                default:
+                    isWordForWord = true;
+                    return "";
             }
         }) ?? "";
-        return new ChatMessage(ChatRole.Assistant, said, reasoning.Length > 0 ? reasoning.ToString() : null) { ToolCalls = calls.DrainToImmutable() };
+        return new ChatMessage(ChatRole.Assistant, said, reasoning.Length > 0 ? reasoning.ToString() : null)
+        {
+            ToolCalls = calls.DrainToImmutable(),
+            Blocks = isWordForWord && message.TryGet("content", out JsonElement blocks) ? blocks.GetRawText() : null,
+        };
     }
 
     private static string TextOf(JsonFields block)

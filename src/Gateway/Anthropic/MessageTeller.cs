@@ -7,8 +7,8 @@ namespace Qanat.Gateway;
 /// <summary>Tells an answer as an Anthropic message: blocks of thinking, text and tool use, one after the other.</summary>
 internal sealed class MessageTeller : AnswerTeller
 {
-    /// <summary>Clients send thoughts back only with a signature; ours are not signed, and on the way in none is asked for.</summary>
-    private const string Signature = "unsigned";
+    /// <summary>Clients send thoughts back only with a signature. This one says that nobody signed them: on the way in none is asked for, and no engine that asks is shown them.</summary>
+    public const string Unsigned = "unsigned";
 
     private int block = -1;
     private BlockKind open;
@@ -18,6 +18,7 @@ internal sealed class MessageTeller : AnswerTeller
     public override string IdPrefix => "msg_";
     public override StreamFraming Framing => StreamFraming.EventsWithPing;
     public override ErrorWords Errors => ErrorWords.Anthropic;
+    public override bool TellsUnspoken => true;
 
     public override void Begin(EventStream stream, ToldAnswer answer)
     {
@@ -57,6 +58,13 @@ internal sealed class MessageTeller : AnswerTeller
             case ToolCallArguments told:
                 WriteDelta(stream, "input_json_delta", "partial_json", told.Fragment);
                 break;
+            case ThoughtSignature told when open == BlockKind.Thinking:
+                CloseBlock(stream, told.Text);
+                break;
+            case ForeignBlock told:
+                CloseBlock(stream);
+                WriteForeign(stream, told.Json);
+                break;
         }
     }
 
@@ -92,12 +100,13 @@ internal sealed class MessageTeller : AnswerTeller
         json.WriteStartObject();
         WriteHead(json, answer);
         json.WriteStartArray("content");
-        foreach (ToldPart part in choice.Parts)
+        foreach (ToldPart part in choice.Blocks)
         {
             switch (part.Kind)
             {
-                case PartKind.Reasoning: WriteBlock(json, "thinking", "thinking", part.Text, Signature); break;
+                case PartKind.Reasoning: WriteBlock(json, "thinking", "thinking", part.Text, part.Signature ?? Unsigned); break;
                 case PartKind.Text: WriteBlock(json, "text", "text", part.Text, null); break;
+                case PartKind.Foreign: json.WriteRawValue(part.Text); break;
                 default: WriteToolUse(json, part); break;
             }
         }
@@ -137,11 +146,31 @@ internal sealed class MessageTeller : AnswerTeller
         stream.End();
     }
 
-    private void CloseBlock(EventStream stream)
+    /// <summary>A block that comes whole: its start holds all of it.</summary>
+    private void WriteForeign(EventStream stream, string block)
+    {
+        Utf8JsonWriter json = stream.Begin("event: content_block_start\n"u8);
+        json.WriteStartObject();
+        json.WriteString("type", "content_block_start");
+        json.WriteNumber("index", ++this.block);
+        json.WritePropertyName("content_block");
+        json.WriteRawValue(block);
+        json.WriteEndObject();
+        stream.End();
+        WriteBlockStop(stream);
+    }
+
+    /// <param name="signature">Of a thought.</param>
+    private void CloseBlock(EventStream stream, string signature = Unsigned)
     {
         if (open == BlockKind.None) return;
-        if (open == BlockKind.Thinking) WriteDelta(stream, "signature_delta", "signature", Signature);
+        if (open == BlockKind.Thinking) WriteDelta(stream, "signature_delta", "signature", signature);
         open = BlockKind.None;
+        WriteBlockStop(stream);
+    }
+
+    private void WriteBlockStop(EventStream stream)
+    {
         Utf8JsonWriter json = stream.Begin("event: content_block_stop\n"u8);
         json.WriteStartObject();
         json.WriteString("type", "content_block_stop");

@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Http;
+using Qanat.Models;
 
 namespace Qanat.Gateway;
 
@@ -51,7 +52,7 @@ internal sealed class StreamedAnswer(AnswerState answer, EventStream stream, Htt
     {
         ChoiceText choice = answer.Choices[answer.IndexOf(next, delta.Choice)];
         bool withTokens = answer.Request.WithLogprobs && !(delta.Tokens.IsEmpty && delta.ToldLogprobs.IsEmpty);
-        if (delta.Pieces.IsEmpty && !withTokens) return;
+        if (!withTokens && delta.Pieces.All(static piece => piece is UnspokenPiece)) return;
         Open(choice);
         answer.Shape.WriteDelta(stream.Begin(), answer.Head, choice, new ChunkPart(delta.Pieces, delta.Tokens, withTokens ? answer.Request.Model : null, delta.ToldLogprobs, usageFollows));
         stream.End();

@@ -43,18 +43,17 @@ internal sealed class AnthropicWire : IUpstreamWire
         WriteSystem(json, system, marked?.Role == ChatRole.System);
         WriteMessages(json, conversation, marked);
         WriteTools(json, conversation);
-        // The budget is part of max_tokens, and less than it.
-        if (conversation.Thinking == Thinking.On && most > ThinkingTokensMin)
+        bool thinks = conversation.Thinking == Thinking.On && most > ThinkingTokensMin && MayThink(conversation);
+        if (thinks)
         {
+            // The budget is part of max_tokens, and less than it.
             json.WriteStartObject("thinking");
             json.WriteString("type", "enabled");
             json.WriteNumber("budget_tokens", Math.Clamp(conversation.ThinkingTokensMax ?? most / 2, ThinkingTokensMin, most - 1));
             json.WriteEndObject();
         }
-        Engine.SamplingOptions standard = new();
-        if (call.Sampling.Temperature != standard.Temperature) json.WriteNumber("temperature", Math.Min(1, call.Sampling.Temperature));
-        if (call.Sampling.TopP != standard.TopP) json.WriteNumber("top_p", call.Sampling.TopP);
-        if (call.Sampling.TopK != standard.TopK) json.WriteNumber("top_k", call.Sampling.TopK);
+        // Thoughts are drawn in its own way.
+        if (!thinks) WriteSampling(json, call.Sampling);
         if (!call.Stop.IsDefaultOrEmpty)
         {
             json.WriteStartArray("stop_sequences");
@@ -63,6 +62,32 @@ internal sealed class AnthropicWire : IUpstreamWire
         }
         if (stream) json.WriteBoolean("stream", true);
         json.WriteEndObject();
+    }
+
+    /// <summary>The API refuses to think where a tool must be called, where the answer goes on from a text, and in the middle of a turn that called tools without a sealed thought before.</summary>
+    private static bool MayThink(Conversation conversation)
+    {
+        if (conversation.ToolChoice.IsForced && !conversation.OfferedTools.IsEmpty || conversation.Messages[^1].Role == ChatRole.Assistant) return false;
+        ChatMessage? last = conversation.Messages.LastOrDefault(message => message.Role == ChatRole.Assistant);
+        return last is null || last.ToolCalls.IsEmpty || last.Blocks is { } blocks && BeginsWithThought(blocks);
+    }
+
+    private static bool BeginsWithThought(string blocks)
+    {
+        using JsonDocument document = JsonDocument.Parse(blocks);
+        return document.RootElement.GetArrayLength() > 0 && document.RootElement[0] is var first && OpenAiEvents.TextOf(first, "type") is "thinking" or "redacted_thinking" && !IsUnsigned(first);
+    }
+
+    /// <summary>A thought that no engine of this API had: it would take it for forged.</summary>
+    private static bool IsUnsigned(JsonElement block) =>
+        OpenAiEvents.TextOf(block, "type") == "thinking" && OpenAiEvents.TextOf(block, "signature") is null or "" or MessageTeller.Unsigned;
+
+    private static void WriteSampling(Utf8JsonWriter json, Engine.SamplingOptions said)
+    {
+        Engine.SamplingOptions standard = new();
+        if (said.Temperature != standard.Temperature) json.WriteNumber("temperature", Math.Min(1, said.Temperature));
+        if (said.TopP != standard.TopP) json.WriteNumber("top_p", said.TopP);
+        if (said.TopK != standard.TopK) json.WriteNumber("top_k", said.TopK);
     }
 
     private static void WriteSystem(Utf8JsonWriter json, string system, bool marked)
@@ -130,6 +155,11 @@ internal sealed class AnthropicWire : IUpstreamWire
             json.WriteEndObject();
             return;
         }
+        if (message.Blocks is { } blocks)
+        {
+            WriteBlocks(json, blocks);
+            return;
+        }
         if (message.Content.Length > 0)
         {
             json.WriteStartObject();
@@ -151,18 +181,29 @@ internal sealed class AnthropicWire : IUpstreamWire
         }
     }
 
+    /// <summary>A turn word for word, its marks for the cache among it.</summary>
+    private static void WriteBlocks(Utf8JsonWriter json, string blocks)
+    {
+        using JsonDocument document = JsonDocument.Parse(blocks);
+        foreach (JsonElement block in document.RootElement.EnumerateArray())
+        {
+            if (!IsUnsigned(block)) json.WriteRawValue(block.GetRawText());
+        }
+    }
+
+    /// <summary>Tools that may not be called now are told too: earlier turns may have called them.</summary>
     private static void WriteTools(Utf8JsonWriter json, Conversation conversation)
     {
-        if (conversation.OfferedTools.IsEmpty) return;
+        if (conversation.Tools.IsEmpty) return;
         json.WriteStartArray("tools");
-        foreach (ToolDefinition tool in conversation.OfferedTools)
+        foreach (ToolDefinition tool in conversation.Tools)
         {
             json.WriteStartObject();
             json.WriteString("name", tool.Name);
             if (tool.Description is { } description) json.WriteString("description", description);
             json.WritePropertyName("input_schema");
             json.WriteRawValue(tool.ParametersJson ?? """{"type":"object","properties":{}}""");
-            if (conversation.CachedMessages == 0 && tool == conversation.OfferedTools[^1]) WriteCacheMark(json);
+            if (conversation.CachedMessages == 0 && tool == conversation.Tools[^1]) WriteCacheMark(json);
             json.WriteEndObject();
         }
         json.WriteEndArray();
@@ -171,150 +212,11 @@ internal sealed class AnthropicWire : IUpstreamWire
         {
             ToolChoiceKind.Required => "any",
             ToolChoiceKind.Named => "tool",
+            ToolChoiceKind.None => "none",
             _ => "auto",
         });
         if (conversation.ToolChoice.Kind == ToolChoiceKind.Named) json.WriteString("name", conversation.ToolChoice.Name);
-        if (!conversation.ParallelToolCalls) json.WriteBoolean("disable_parallel_tool_use", true);
+        if (!conversation.ParallelToolCalls && conversation.ToolChoice.Kind != ToolChoiceKind.None) json.WriteBoolean("disable_parallel_tool_use", true);
         json.WriteEndObject();
-    }
-}
-
-/// <summary>Reads events and whole answers of Anthropic's API.</summary>
-internal sealed class AnthropicEvents : IAnswerEvents
-{
-    private readonly Dictionary<int, int> toolOf = [];
-    private long input, cacheRead, cacheWrite;
-    private bool finished, done;
-
-    public void Take(ReadOnlySpan<byte> data, List<UpstreamEvent> events) => Read(data, root =>
-    {
-        switch (OpenAiEvents.TextOf(root, "type"))
-        {
-            case "message_start" when root.TryGetProperty("message", out JsonElement message) && message.TryGetProperty("usage", out JsonElement usage):
-                ReadInput(usage);
-                break;
-            case "content_block_start" when root.TryGetProperty("content_block", out JsonElement block):
-                Begin(IndexOf(root), block, events, whole: false);
-                break;
-            case "content_block_delta" when root.TryGetProperty("delta", out JsonElement delta):
-                Add(IndexOf(root), delta, events);
-                break;
-            case "message_delta":
-                if (root.TryGetProperty("usage", out JsonElement total))
-                {
-                    // Some know what they read only at the end.
-                    if (OpenAiEvents.Count(total, "input_tokens") > 0) ReadInput(total);
-                    events.Add(Usage(total));
-                }
-                if (root.TryGetProperty("delta", out JsonElement end)) Finish(end, events);
-                break;
-            case "message_stop":
-                Complete(events);
-                break;
-            case "error":
-                throw new UpstreamException(UpstreamFailure.Cut, $"It told an error midway{ErrorNames.Of(root)}.");
-            default:
-                break;
-        }
-    });
-
-    public void TakeWhole(ReadOnlySpan<byte> body, List<UpstreamEvent> events) => Read(body, root =>
-    {
-        if (root.TryGetProperty("content", out JsonElement content) && content.ValueKind == JsonValueKind.Array)
-        {
-            int index = 0;
-            foreach (JsonElement block in content.EnumerateArray()) Begin(index++, block, events, whole: true);
-        }
-        if (root.TryGetProperty("usage", out JsonElement usage))
-        {
-            ReadInput(usage);
-            events.Add(Usage(usage));
-        }
-        Finish(root, events);
-        Complete(events);
-    });
-
-    public void End(List<UpstreamEvent> events)
-    {
-        if (!done) Complete(events);
-    }
-
-    private void Begin(int index, JsonElement block, List<UpstreamEvent> events, bool whole)
-    {
-        switch (OpenAiEvents.TextOf(block, "type"))
-        {
-            case "text" when OpenAiEvents.TextOf(block, "text") is { Length: > 0 } text:
-                Tell(events, new TextPiece(text));
-                break;
-            case "thinking" when OpenAiEvents.TextOf(block, "thinking") is { Length: > 0 } thought:
-                Tell(events, new ReasoningPiece(thought));
-                break;
-            case "tool_use":
-                toolOf[index] = toolOf.Count;
-                Tell(events, new ToolCallStart(toolOf[index], OpenAiEvents.TextOf(block, "id") ?? "", OpenAiEvents.TextOf(block, "name") ?? ""));
-                if (whole && block.TryGetProperty("input", out JsonElement arguments)) Tell(events, new ToolCallArguments(toolOf[index], arguments.GetRawText()));
-                break;
-            default:
-                break;
-        }
-    }
-
-    private void Add(int index, JsonElement delta, List<UpstreamEvent> events)
-    {
-        switch (OpenAiEvents.TextOf(delta, "type"))
-        {
-            case "text_delta": Tell(events, new TextPiece(OpenAiEvents.TextOf(delta, "text") ?? "")); break;
-            case "thinking_delta": Tell(events, new ReasoningPiece(OpenAiEvents.TextOf(delta, "thinking") ?? "")); break;
-            case "input_json_delta" when toolOf.TryGetValue(index, out int tool): Tell(events, new ToolCallArguments(tool, OpenAiEvents.TextOf(delta, "partial_json") ?? "")); break;
-            default: break;
-        }
-    }
-
-    private void Finish(JsonElement end, List<UpstreamEvent> events)
-    {
-        if (finished || OpenAiEvents.TextOf(end, "stop_reason") is not { } reason) return;
-        finished = true;
-        events.Add(new UpstreamFinish(0, reason switch
-        {
-            "max_tokens" or "model_context_window_exceeded" => AnswerEnd.Length,
-            "tool_use" => AnswerEnd.ToolCalls,
-            "refusal" => AnswerEnd.ContentFilter,
-            _ => AnswerEnd.Stop,
-        }, OpenAiEvents.TextOf(end, "stop_sequence")));
-    }
-
-    private void Complete(List<UpstreamEvent> events)
-    {
-        if (!finished) throw new UpstreamException(UpstreamFailure.Cut, "The answer ended without a stop_reason.");
-        done = true;
-        events.Add(new UpstreamDone());
-    }
-
-    /// <summary>Its input count is without what was read from or written to the cache; ours is the whole prompt.</summary>
-    private void ReadInput(JsonElement usage)
-    {
-        cacheRead = OpenAiEvents.Count(usage, "cache_read_input_tokens");
-        cacheWrite = OpenAiEvents.Count(usage, "cache_creation_input_tokens");
-        input = OpenAiEvents.Count(usage, "input_tokens") + cacheRead + cacheWrite;
-    }
-
-    private UpstreamUsage Usage(JsonElement usage) => new(new TokenCounts(input, cacheRead, cacheWrite, OpenAiEvents.Count(usage, "output_tokens"), 0));
-
-    private static void Tell(List<UpstreamEvent> events, AnswerPiece piece) => events.Add(new UpstreamPieces(0, [piece], 0));
-
-    private static int IndexOf(JsonElement root) => root.TryGetProperty("index", out JsonElement index) ? index.GetInt32() : 0;
-
-    private static void Read(ReadOnlySpan<byte> data, Action<JsonElement> take)
-    {
-        try
-        {
-            Utf8JsonReader reader = new(data);
-            using JsonDocument document = JsonDocument.ParseValue(ref reader);
-            take(document.RootElement);
-        }
-        catch (Exception wrong) when (wrong is JsonException or InvalidOperationException or FormatException)
-        {
-            throw new UpstreamException(UpstreamFailure.Cut, "What it sent is not an answer of Anthropic's API: " + wrong.Message, inner: wrong);
-        }
     }
 }

@@ -46,6 +46,12 @@ internal sealed class OwnCount
 
     public void Add(UpstreamPieces told)
     {
+        if (told.Pieces is [ThoughtSignature signature])
+        {
+            // It holds the thought, of which the text may be the short form: nobody counts it, and what it holds is charged.
+            outputBytes += signature.Text.Length;
+            return;
+        }
         int bytes = 0, thought = 0;
         foreach (AnswerPiece piece in told.Pieces)
         {
@@ -55,6 +61,7 @@ internal sealed class OwnCount
                 ReasoningPiece reason => reason.Text,
                 ToolCallStart start => start.Name,
                 ToolCallArguments arguments => arguments.Fragment,
+                ForeignBlock block => block.Json,
                 _ => "",
             };
             int size = Encoding.UTF8.GetByteCount(text);
@@ -96,15 +103,16 @@ internal sealed class OwnCount
             int exact = call.Conversation is { } chat ? countAs.Chat.Render(chat).Length : countAs.Tokenizer.Encode(call.PromptText ?? "", SpecialText.AsPlainText).Length;
             return (exact, exact, true);
         }
-        long bytes = 0, marks = 0;
+        long bytes = 0, marks = 0, unspoken = 0;
         if (call.Conversation is { } conversation)
         {
             foreach (ChatMessage message in conversation.Messages)
             {
                 bytes += Encoding.UTF8.GetByteCount(message.Content) + Encoding.UTF8.GetByteCount(message.ReasoningContent ?? "") + message.ToolCalls.Sum(each => (long)each.ArgumentsJson.Length + each.Name.Length);
                 marks++;
+                unspoken += message.Blocks?.Length ?? 0;
             }
-            foreach (ToolDefinition tool in conversation.OfferedTools)
+            foreach (ToolDefinition tool in conversation.Tools)
             {
                 bytes += (tool.Json?.Length ?? 0) + tool.Name.Length + (tool.Description?.Length ?? 0) + (tool.ParametersJson?.Length ?? 0);
                 marks++;
@@ -112,7 +120,7 @@ internal sealed class OwnCount
         }
         else bytes = Encoding.UTF8.GetByteCount(call.PromptText ?? "");
         int estimate = (int)Math.Min(int.MaxValue, (bytes + BytesPerToken - 1) / BytesPerToken + marks * BytesPerToken + BytesPerToken);
-        return (estimate, bytes + (marks + Factor) * MessageTokensMax, false);
+        return (estimate, bytes + unspoken + (marks + Factor) * MessageTokensMax, false);
     }
 
     /// <summary>A ranking reads the query with every document, and what its prompt puts around them.</summary>

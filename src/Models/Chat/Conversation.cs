@@ -50,6 +50,9 @@ public sealed record ChatMessage(ChatRole Role, string Content, string? Reasonin
     /// <summary>Of an assistant's turn.</summary>
     public ImmutableArray<ToolCall> ToolCalls { get; init; } = [];
 
+    /// <summary>Of an assistant's turn: it as blocks of Anthropic's messages, word for word (a JSON array), where some of them must come back untouched to whoever wrote them; null: the other fields say it all.</summary>
+    public string? Blocks { get; init; }
+
     /// <summary>Of a tool's turn: the call that this is the result of.</summary>
     public string? ToolCallId { get; init; }
 }

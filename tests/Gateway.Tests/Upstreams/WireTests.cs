@@ -168,9 +168,21 @@ public sealed class WireTests
     public void Anthropics_API_is_asked_for_no_format_and_for_no_more_thoughts_than_it_has_room_for()
     {
         Assert.Equal(UpstreamFailure.Refused, Assert.Throws<UpstreamException>(() => Write(new AnthropicWire(), Full)).Kind);
-        Call thinks = Free(Full with { Conversation = Full.Conversation! with { Thinking = Thinking.On, ThinkingTokensMax = 9_000 } });
+        Call thinks = Full with { Conversation = Conversation.Of(new ChatMessage(ChatRole.User, "read a")) with { Thinking = Thinking.On, ThinkingTokensMax = 9_000 } };
         Assert.False(Write(new AnthropicWire(), thinks with { MaxTokens = 1_024 }).TryGetProperty("thinking", out _));
         Assert.Equal(1_999, Write(new AnthropicWire(), thinks with { MaxTokens = 2_000 }).GetProperty("thinking").GetProperty("budget_tokens").GetInt32());
+        // Nor where a tool must be called, or an answer was begun: it refuses both.
+        Conversation asked = thinks.Conversation!;
+        Conversation forced = asked with { Tools = Full.Conversation!.Tools, ToolChoice = ToolChoice.Required };
+        Conversation begun = asked with { Messages = asked.Messages.Add(new ChatMessage(ChatRole.Assistant, "Well,")) };
+        Assert.All((Conversation[])[forced, begun], each => Assert.False(Write(new AnthropicWire(), thinks with { MaxTokens = 2_000, Conversation = each }).TryGetProperty("thinking", out _)));
+    }
+
+    [Fact]
+    public void Anthropics_API_is_told_of_tools_that_may_not_be_called_now_because_earlier_turns_called_them()
+    {
+        JsonElement body = Write(new AnthropicWire(), Free(Full with { Conversation = Full.Conversation! with { ToolChoice = ToolChoice.None } }));
+        Assert.Equal(("read", "none"), (body.GetProperty("tools")[0].GetProperty("name").GetString(), body.GetProperty("tool_choice").GetProperty("type").GetString()));
     }
 
     [Fact]
