@@ -5,7 +5,8 @@ namespace Qanat.Gateway;
 
 /// <summary>The models the API offers, by name without regard to case.</summary>
 /// <param name="list">What is served at this moment.</param>
-public sealed class ServedModels(Func<IReadOnlyList<ServedModel>> list)
+/// <param name="turnedOff">What is not served at this moment, and known; null: nothing.</param>
+public sealed class ServedModels(Func<IReadOnlyList<ServedModel>> list, Func<IReadOnlyList<ServedModel>>? turnedOff = null)
 {
     private const int NameShownMax = 100;
 
@@ -19,17 +20,20 @@ public sealed class ServedModels(Func<IReadOnlyList<ServedModel>> list)
         ConditionalWeakTable<Deployment, ServedModel> known = [];
         ConditionalWeakTable<UpstreamSet, ServedModel> outside = [];
         // Asked by every request: gathered anew only when an upstream or a deployment came or went.
-        Gathered last = new(UpstreamMap.Empty, [], []);
-        return new ServedModels(() =>
+        Gathered last = new(UpstreamMap.Empty, [], [], []);
+        return new ServedModels(() => Gather().All, () => Gather().TurnedOff);
+
+        Gathered Gather()
         {
             (UpstreamMap map, IReadOnlyCollection<Deployment> deployments) = (routing.Upstreams?.Current ?? UpstreamMap.Empty, routing.Deployments);
             Gathered gathered = Volatile.Read(ref last);
-            if (ReferenceEquals(gathered.Upstreams, map) && ReferenceEquals(gathered.Deployments, deployments)) return gathered.All;
-            IEnumerable<ServedModel> upstreams = map.Sets.Values.OrderBy(set => set.Name.Value, StringComparer.Ordinal).Select(set => outside.GetValue(set, each => ServedModel.From(each, since)));
-            gathered = new Gathered(map, deployments, [.. upstreams.Concat(deployments.Select(deployment => known.GetValue(deployment, each => ServedModel.From(each, since)))).DistinctBy(model => model.Name)]);
+            if (ReferenceEquals(gathered.Upstreams, map) && ReferenceEquals(gathered.Deployments, deployments)) return gathered;
+            IEnumerable<ServedModel> Of(IEnumerable<UpstreamSet> sets) => sets.OrderBy(set => set.Name.Value, StringComparer.Ordinal).Select(set => outside.GetValue(set, each => ServedModel.From(each, since)));
+            ServedModel[] all = [.. Of(map.Sets.Values).Concat(deployments.Select(deployment => known.GetValue(deployment, each => ServedModel.From(each, since)))).DistinctBy(model => model.Name)];
+            gathered = new Gathered(map, deployments, all, [.. Of(map.TurnedOff.Values)]);
             Volatile.Write(ref last, gathered);
-            return gathered.All;
-        });
+            return gathered;
+        }
     }
 
     /// <exception cref="ApiException">404: nothing is served under that name.</exception>
@@ -41,10 +45,12 @@ public sealed class ServedModels(Func<IReadOnlyList<ServedModel>> list)
         {
             if (model.Name.Value.Equals(name, StringComparison.OrdinalIgnoreCase)) return model;
         }
+        // Whoever serves the call says that it is off, or who stands in.
+        if (turnedOff?.Invoke().FirstOrDefault(model => model.Name.Value.Equals(name, StringComparison.OrdinalIgnoreCase)) is { } off) return off;
         string shown = name.Length > NameShownMax ? name[..NameShownMax] + "..." : name;
         throw new ApiException(404, Refusal.InvalidRequest, "model_not_found",
             $"The model '{shown}' does not exist or you have no access to it. Served here: {string.Join(", ", all.Select(each => each.Name.Value))}.", "model");
     }
 
-    private sealed record Gathered(UpstreamMap Upstreams, IReadOnlyCollection<Deployment> Deployments, ServedModel[] All);
+    private sealed record Gathered(UpstreamMap Upstreams, IReadOnlyCollection<Deployment> Deployments, ServedModel[] All, ServedModel[] TurnedOff);
 }

@@ -39,7 +39,9 @@ public sealed partial class CallPipeline
     {
         if (first is InsidePlace { Deployment: var deployment })
         {
-            RunningCall running = await AdmitAsync(call, deployment, cancel);
+            // Where it stands in for a model that is turned off, the prompt is not in its tokens yet.
+            Call asked = PromptFor(call, deployment) is { } prompt ? call with { Prompt = prompt } : call;
+            RunningCall running = await AdmitAsync(asked, deployment, cancel);
             return new HeldCall(call, running.Hold, running.Reservation, running.AllowedNewTokens);
         }
         UpstreamSet set = ((OutsidePlace)first).Sets[0];

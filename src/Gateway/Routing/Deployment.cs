@@ -51,7 +51,7 @@ public sealed class RoutingState
     internal LoadedModel? CountAs(UpstreamSet set) => set.Targets[0].Model.CountAs is { } name ? deployments.GetValueOrDefault(name)?.Model : null;
 
     /// <summary>Where a call of a model is served, each place when those before it cannot: the model's upstreams, the built-in engine under the same name, then the same of every model that stands in.
-    /// Null: only upstreams or only the built-in engine come into question, which needs no chain.</summary>
+    /// Null: only upstreams or only the built-in engine come into question, which needs no chain; or nobody.</summary>
     internal ImmutableArray<ServingPlace>? ChainOf(ModelName model)
     {
         UpstreamMap map = Upstreams?.Current ?? UpstreamMap.Empty;
@@ -64,7 +64,9 @@ public sealed class RoutingState
             outside |= map.Find(other) is not null;
             inside |= deployments.ContainsKey(other);
         }
-        if (!outside || !inside) return null;
+        // One kind needs no chain, unless the model's own place is turned off and only others are left.
+        bool isOff = map.TurnedOff.ContainsKey(model) && !deployments.ContainsKey(model);
+        if (isOff ? !outside && !inside : !outside || !inside) return null;
         ImmutableArray<ServingPlace>.Builder places = ImmutableArray.CreateBuilder<ServingPlace>();
         foreach (ModelName each in fallbacks.Where(other => other != model).Prepend(model))
         {
@@ -88,7 +90,12 @@ public sealed class RoutingState
         inOrder = [.. deployments.Values.OrderBy(each => each.Name.Value, StringComparer.Ordinal)];
     }
 
-    /// <exception cref="ApiException">404: nothing is served under that name.</exception>
-    public Deployment Find(ModelName model) => deployments.GetValueOrDefault(model) ?? throw new ApiException(404, "invalid_request_error", "model_not_found",
+    /// <exception cref="ApiException">404: nothing is served under that name. 503: its upstreams are turned off.</exception>
+    public Deployment Find(ModelName model) => deployments.GetValueOrDefault(model) ?? throw (Upstreams?.Current.TurnedOff.ContainsKey(model) == true ? TurnedOff(model) : Unknown(model));
+
+    private static ApiException TurnedOff(ModelName model) => new(503, "server_error", "model_turned_off",
+        $"The model '{model}' is turned off at the moment, and nothing stands in for it. Use another, or try again later.", "model", TimeSpan.FromSeconds(60));
+
+    private ApiException Unknown(ModelName model) => new(404, "invalid_request_error", "model_not_found",
         $"The model '{model}' is not served here. Served: {string.Join(", ", Deployments.Select(each => each.Name.Value))}.", "model");
 }

@@ -17,14 +17,16 @@ public sealed class UpstreamMap
         All = [.. all.OrderBy(each => each.Spec.Name, StringComparer.Ordinal)];
         Routes = routes;
         routeOf = routes.ToImmutableDictionary(route => route.Model);
-        Sets = All.Where(each => !each.Spec.IsOff).SelectMany(each => each.Spec.Models.Select(model => new UpstreamTarget(each.State, model, each.Link)))
-            .GroupBy(target => target.Model.Name)
-            .ToImmutableDictionary(group => group.Key, group => new UpstreamSet(routeOf.GetValueOrDefault(group.Key) ?? UpstreamRoute.Standard(group.Key), [.. group], options));
+        Sets = Gather(All.Where(each => !each.Spec.IsOff), options);
+        TurnedOff = Gather(All.Where(each => each.Spec.IsOff), options).RemoveRange(Sets.Keys);
     }
 
     public ImmutableArray<Upstream> All { get; }
     public ImmutableArray<UpstreamRoute> Routes { get; }
     public ImmutableDictionary<ModelName, UpstreamSet> Sets { get; }
+
+    /// <summary>Models of which every upstream is turned off: calls of them are refused for the time being, or served by those that stand in.</summary>
+    public ImmutableDictionary<ModelName, UpstreamSet> TurnedOff { get; }
 
     public UpstreamSet? Find(ModelName model) => Sets.GetValueOrDefault(model);
 
@@ -33,6 +35,11 @@ public sealed class UpstreamMap
 
     /// <summary>Of every model that upstreams serve, and of those that others stand in for, by name.</summary>
     public IEnumerable<UpstreamRoute> RoutesInForce => Sets.Values.Select(set => set.Route).Concat(Routes.Where(route => !Sets.ContainsKey(route.Model) && !route.Fallbacks.IsEmpty)).OrderBy(route => route.Model.Value, StringComparer.Ordinal);
+
+    private ImmutableDictionary<ModelName, UpstreamSet> Gather(IEnumerable<Upstream> upstreams, UpstreamOptions options) =>
+        upstreams.SelectMany(each => each.Spec.Models.Select(model => new UpstreamTarget(each.State, model, each.Link)))
+            .GroupBy(target => target.Model.Name)
+            .ToImmutableDictionary(group => group.Key, group => new UpstreamSet(routeOf.GetValueOrDefault(group.Key) ?? UpstreamRoute.Standard(group.Key), [.. group], options));
 
     /// <summary>A model's own upstreams, then those of the models that stand in for it, in order.</summary>
     public IEnumerable<UpstreamSet> WithFallbacks(UpstreamSet set)

@@ -77,4 +77,41 @@ public sealed class UpstreamChangeTests
         while (!connections.AreClosed) await Task.Yield();
         await fixture.AssertSoundAsync();
     }
+
+    [Fact]
+    public async Task A_model_whose_upstreams_are_all_turned_off_is_known_and_not_served_for_the_time_being()
+    {
+        await using UpstreamFixture fixture = await UpstreamFixture.StartAsync();
+        MockEngine off = await fixture.AddAsync("a", _ => new MockPlan(), spec => spec with { IsOff = true });
+        Assert.Empty(fixture.Models.All);
+        Assert.Equal(UpstreamFixture.Model, fixture.Models.Find("MOCK").Name);
+        ApiException refused = await Assert.ThrowsAsync<ApiException>(() => fixture.RunAsync(fixture.Chat()));
+        Assert.Equal((503, "model_turned_off", true), (refused.Status, refused.Code, refused.RetryAfter > TimeSpan.Zero));
+        Assert.Equal(404, (await Assert.ThrowsAsync<ApiException>(() => fixture.RunAsync(fixture.Chat() with { Model = new ModelName("nobody") }))).Status);
+        ApiException reads = await Assert.ThrowsAsync<ApiException>(() => fixture.RunAsync(fixture.Chat() with { Conversation = null, Operation = Operation.Embedding, Texts = new TextsAsked([new TextAsked("one", [])], null) }));
+        Assert.Equal(503, reads.Status);
+        Assert.Equal(0, off.Requests);
+        await fixture.AssertSoundAsync();
+    }
+
+    [Theory]
+    [InlineData("upstream")]
+    [InlineData("engine")]
+    [InlineData("engine, same name")]
+    public async Task Whoever_stands_in_serves_a_model_whose_upstreams_are_all_turned_off(string who)
+    {
+        await using UpstreamFixture fixture = await UpstreamFixture.StartAsync();
+        MockEngine off = await fixture.AddAsync("a", _ => new MockPlan(), spec => spec with { IsOff = true });
+        ModelName spare = new("spare");
+        if (who == "upstream") await fixture.AddAsync("b", _ => new MockPlan { Tokens = 2 }, model: spare);
+        else await fixture.DeployAsync(who == "engine" ? spare : UpstreamFixture.Model);
+        await fixture.Directory_.SetRouteAsync(new UpstreamRoute(UpstreamFixture.Model, RoutePolicy.Prefix, [spare]), "test", Cancel);
+        Call call = fixture.Chat(maxTokens: 2);
+        if (who == "engine, same name") call = call with { Prompt = [1, 2, 3] };
+        UsageRecord record = Assert.IsType<Settled>((await fixture.RunAsync(call))[^1]).Record;
+        Assert.Equal((UpstreamFixture.Model, who == "upstream" ? new PoolName("upstream/b") : UpstreamFixture.Pool), (record.Model, record.Pool));
+        Assert.True(record.Tokens.Input > 0 && record.Charge > Money.Zero(Currency.Usd));
+        Assert.Equal(0, off.Requests);
+        await fixture.AssertSoundAsync();
+    }
 }

@@ -31,6 +31,9 @@ internal sealed class UpstreamFixture : IAsyncDisposable
     public CallPipeline Pipeline { get; private set; } = null!;
     public Caller Caller { get; private set; } = null!;
 
+    /// <summary>The models as the APIs offer them.</summary>
+    public ServedModels Models => ServedModels.Of(routing, clock);
+
     /// <param name="connection">Of books in PostgreSQL; null: in a folder of the fixture's own.</param> <param name="before">What the calls see of the store.</param>
     public static async Task<UpstreamFixture> StartAsync(Money? budget = null, UpstreamOptions? options = null, TimeProvider? clock = null, string? connection = null, MeterOptions? meter = null, Func<IBookStore, IBookStore>? before = null)
     {
