@@ -44,6 +44,7 @@ internal sealed class BatchState(JsonObject stored)
         ["cancelling_at"] = null,
         ["cancelled_at"] = null,
         ["request_counts"] = new JsonObject { ["total"] = 0L, ["completed"] = 0L, ["failed"] = 0L },
+        ["usage"] = null,
         ["metadata"] = metadata,
         ["key"] = caller.Key.Id.Value.ToString("D"),
         ["project"] = caller.Project.Id.Value.ToString("D"),

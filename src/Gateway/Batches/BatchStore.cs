@@ -52,17 +52,18 @@ internal sealed class BatchStore(IDocumentStore documents, TimeProvider clock)
         if (await documents.FindAsync(RowKey(tenant, batch, line), cancel) is not { } found) return null;
         JsonObject row = Read(found);
         ImmutableArray<Guid> requests = row["requests"] is JsonArray ids ? [.. ids.Select(id => Guid.Parse((string)id!))] : [];
-        return new KeptRow(found.Version, requests, (bool?)row["ok"], row["line"]?.AsObject());
+        return new KeptRow(found.Version, requests, (bool?)row["ok"], row["line"]?.AsObject(), row["charged_before"] is { } lost ? Money.Parse((string)lost["amount"]!, new Currency((string)lost["currency"]!)) : null);
     }
 
     /// <summary>Before it is served. Returns the version that its end replaces.</summary>
-    public Task<DocumentVersion> BeginRowAsync(TenantId tenant, string batch, int line, IEnumerable<RequestId> requests, CancellationToken cancel) =>
-        PutRowAsync(RowKey(tenant, batch, line), new JsonObject { ["requests"] = new JsonArray([.. requests.Select(id => (JsonNode)id.Value.ToString("D"))]) }, cancel);
+    public Task<DocumentVersion> BeginRowAsync(TenantId tenant, string batch, int line, IEnumerable<Guid> requests, CancellationToken cancel) =>
+        PutRowAsync(RowKey(tenant, batch, line), new JsonObject { ["requests"] = new JsonArray([.. requests.Select(id => (JsonNode)id.ToString("D"))]) }, cancel);
 
     /// <param name="begun">What was written before it was served; null: it never was.</param>
-    public async Task EndRowAsync(TenantId tenant, string batch, int line, DocumentVersion? begun, bool ok, JsonObject result, CancellationToken cancel)
+    public async Task EndRowAsync(TenantId tenant, string batch, int line, DocumentVersion? begun, KeptEnd end, CancellationToken cancel)
     {
-        (DocumentKey key, JsonObject row) = (RowKey(tenant, batch, line), new JsonObject { ["ok"] = ok, ["line"] = result });
+        (DocumentKey key, JsonObject row) = (RowKey(tenant, batch, line), new JsonObject { ["ok"] = end.Ok, ["line"] = end.Result });
+        if (end.ChargedBefore is { } lost) row["charged_before"] = new JsonObject { ["amount"] = lost.ToDecimalText(), ["currency"] = lost.Currency.Code };
         if (begun is { } version && await documents.TryReplaceAsync(key, version, Bytes(row), Expiry, cancel) is not null) return;
         await PutRowAsync(key, row, cancel);
     }
@@ -91,6 +92,10 @@ internal sealed class BatchStore(IDocumentStore documents, TimeProvider clock)
     private static JsonObject Read(StoredDocument found) => JsonNode.Parse(found.Content.Span)!.AsObject();
 }
 
-/// <param name="Requests">The ids of its requests while it is being served; empty: it is done.</param>
+/// <param name="Requests">The ids of its requests while it is being served, of every attempt; empty: it is done.</param>
 /// <param name="Ok">Null: it is not done.</param>
-internal sealed record KeptRow(DocumentVersion Version, ImmutableArray<Guid> Requests, bool? Ok, JsonObject? Result);
+/// <param name="ChargedBefore">What was charged for answers that were lost; the one that replaces them is not charged.</param>
+internal sealed record KeptRow(DocumentVersion Version, ImmutableArray<Guid> Requests, bool? Ok, JsonObject? Result, Money? ChargedBefore);
+
+/// <summary>How a row ended; as in <see cref="KeptRow"/>.</summary>
+internal sealed record KeptEnd(bool Ok, JsonObject Result, Money? ChargedBefore);

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Microsoft.Extensions.Logging;
@@ -156,7 +157,9 @@ internal sealed class BatchWork(BatchTools tools, TenantId tenant, BatchState ba
 
     private async Task ServeAsync(BatchRow row, Caller caller, KeptRow? before)
     {
-        bool[] charged = await ChargedAsync(before);
+        // Of all attempts, also those of a process that died: call after call, attempt after attempt.
+        List<Guid> asked = [.. before?.Requests ?? []];
+        ChargedBefore charged = ChargedBefore.Nothing;
         JsonObject result = new() { ["id"] = FormattableString.Invariant($"batch_req_{batch.Id["batch_".Length..]}_{row.Line}"), ["custom_id"] = row.CustomId };
         bool ok = true;
         DocumentVersion? begun = null;
@@ -164,15 +167,18 @@ internal sealed class BatchWork(BatchTools tools, TenantId tenant, BatchState ba
         {
             try
             {
-                RowRequest request = WithIds(tools.Rows.Read(batch.Endpoint, row, caller), charged);
-                begun = await tools.Batches.BeginRowAsync(tenant, batch.Id, row.Line, request.Calls.Select(call => call.Id!.Value), cancelled.Token);
+                RowRequest request = tools.Rows.Read(batch.Endpoint, row, caller);
+                charged = await ChargedAsync(asked, request.Calls.Length);
+                request = WithIds(request, charged);
+                asked.AddRange(request.Calls.Select(call => call.Id!.Value.Value));
+                begun = await tools.Batches.BeginRowAsync(tenant, batch.Id, row.Line, asked, cancelled.Token);
                 JsonObject body = await tools.Rows.ServeAsync(request, cancelled.Token);
                 result["response"] = new JsonObject { ["status_code"] = 200, ["request_id"] = request.Calls[0].Id!.Value.Value.ToString("D"), ["body"] = body };
                 break;
             }
             catch (ApiException error) when (error.Status is 429 or >= 500 && attempt < tools.Options.BatchAttemptsMax)
             {
-                // An attempt that failed is not charged.
+                // What failed is not charged; what was charged beside it is not charged again.
                 await Task.Delay(error.RetryAfter ?? tools.Options.RetryAfterFailure, tools.Clock, cancelled.Token);
             }
             catch (ApiException error)
@@ -183,28 +189,40 @@ internal sealed class BatchWork(BatchTools tools, TenantId tenant, BatchState ba
             }
         }
         result["error"] = null;
-        await tools.Batches.EndRowAsync(tenant, batch.Id, row.Line, begun, ok, result, CancellationToken.None);
+        await tools.Batches.EndRowAsync(tenant, batch.Id, row.Line, begun, new KeptEnd(ok, result, charged.Sum), CancellationToken.None);
         if (Count(ok)) await SaveAsync();
     }
 
-    /// <summary>Of the requests that the row made before the process died: which were charged, though their answers are lost.</summary>
-    private async Task<bool[]> ChargedAsync(KeptRow? before)
+    /// <summary>Of the requests that the row made before: which were charged, though their answers are lost.</summary>
+    private async Task<ChargedBefore> ChargedAsync(List<Guid> asked, int calls)
     {
-        if (before is null) return [];
-        List<bool> charged = [];
-        foreach (Guid id in before.Requests)
+        if (asked.Count == 0) return ChargedBefore.Nothing;
+        bool[] which = new bool[calls];
+        Money? sum = null;
+        for (int index = 0; index < asked.Count; index++)
         {
-            var records = await tools.Books.ReadUsageAsync(new UsageQuery(Period.All, Id: new RequestId(id)), cancelled.Token);
-            charged.Add(records.Any(record => record.Charge is { IsZero: false }));
+            foreach (UsageRecord record in await tools.Books.ReadUsageAsync(new UsageQuery(Period.All, Id: new RequestId(asked[index])), cancelled.Token))
+            {
+                if (record.Charge is not { IsZero: false } charge) continue;
+                which[index % calls] = true;
+                sum = sum is { } so ? so + charge : charge;
+            }
         }
-        return [.. charged];
+        return new ChargedBefore([.. which], sum);
     }
 
     /// <summary>A request whose answer was charged and lost is served again without charge.</summary>
-    private RowRequest WithIds(RowRequest request, bool[] charged) => request with
+    private RowRequest WithIds(RowRequest request, ChargedBefore charged) => request with
     {
-        Calls = [.. request.Calls.Select((call, index) => call with { Id = RequestId.New(tools.Clock), IsWaived = index < charged.Length && charged[index] })],
+        Calls = [.. request.Calls.Select((call, index) => call with { Id = RequestId.New(tools.Clock), IsWaived = index < charged.Which.Length && charged.Which[index] })],
     };
+
+    /// <param name="Which">By call.</param>
+    /// <param name="Sum">Null: nothing was.</param>
+    private sealed record ChargedBefore(ImmutableArray<bool> Which, Money? Sum)
+    {
+        public static readonly ChargedBefore Nothing = new([], null);
+    }
 
     /// <summary>The rows that are done, in the order of the input: answers in one file, errors in another. Rows that were not reached before the batch expired are errors; of a cancelled batch they are left out.</summary>
     private async Task WriteResultsAsync()
@@ -219,6 +237,7 @@ internal sealed class BatchWork(BatchTools tools, TenantId tenant, BatchState ba
         await using FileStore.FileWriter output = tools.Files.Begin(tenant, batch.Id + "_output.jsonl", "batch_output");
         await using FileStore.FileWriter errors = tools.Files.Begin(tenant, batch.Id + "_error.jsonl", "batch_output");
         List<int> lines = [];
+        BatchUsage usage = new();
         bool allReached = true;
         await foreach ((int number, ReadOnlyMemory<byte> line) in LinesAsync())
         {
@@ -229,6 +248,7 @@ internal sealed class BatchWork(BatchTools tools, TenantId tenant, BatchState ba
             allReached &= kept?.Ok is not null;
             JsonObject result = kept?.Result ?? Unreached(number, line);
             await (ok ? output : errors).WriteAsync(Line(result), shutdown);
+            usage.Add(result, kept?.ChargedBefore);
             Count(ok);
         }
         FileRecord? outputFile = batch.Completed > 0 ? await output.FinishAsync(shutdown) : null;
@@ -237,6 +257,7 @@ internal sealed class BatchWork(BatchTools tools, TenantId tenant, BatchState ba
         {
             batch.Stored["output_file_id"] = outputFile?.Id;
             batch.Stored["error_file_id"] = errorFile?.Id;
+            batch.Stored["usage"] = usage.ToJson();
             batch.Enter(wasCancelled ? BatchStatus.Cancelled : allReached ? BatchStatus.Completed : BatchStatus.Expired, Now);
         }
         await SaveAsync();

@@ -48,6 +48,79 @@ public sealed class BatchResumeTests
         next.Dispose();
     }
 
+    /// <summary>Whatever number of processes die over a row: the answer that was charged first is the only one that is.</summary>
+    [Fact]
+    public async Task A_row_whose_answer_is_lost_twice_is_charged_once_and_the_batch_says_what_it_cost()
+    {
+        await using TestGateway gateway = await TestGateway.StartAsync();
+        TaskCompletionSource stuck = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        gateway.Script.Answer = (call, cancel) =>
+        {
+            stuck.TrySetResult();
+            return Script.SayAndWait(call, Task.Delay(Timeout.Infinite, cancel), cancel);
+        };
+        string id = (string)(await BatchTests.CreateAsync(gateway, BatchTests.Rows(1))).Body["id"]!;
+        await stuck.Task;
+        await ((IHostedService)gateway.Get<BatchRunner>()).StopAsync(CancellationToken.None);
+        await SettleAsync(gateway, gateway.Script.Calls.Single().Id!.Value);
+
+        stuck = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using (BatchRunner second = new(gateway.Get<BatchTools>()))
+        {
+            await second.StartAsync(CancellationToken.None);
+            await stuck.Task;
+            await second.StopAsync(CancellationToken.None);
+        }
+        gateway.Script.Answer = (call, _) => Script.Say(call, "at last");
+        using BatchRunner third = new(gateway.Get<BatchTools>());
+        await third.StartAsync(CancellationToken.None);
+        JsonNode batch = await BatchTests.UntilAsync(gateway, id, BatchTests.HasEnded);
+        Assert.Equal([false, true, true], gateway.Script.Calls.Select(call => call.IsWaived));
+        Money lost = (await gateway.Store.ReadUsageAsync(new UsageQuery(Period.All), TestContext.Current.CancellationToken)).Select(record => record.Charge).OfType<Money>().Single(charge => !charge.IsZero);
+        string line = await gateway.Http.GetStringAsync($"/v1/files/{batch["output_file_id"]}/content", TestContext.Current.CancellationToken);
+        // The script's bill knows nothing of what is waived; what was charged before is beside it.
+        Money told = Money.Parse((string)JsonNode.Parse(line)!["response"]!["body"]!["usage"]!["x_qanat"]!["charge"]!, Currency.Usd);
+        Assert.Equal((told + lost).ToDecimalText(), (string?)batch["usage"]!["x_qanat"]!["charge"]);
+        await third.StopAsync(CancellationToken.None);
+    }
+
+    /// <summary>A row of two prompts, of which the second is refused at first: the first was charged then, and is not again.</summary>
+    [Fact]
+    public async Task Of_a_row_that_is_tried_again_what_was_charged_is_not_charged_again()
+    {
+        await using TestGateway gateway = await TestGateway.StartAsync();
+        TaskCompletionSource settled = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        int firsts = 0, seconds = 0;
+        gateway.Script.Answer = (call, _) =>
+        {
+            bool isFirst = ScriptedModel.TextOf(call.Prompt).Contains("first", StringComparison.Ordinal);
+            if (Interlocked.Increment(ref isFirst ? ref firsts : ref seconds) > 1) return Script.Say(call, "at last");
+            return isFirst ? SettledAsync(call) : RefusedAsync();
+        };
+        const string row = """
+            {"custom_id":"a","method":"POST","url":"/v1/completions","body":{"model":"scripted-1","prompt":["first","second"],"max_tokens":8}}
+            """;
+        string id = (string)(await BatchTests.CreateAsync(gateway, row, "/v1/completions")).Body["id"]!;
+        JsonNode batch = await BatchTests.UntilAsync(gateway, id, BatchTests.HasEnded);
+        Assert.Equal(("completed", 1), ((string?)batch["status"], (int)batch["request_counts"]!["completed"]!));
+        Assert.Equal(["first False", "first True", "second False", "second False"],
+            gateway.Script.Calls.Select(call => $"{(ScriptedModel.TextOf(call.Prompt).Contains("first", StringComparison.Ordinal) ? "first" : "second")} {call.IsWaived}").Order(StringComparer.Ordinal));
+
+        async IAsyncEnumerable<CallEvent> SettledAsync(Call call)
+        {
+            await SettleAsync(gateway, call.Id!.Value);
+            settled.SetResult();
+            await foreach (CallEvent happened in Script.Say(call, "lost")) yield return happened;
+        }
+
+        async IAsyncEnumerable<CallEvent> RefusedAsync()
+        {
+            await settled.Task;
+            if (settled.Task.IsCompleted) throw new ApiException(429, "rate_limit_error", "queue_full", "Busy.", retryAfter: TimeSpan.FromMilliseconds(1));
+            yield break;
+        }
+    }
+
     [Fact]
     public async Task Rows_that_were_not_reached_in_time_are_errors_and_the_batch_is_expired()
     {

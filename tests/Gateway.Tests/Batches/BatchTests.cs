@@ -17,7 +17,11 @@ public sealed class BatchTests(GatewayFixture fixture) : IClassFixture<GatewayFi
         JsonNode[] lines = await LinesAsync(gateway, (string)batch["output_file_id"]!);
         Assert.Equal(Enumerable.Range(0, 20).Select(index => $"row-{index}"), lines.Select(line => (string?)line["custom_id"]));
         Assert.All(lines, line => Assert.Equal(("good", 200), ((string?)line["response"]!["body"]!["choices"]![0]!["message"]!["content"], (int)line["response"]!["status_code"]!)));
-        Assert.All(lines, line => Assert.NotNull(line["response"]!["body"]!["usage"]!["x_qanat"]!["charge"]));
+        JsonNode[] bills = [.. lines.Select(line => line["response"]!["body"]!["usage"]!)];
+        foreach (string amount in (string[])["charge", "cost"])
+            Assert.Equal(bills.Aggregate(Money.Zero(Currency.Usd), (sum, bill) => sum + Money.Parse((string)bill["x_qanat"]![amount]!, Currency.Usd)).ToDecimalText(), (string?)batch["usage"]!["x_qanat"]![amount]);
+        Assert.Equal((bills.Sum(bill => (int)bill["prompt_tokens"]!), bills.Sum(bill => (int)bill["completion_tokens"]!), bills.Sum(bill => (int)bill["total_tokens"]!)),
+            ((int)batch["usage"]!["input_tokens"]!, (int)batch["usage"]!["output_tokens"]!, (int)batch["usage"]!["total_tokens"]!));
         Assert.All(gateway.Script.Calls, call => Assert.Equal(Operation.Batch, call.Operation));
         Assert.Null(batch["error_file_id"]);
     }
