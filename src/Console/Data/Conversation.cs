@@ -17,7 +17,7 @@ public sealed class Conversation(PlaygroundCalls calls, ConsoleData books, TimeP
     public IReadOnlyList<PlayMessage> Messages => messages;
 
     /// <summary>Adds the question and its answer, and lets the answer grow. <paramref name="grown"/> is called after every change.</summary>
-    public async Task AskAsync(string question, Func<ImmutableArray<PlayTurn>, PlayRequest> request, Func<Task> grown, CancellationToken cancel)
+    public async Task AskAsync(string question, Func<ImmutableArray<PlayTurn>, Task<PlayRequest>> request, Func<Task> grown, CancellationToken cancel)
     {
         ArgumentNullException.ThrowIfNull(request);
         ArgumentNullException.ThrowIfNull(grown);
@@ -29,7 +29,7 @@ public sealed class Conversation(PlaygroundCalls calls, ConsoleData books, TimeP
         long started = clock.GetTimestamp();
         try
         {
-            await foreach (CallEvent happened in calls.Run(request(turns), cancel))
+            await foreach (CallEvent happened in calls.Run(await request(turns), cancel))
             {
                 answer.Add(happened, clock.GetElapsedTime(started));
                 await grown();
