@@ -10,8 +10,10 @@ internal static class LimitCommands
     {
         Argument<string> id = new("tenant") { Description = "Name or id." };
         Option<string?> daily = new("--daily") { Description = "What may be spent in a calendar day (UTC), e.g. 5; 'none' for no limit." };
+        Option<string?> userDaily = new("--user-daily") { Description = "What each of its users may spend in a calendar day (UTC); 'none' for no limit." };
+        Option<string?> userMonthly = new("--user-monthly") { Description = "The same for a calendar month." };
         RateOptionSet rates = new();
-        Command limits = new("limits", "Show or change how much a tenant may ask.") { id, daily };
+        Command limits = new("limits", "Show or change how much a tenant may ask.") { id, daily, userDaily, userMonthly };
         rates.AddTo(limits);
         limits.SetAction((parsed, cancel) => shared.WithServerAsync(parsed, async (server, terminal) =>
         {
@@ -19,6 +21,10 @@ internal static class LimitCommands
             JsonObject change = [];
             rates.WriteTo(change, parsed);
             if (parsed.GetValue(daily) is { } amount) change["daily_budget"] = amount == "none" ? null : amount;
+            JsonObject user = [];
+            if (parsed.GetValue(userDaily) is { } userDay) user["daily_budget"] = userDay == "none" ? null : userDay;
+            if (parsed.GetValue(userMonthly) is { } userMonth) user["monthly_budget"] = userMonth == "none" ? null : userMonth;
+            if (user.Count > 0) change["each_user"] = user;
             JsonNode now = change.Count == 0 ? await server.GetAsync(path, cancel) : await server.PutAsync(path, change, cancel);
             terminal.Say(now, Words(now));
         }, cancel));
@@ -99,6 +105,8 @@ internal static class LimitCommands
         foreach ((string key, JsonNode? value) in now["rates"]!.AsObject())
             if (value is not null) words.Add($"{key.Replace('_', ' ')}: {value}");
         if (now["daily_budget"] is { } daily) words.Add($"daily budget: {daily}, left {now["daily_left"]}");
+        if (now["each_user"]!["daily_budget"] is { } userDay) words.Add($"each user's daily budget: {userDay}");
+        if (now["each_user"]!["monthly_budget"] is { } userMonth) words.Add($"each user's monthly budget: {userMonth}");
         if (now["credits"]!.AsArray().Count > 0) words.Add(Credits(now));
         return string.Join("; ", words);
     }

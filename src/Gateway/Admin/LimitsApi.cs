@@ -48,8 +48,12 @@ internal sealed class LimitsApi(DirectoryState directory, BudgetLimits budgets, 
     {
         ProjectId id = new(AdminRequest.ParseId(request.Id, "id"));
         if (directory.Current.FindProject(id) is not { } project || !request.Sees(project.Tenant)) throw DirectoryNames.Unknown("project", request.Id);
-        Project after = await directory.SetTermsAsync(request.Who, "project.limits", id, terms => terms with { Rates = TermsFields.ReadRates(fields, terms.Rates) }, request.Cancel);
-        return new JsonObject { ["id"] = after.Id.ToString(), ["rates"] = Of(ProjectTerms.Of(after).Rates) };
+        Project after = await directory.SetTermsAsync(request.Who, "project.limits", id, terms => terms with
+        {
+            Rates = TermsFields.ReadRates(fields, terms.Rates),
+            DailyBudget = TermsFields.ReadBudget(fields, "daily_budget", terms.DailyBudget),
+        }, request.Cancel);
+        return new JsonObject { ["id"] = after.Id.ToString(), ["rates"] = Of(ProjectTerms.Of(after).Rates), ["daily_budget"] = ProjectTerms.Of(after).DailyBudget };
     }
 
     private Task<Tenant> SwitchAsync(AdminRequest request, bool stopped) =>
@@ -62,7 +66,7 @@ internal sealed class LimitsApi(DirectoryState directory, BudgetLimits budgets, 
     {
         TenantTerms terms = TenantTerms.Of(tenant);
         JsonObject models = [];
-        foreach ((string model, RateTerms rates) in terms.Models.OrderBy(pair => pair.Key, StringComparer.Ordinal)) models[model] = Of(rates);
+        foreach ((string model, PartTerms part) in terms.Models.OrderBy(pair => pair.Key, StringComparer.Ordinal)) models[model] = Of(part);
         JsonObject answer = new()
         {
             ["id"] = tenant.Id.ToString(),
@@ -86,6 +90,8 @@ internal sealed class LimitsApi(DirectoryState directory, BudgetLimits budgets, 
     }
 
     private static string Left(Money limit, (Money Spent, Money Held) use) => (limit - use.Spent - use.Held).ToDecimalText();
+
+    private static JsonNode Of(PartTerms part) => JsonSerializer.SerializeToNode(part, TermsJson.Default.PartTerms)!;
 
     private static JsonNode Of(RateTerms rates) => JsonSerializer.SerializeToNode(rates, TermsJson.Default.RateTerms)!;
 }

@@ -8,7 +8,19 @@ internal static class TermsFields
 {
     private const int ModelsMax = 200;
 
-    public static RateTerms ReadRates(JsonFields fields, RateTerms before) => new()
+    public static RateTerms ReadRates(JsonFields fields, RateTerms before) => Read(fields, before);
+
+    /// <summary>Rates and money of each user, or of a model.</summary>
+    private static PartTerms ReadPart(JsonFields fields, PartTerms before) => Read(fields, before) with
+    {
+        DailyBudget = ReadBudget(fields, "daily_budget", before.DailyBudget),
+        MonthlyBudget = ReadBudget(fields, "monthly_budget", before.MonthlyBudget),
+    };
+
+    /// <summary>An amount as text or number, as it is kept; null takes it away.</summary>
+    public static string? ReadBudget(JsonFields fields, string name, string? before) => fields.Says(name) ? Money(fields, name) : before;
+
+    private static T Read<T>(JsonFields fields, T before) where T : RateTerms => (T)((RateTerms)before with
     {
         RequestsPerMinute = fields.Says("requests_per_minute") ? (int?)fields.Integer("requests_per_minute", 1, RateTerms.RequestsPerMinuteMax) : before.RequestsPerMinute,
         RequestsBurst = fields.Says("requests_burst") ? (int?)fields.Integer("requests_burst", 1, RateTerms.RequestsPerMinuteMax) : before.RequestsBurst,
@@ -16,7 +28,7 @@ internal static class TermsFields
         Concurrent = fields.Says("concurrent") ? (int?)fields.Integer("concurrent", 1, RateTerms.ConcurrentMax) : before.Concurrent,
         WaitSeconds = fields.Says("wait_seconds") ? (int?)fields.Integer("wait_seconds", 0, RateTerms.WaitSecondsMax) : before.WaitSeconds,
         WaitingMax = fields.Says("waiting_max") ? (int?)fields.Integer("waiting_max", 0, RateTerms.LineMax) : before.WaitingMax,
-    };
+    });
 
     public static KeyTerms ReadKey(JsonFields fields, KeyTerms before) => before with
     {
@@ -25,25 +37,26 @@ internal static class TermsFields
         Networks = fields.Says("networks") ? KeyScope.CheckedNetworks(Texts(fields, "networks")) : before.Networks,
         ExpiresAt = !fields.Says("expires_at") ? before.ExpiresAt : fields.Text("expires_at") is { } text ? AdminRequest.ParseTime(text, "expires_at").ToDateTimeOffset() : null,
         Rates = ReadRates(fields, before.Rates),
+        DailyBudget = ReadBudget(fields, "daily_budget", before.DailyBudget),
     };
 
     public static TenantTerms ReadTenant(JsonFields fields, TenantTerms before) => before with
     {
         Rates = ReadRates(fields, before.Rates),
-        EachUser = fields.Object("each_user") is { } user ? ReadRates(user, before.EachUser) : before.EachUser,
+        EachUser = fields.Object("each_user") is { } user ? ReadPart(user, before.EachUser) : before.EachUser,
         Models = fields.Says("models") ? ReadModels(fields) : before.Models,
-        DailyBudget = fields.Says("daily_budget") ? Money(fields, "daily_budget") : before.DailyBudget,
+        DailyBudget = ReadBudget(fields, "daily_budget", before.DailyBudget),
     };
 
-    private static ImmutableDictionary<string, RateTerms> ReadModels(JsonFields fields)
+    private static ImmutableDictionary<string, PartTerms> ReadModels(JsonFields fields)
     {
-        ImmutableDictionary<string, RateTerms> models = ImmutableDictionary<string, RateTerms>.Empty;
+        ImmutableDictionary<string, PartTerms> models = ImmutableDictionary<string, PartTerms>.Empty;
         if (!fields.TryGet("models", out JsonElement value)) return models;
         if (value.ValueKind != JsonValueKind.Object) throw Refusal.Type("models", "an object of model names and limits", JsonFields.Kind(value));
         foreach (JsonProperty model in value.EnumerateObject())
         {
             if (model.Value.ValueKind != JsonValueKind.Object) throw Refusal.Type("models." + model.Name, "an object", JsonFields.Kind(model.Value));
-            models = models.SetItem(model.Name, ReadRates(new JsonFields(model.Value, "models." + model.Name), new RateTerms()));
+            models = models.SetItem(model.Name, ReadPart(new JsonFields(model.Value, "models." + model.Name), new PartTerms()));
             Check(models.Count <= ModelsMax, "models", $"at most {ModelsMax} are allowed.");
         }
         return models;

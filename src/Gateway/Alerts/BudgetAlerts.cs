@@ -83,10 +83,26 @@ public sealed class BudgetAlerts(DirectoryState directory, BudgetLimits budgets,
         DateTimeOffset now = clock.GetUtcNow();
         return
         [
-            .. tenant.MonthlyBudget is { } month ? Of("monthly budget", now.ToString("yyyy-MM", CultureInfo.InvariantCulture), month, budgets.Use(tenant.Id.Value, month.Currency)) : [],
-            .. terms.DailyLimit is { } day ? Of("daily budget", now.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture), day, budgets.UseToday(tenant.Id, day.Currency)) : [],
+            .. OfPart(null, tenant.MonthlyBudget, terms.DailyLimit, currency => budgets.Use(tenant.Id.Value, currency), currency => budgets.UseToday(tenant.Id, currency)),
+            .. directory.Current.Projects.Where(project => project.Tenant == tenant.Id).SelectMany(project => OfPart($"project {project.Name}", project.MonthlyBudget, ProjectTerms.Of(project).DailyLimit,
+                currency => budgets.Use(project.Id.Value, currency), currency => budgets.UseToday(project.Id, currency))),
+            .. directory.Current.Keys.Where(key => key.Tenant == tenant.Id && key.RevokedAt is null).SelectMany(key => OfPart($"key {key.Prefix}", key.MonthlyBudget, KeyTerms.Of(key).DailyLimit,
+                currency => budgets.Use(key.Id.Value, currency), currency => budgets.UseToday(key.Id, currency))),
+            .. terms.Models.SelectMany(model => OfPart($"model {model.Key}", model.Value.MonthlyLimit, model.Value.DailyLimit,
+                currency => budgets.UseOfModel(tenant.Id, new ModelName(model.Key), SpanKind.Month, currency), currency => budgets.UseOfModel(tenant.Id, new ModelName(model.Key), SpanKind.Day, currency))),
             .. budgets.UsePrepaid(tenant.Id).SelectMany(credit => Of("prepaid credit", $"{credit.Paid.ToDecimalText()} {credit.Paid.Currency.Code}", credit.Paid, (credit.Used, credit.Held))),
         ];
+
+        // Whose it is: null is the tenant's own.
+        IEnumerable<BudgetAlert> OfPart(string? whose, Money? month, Money? day, Func<Currency, (Money Spent, Money Held)> thisMonth, Func<Currency, (Money Spent, Money Held)> today)
+        {
+            string of = whose is null ? "" : " of " + whose;
+            return
+            [
+                .. month is { } most ? Of("monthly budget" + of, now.ToString("yyyy-MM", CultureInfo.InvariantCulture), most, thisMonth(most.Currency)) : [],
+                .. day is { } daily ? Of("daily budget" + of, now.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture), daily, today(daily.Currency)) : [],
+            ];
+        }
 
         IEnumerable<BudgetAlert> Of(string kind, string span, Money limit, (Money Spent, Money Held) use) => limit.Picos == 0 ? [] : ThresholdsPercent
             .Where(percent => (use.Spent.Picos + use.Held.Picos) * 100 >= limit.Picos * percent)

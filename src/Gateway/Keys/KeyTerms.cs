@@ -26,6 +26,12 @@ public sealed record KeyTerms
 
     public RateTerms Rates { get; init; } = new();
 
+    /// <summary>What may be spent in a UTC calendar day; null: no limit.</summary>
+    public string? DailyBudget { get; init; }
+
+    [JsonIgnore]
+    public Money? DailyLimit => DailyBudget is { } text ? AdminRequest.ParseMoney(text, "daily_budget") : null;
+
     /// <summary>Set: a person signs in with this identity by name and password; it has no secret that an API takes.</summary>
     public AccountTerms? Account { get; init; }
 
@@ -73,6 +79,7 @@ public sealed record OutsideTerms(string Issuer, string Subject);
 /// <summary>JSON metadata of the settings that the directory keeps.</summary>
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, UseStringEnumConverter = true, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(KeyTerms))]
+[JsonSerializable(typeof(PartTerms))]
 [JsonSerializable(typeof(ProjectTerms))]
 [JsonSerializable(typeof(RateTerms))]
 [JsonSerializable(typeof(TenantTerms))]

@@ -12,9 +12,9 @@ public sealed record BudgetOptions
     public int WaitingMax { get; init; } = 1024;
 }
 
-/// <summary>Budgets: per month for tenant, project and key, per day for the tenant, and what it has paid in advance as the books know it. What is spent plus what is held never exceeds any of them. A request whose worst case does not fit beside the
+/// <summary>Budgets: per month and day for tenant, project, key, each user and model of a tenant, and what it has paid in advance as the books know it. What is spent plus what is held never exceeds any of them. A request whose worst case does not fit beside the
 /// open holds waits for them to settle; it is refused only when it does not fit what is left without them.</summary>
-public sealed class BudgetLimits(BudgetOptions options, TimeProvider clock, ContractLimits? contracts = null)
+public sealed partial class BudgetLimits(BudgetOptions options, TimeProvider clock, ContractLimits? contracts = null)
 {
     private const string CreditLevel = "prepaid credit";
 
@@ -29,6 +29,7 @@ public sealed class BudgetLimits(BudgetOptions options, TimeProvider clock, Cont
     public async Task RestoreAsync(IBookReader store, CancellationToken cancel)
     {
         ArgumentNullException.ThrowIfNull(store);
+        books = store;
         foreach (BudgetSpan span in (BudgetSpan[])[CurrentMonth(), CurrentDay()])
         {
             Instant start = Instant.From(new DateTimeOffset(span.Start, TimeOnly.MinValue, TimeSpan.Zero));
@@ -45,10 +46,11 @@ public sealed class BudgetLimits(BudgetOptions options, TimeProvider clock, Cont
 
     /// <summary>Reserves <paramref name="amount"/>; waits while only open holds stand in the way.</summary>
     /// <exception cref="ApiException">402: the budget cannot pay for it. 429: it waited as long as it may.</exception>
-    public async Task<Reservation> PlaceAsync(Caller caller, Money amount, CancellationToken cancel)
+    /// <param name="parts">Whose and which request it is, where that has a budget: <see cref="KnowPartsAsync"/> goes before.</param>
+    public async Task<Reservation> PlaceAsync(Caller caller, Money amount, CancellationToken cancel, CallParts parts = default)
     {
         ArgumentNullException.ThrowIfNull(caller);
-        Reservation reservation = new(BudgetsOf(caller, amount.Currency), amount);
+        Reservation reservation = new(BudgetsOf(caller, amount.Currency, parts), amount);
         WaitingHold? ticket;
         lock (gate)
         {
@@ -82,7 +84,7 @@ public sealed class BudgetLimits(BudgetOptions options, TimeProvider clock, Cont
     }
 
     /// <summary>The same before anything is placed.</summary>
-    public Money? Available(Caller caller, Currency currency) => Available(new Reservation(BudgetsOf(caller, currency), Money.Zero(currency)));
+    public Money? Available(Caller caller, Currency currency, CallParts parts = default) => Available(new Reservation(BudgetsOf(caller, currency, parts), Money.Zero(currency)));
 
     /// <summary>Turns the reservation into spending of <paramref name="charge"/> and frees the rest.</summary>
     public void Settle(Reservation reservation, Money charge)
@@ -94,7 +96,8 @@ public sealed class BudgetLimits(BudgetOptions options, TimeProvider clock, Cont
             {
                 BudgetState state = StateOf(budget.Scope);
                 state.Held -= reservation.Amount.Picos;
-                state.Spent += charge.Picos;
+                // Parts are counted by records.
+                if (!budget.Scope.IsPart) state.Spent += charge.Picos;
             }
             reservation.Amount = Money.Zero(reservation.Amount.Currency);
             AdmitWaiting();
@@ -110,6 +113,7 @@ public sealed class BudgetLimits(BudgetOptions options, TimeProvider clock, Cont
         lock (gate)
         {
             Contracts.Charged(record);
+            SpendParts(record);
             Settle(reservation, record.Charge ?? Money.Zero(reservation.Amount.Currency));
         }
     }
@@ -120,6 +124,7 @@ public sealed class BudgetLimits(BudgetOptions options, TimeProvider clock, Cont
         ArgumentNullException.ThrowIfNull(caller);
         ArgumentNullException.ThrowIfNull(record);
         Contracts.Charged(record);
+        lock (gate) SpendParts(record);
         if (record.Charge is not { } charge) return;
         DateTimeOffset placed = record.PlacedAt.ToDateTimeOffset();
         foreach (BudgetSpan span in (BudgetSpan[])[BudgetSpan.MonthOf(placed), BudgetSpan.DayOf(placed)]) Add(span, caller.Tenant.Id, caller.Project.Id, caller.Key.Id, charge);
@@ -143,11 +148,11 @@ public sealed class BudgetLimits(BudgetOptions options, TimeProvider clock, Cont
     public IReadOnlyList<PrepaidUse> UsePrepaid(TenantId tenant) =>
         [.. Contracts.Credits.Of(tenant, Instant.Now(clock)).Select(stand => new PrepaidUse(stand.Paid, stand.Paid - stand.Left, Use(tenant.Value, BudgetSpan.Credit, stand.Paid.Currency).Held))];
 
-    private (Money Spent, Money Held) Use(Guid scopeId, BudgetSpan span, Currency currency)
+    private (Money Spent, Money Held) Use(Guid scopeId, BudgetSpan span, Currency currency, string part = "")
     {
         lock (gate)
         {
-            BudgetState? state = states.GetValueOrDefault(new BudgetScope(scopeId, span, currency));
+            BudgetState? state = states.GetValueOrDefault(new BudgetScope(scopeId, span, currency, part));
             return (new Money(state?.Spent ?? 0, currency), new Money(state?.Held ?? 0, currency));
         }
     }
@@ -270,8 +275,8 @@ public sealed class BudgetLimits(BudgetOptions options, TimeProvider clock, Cont
         return state;
     }
 
-    /// <summary>The budgets a caller's request counts against, in the price's currency: by month for tenant, project and key, by day for the tenant, and its credit.</summary>
-    public IReadOnlyList<Budget> BudgetsOf(Caller caller, Currency currency)
+    /// <summary>The budgets a caller's request counts against, in the price's currency: by month for tenant, project and key, by day for the tenant, its credit, and those of its parts.</summary>
+    public IReadOnlyList<Budget> BudgetsOf(Caller caller, Currency currency, CallParts parts = default)
     {
         ArgumentNullException.ThrowIfNull(caller);
         BudgetSpan month = CurrentMonth();
@@ -283,13 +288,16 @@ public sealed class BudgetLimits(BudgetOptions options, TimeProvider clock, Cont
             Budget("key", caller.Key.Id.Value, month, caller.Key.MonthlyBudget),
             Budget("tenant", caller.Tenant.Id.Value, CurrentDay(), terms.DailyLimit),
             .. CreditOf(caller.Tenant.Id, currency) is { } credit ? [credit] : Array.Empty<Budget>(),
+            .. HasPartBudgets(caller) ? PartsOf(caller, currency, parts) : [],
         ];
 
-        Budget Budget(string level, Guid id, BudgetSpan span, Money? limit) => limit is { } money && money.Currency != currency
-            ? throw new ApiException(402, "insufficient_quota", "budget_currency",
-                $"The {level}'s budget is in {money.Currency} but the model's price is in {currency}: set the budget in {currency}.")
-            : new Budget(level, new BudgetScope(id, span, currency), limit);
+        Budget Budget(string level, Guid id, BudgetSpan span, Money? limit) => BudgetIn(currency, level, id, span, limit);
     }
+
+    private static Budget BudgetIn(Currency currency, string level, Guid id, BudgetSpan span, Money? limit, string part = "") => limit is { } money && money.Currency != currency
+        ? throw new ApiException(402, "insufficient_quota", "budget_currency",
+            $"The {level}'s budget is in {money.Currency} but the model's price is in {currency}: set the budget in {currency}.")
+        : new Budget(level, new BudgetScope(id, span, currency, part), limit);
 
     /// <summary>Prepaid credit as a budget that lasts as long as the credit does: its limit is what is left beyond what this process has settled already.</summary>
     private Budget? CreditOf(TenantId tenant, Currency currency)
@@ -333,8 +341,12 @@ public readonly record struct BudgetSpan(SpanKind Kind, DateOnly Start)
     public static BudgetSpan DayOf(DateTimeOffset time) => new(SpanKind.Day, DateOnly.FromDateTime(time.UtcDateTime));
 }
 
-/// <summary>One tenant, project or key in one span and currency.</summary>
-public readonly record struct BudgetScope(Guid Id, BudgetSpan Span, Currency Currency);
+/// <summary>One tenant, project or key, or a part of its requests, in one span and currency.</summary>
+/// <param name="Part">Whose, or which; empty: all.</param>
+public readonly record struct BudgetScope(Guid Id, BudgetSpan Span, Currency Currency, string Part = "")
+{
+    public bool IsPart => Part.Length > 0;
+}
 
 /// <param name="Limit">Null: no limit at this level.</param>
 public sealed record Budget(string Level, BudgetScope Scope, Money? Limit)

@@ -237,8 +237,7 @@ public sealed class RateLimits : IDisposable
         Add("project", caller.Project.Id.Value, "", ProjectTerms.Of(caller.Project).Rates);
         Add("key", caller.Key.Id.Value, "", caller.Terms.Rates);
         if (call.UserTag is { } tag) Add("user", caller.Tenant.Id.Value, tag, tenant.EachUser);
-        if (!tenant.Models.IsEmpty && tenant.Models.FirstOrDefault(pair => pair.Key.Equals(call.Model.Value, StringComparison.OrdinalIgnoreCase)).Value is { } rates)
-            Add("model", caller.Tenant.Id.Value, call.Model.Value, rates);
+        if (tenant.OfModel(call.Model) is { } rates) Add("model", caller.Tenant.Id.Value, call.Model.Value, rates);
         return found;
 
         void Add(string name, Guid id, string part, RateTerms rates)

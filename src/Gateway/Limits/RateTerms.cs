@@ -5,7 +5,7 @@ using Qanat.Books;
 namespace Qanat.Gateway;
 
 /// <summary>How much may be asked at one level (a tenant, a project, a key, a user tag, a model). Null: no limit there.</summary>
-public sealed record RateTerms
+public record RateTerms
 {
     public const int RequestsPerMinuteMax = 10_000_000;
     public const long TokensPerMinuteMax = 10_000_000_000;
@@ -34,16 +34,35 @@ public sealed record RateTerms
     public bool IsEmpty => (RequestsPerMinute, TokensPerMinute, Concurrent) == default;
 }
 
+/// <summary>The same for a part of a tenant's requests, each user's or a model's, with money.</summary>
+public sealed record PartTerms : RateTerms
+{
+    /// <summary>What may be spent in a UTC calendar day, e.g. "0.50 USD"; null: no limit.</summary>
+    public string? DailyBudget { get; init; }
+
+    /// <summary>What may be spent in a UTC calendar month; null: no limit.</summary>
+    public string? MonthlyBudget { get; init; }
+
+    [JsonIgnore]
+    public Money? DailyLimit => DailyBudget is { } text ? AdminRequest.ParseMoney(text, "daily_budget") : null;
+
+    [JsonIgnore]
+    public Money? MonthlyLimit => MonthlyBudget is { } text ? AdminRequest.ParseMoney(text, "monthly_budget") : null;
+
+    [JsonIgnore]
+    public bool HasBudget => (DailyBudget ?? MonthlyBudget) is not null;
+}
+
 /// <summary>What is agreed with a tenant beyond its monthly budget; how the directory keeps it.</summary>
 public sealed record TenantTerms
 {
     public RateTerms Rates { get; init; } = new();
 
     /// <summary>For every user tag by itself.</summary>
-    public RateTerms EachUser { get; init; } = new();
+    public PartTerms EachUser { get; init; } = new();
 
     /// <summary>For all of the tenant's requests to a model, by the model's name.</summary>
-    public ImmutableDictionary<string, RateTerms> Models { get; init; } = ImmutableDictionary<string, RateTerms>.Empty;
+    public ImmutableDictionary<string, PartTerms> Models { get; init; } = ImmutableDictionary<string, PartTerms>.Empty;
 
     /// <summary>What may be spent in a UTC calendar day, e.g. "5 USD"; null: no limit.</summary>
     public string? DailyBudget { get; init; }
@@ -66,6 +85,17 @@ public sealed record TenantTerms
     [JsonIgnore]
     public Money? DailyLimit => DailyBudget is { } text ? AdminRequest.ParseMoney(text, "daily_budget") : null;
 
+    /// <summary>What bounds its requests to a model; names are told apart without regard to case. Null: nothing does.</summary>
+    public PartTerms? OfModel(ModelName model)
+    {
+        if (Models.IsEmpty) return null;
+        foreach ((string name, PartTerms terms) in Models)
+        {
+            if (name.Equals(model.Value, StringComparison.OrdinalIgnoreCase)) return terms;
+        }
+        return null;
+    }
+
     public static TenantTerms Of(Tenant tenant) => SettingsText.Read(tenant, static each => each.Settings, TermsJson.Default.TenantTerms, static _ => new TenantTerms());
     public string ToSettings() => SettingsText.Write(this, TermsJson.Default.TenantTerms);
 }
@@ -74,6 +104,12 @@ public sealed record TenantTerms
 public sealed record ProjectTerms
 {
     public RateTerms Rates { get; init; } = new();
+
+    /// <summary>What may be spent in a UTC calendar day; null: no limit.</summary>
+    public string? DailyBudget { get; init; }
+
+    [JsonIgnore]
+    public Money? DailyLimit => DailyBudget is { } text ? AdminRequest.ParseMoney(text, "daily_budget") : null;
 
     public static ProjectTerms Of(Project project) => SettingsText.Read(project, static each => each.Settings, TermsJson.Default.ProjectTerms, static _ => new ProjectTerms());
     public string ToSettings() => SettingsText.Write(this, TermsJson.Default.ProjectTerms);

@@ -79,12 +79,12 @@ public sealed partial class CallPipeline(RoutingState routing, TariffState tarif
         int allowed = Math.Min(maxNew, options.HoldOutputTokens);
         if (price is null)
         {
-            if (limits.BudgetsOf(call.Caller, Currency.Usd).FirstOrDefault(budget => budget.Limit is not null) is { } budget)
+            if (limits.BudgetsOf(call.Caller, Currency.Usd, CallParts.Of(call)).FirstOrDefault(budget => budget.Limit is not null) is { } budget)
                 throw new ApiException(402, "insufficient_quota", "unpriced_model",
                     $"{call.Model} has no price, so the {budget.Level}'s budget could not hold. Add a price (qanat price set), or remove the budget.", "model");
             return allowed;
         }
-        if (call.MaxTokens is not null || limits.Available(call.Caller, price.Rates.OutputPerToken.Currency) is not { } left) return allowed;
+        if (call.MaxTokens is not null || limits.Available(call.Caller, price.Rates.OutputPerToken.Currency, CallParts.Of(call)) is not { } left) return allowed;
         long free = terms.Quota is { } contract ? limits.Contracts.Quotas.Left(contract) : 0;
         long affordable = terms.AffordableOutput(inputTokens, left, free, call.Operation) / call.Choices;
         return (int)Math.Clamp(affordable, 1, allowed);
@@ -110,6 +110,7 @@ public sealed partial class CallPipeline(RoutingState routing, TariffState tarif
     /// <exception cref="ApiException">Refused: a budget, a quota or a credit does not suffice, or is held by other requests.</exception>
     private async Task<Admission> AdmitAsync(Call call, int inputTokens, int maxNew, CancellationToken cancel)
     {
+        await KnowPartsAsync(call.Caller);
         Instant placed = Instant.Now(clock);
         RequestTerms terms = RequestTerms.Find(tariffs.Prices, tariffs.Declared, call.Caller.Tenant.Id, call.Model, placed);
         int allowed = FirstAllowance(call, terms, inputTokens, maxNew);
@@ -117,7 +118,7 @@ public sealed partial class CallPipeline(RoutingState routing, TariffState tarif
         Money amount = terms.Price is null ? Money.Zero(Currency.Usd) : terms.WorstCase(inputTokens, (long)allowed * call.Choices, quota.Tokens, call.Operation);
         try
         {
-            Reservation reservation = await limits.PlaceAsync(call.Caller, amount, cancel);
+            Reservation reservation = await limits.PlaceAsync(call.Caller, amount, cancel, CallParts.Of(call));
             (reservation.Terms, reservation.Quota) = (terms, quota);
             return new Admission(placed, allowed, amount, reservation);
         }
@@ -125,6 +126,19 @@ public sealed partial class CallPipeline(RoutingState routing, TariffState tarif
         {
             limits.Contracts.Quotas.Release(quota);
             throw;
+        }
+    }
+
+    /// <exception cref="ApiException">503: the books cannot be read.</exception>
+    private async Task KnowPartsAsync(Caller caller)
+    {
+        try
+        {
+            await limits.KnowPartsAsync(caller);
+        }
+        catch (StoreException error)
+        {
+            throw BooksUnavailable(error.Message);
         }
     }
 

@@ -90,8 +90,8 @@ public sealed class RateLimitsTests
     public async Task Users_and_models_are_counted_apart()
     {
         RateLimits limits = new(new RateOptions(), clock);
-        RateTerms one = new() { RequestsPerMinute = 1 };
-        Caller caller = Tenant(new TenantTerms { EachUser = one, Models = ImmutableDictionary<string, RateTerms>.Empty.Add("Big", one) });
+        PartTerms one = new() { RequestsPerMinute = 1 };
+        Caller caller = Tenant(new TenantTerms { EachUser = one, Models = ImmutableDictionary<string, PartTerms>.Empty.Add("Big", one) });
         (await limits.EnterAsync(CallOf(caller, user: "ann"), None)).Dispose();
         (await limits.EnterAsync(CallOf(caller, user: "bob"), None)).Dispose();
         await Assert.ThrowsAsync<ApiException>(() => limits.EnterAsync(CallOf(caller, user: "ann"), None));

@@ -118,7 +118,7 @@ public sealed class RateLineTests
     public async Task Who_waits_elsewhere_stands_in_nobodys_way()
     {
         using RateLimits limits = new(new RateOptions(), clock);
-        Caller caller = Tenant(new TenantTerms { Rates = new RateTerms { RequestsPerMinute = 600 }, EachUser = new RateTerms { RequestsPerMinute = 1, WaitSeconds = 90 } });
+        Caller caller = Tenant(new TenantTerms { Rates = new RateTerms { RequestsPerMinute = 600 }, EachUser = new PartTerms { RequestsPerMinute = 1, WaitSeconds = 90 } });
         (await limits.EnterAsync(CallOf(caller, user: "ann"), None)).Dispose();
         Task<RateLease> waits = limits.EnterAsync(CallOf(caller, user: "ann"), None);
         (await limits.EnterAsync(CallOf(caller, user: "bob"), None)).Dispose();
