@@ -45,12 +45,13 @@ public sealed class LoadedModel(string name, string? notice, Network network, Bp
     /// <param name="file">Closed when all weights are packed, unless loading fails.</param>
     private static LoadedModel Load(ModelSource file, string path, LoadOptions options, IProgress<string>? progress, CancellationToken cancel)
     {
-        foreach (string note in (file as HfCheckpoint)?.Notes ?? [])
+        LeftOutTensors leftOut = new(file);
+        foreach (string note in leftOut.Notes())
             progress?.Report(note);
         string name = ServedName(file.TextOrNull("general.name") ?? Path.GetFileNameWithoutExtension(path));
 
         cancel.ThrowIfCancellationRequested();
-        var need = MemoryNeed.Of(file.Tensors, options.KvBytesMax);
+        var need = MemoryNeed.Of(leftOut.Kept, options.KvBytesMax);
         need.ThrowIfMoreThan(MemoryNeed.AvailableBytes(), file.Path);
         progress?.Report("Reading the tokenizer");
         // Code that mostly runs for the first time, and on one thread: beside the weights it takes no time of its own.

@@ -74,6 +74,40 @@ public sealed class LoadedModelTests
     [InlineData("../../etc", "etc")]
     public void Served_names_are_safe_in_a_url(string name, string served) => Assert.Equal(served, LoadedModel.ServedName(name));
 
+    /// <summary>Files of models that see, or that guess ahead, have tensors that text does not need: they are named, cost no memory and change nothing.</summary>
+    [Fact]
+    public void Tensors_for_vision_and_further_prediction_are_left_out_with_a_note()
+    {
+        using TempFile plain = TinyFile.Write();
+        byte[] bytes;
+        using (GgufFile file = GgufFile.Open(plain.Path))
+        {
+            int blocks = file.Integer("qwen3.block_count", 1, 100);
+            var metadata = new Dictionary<string, GgufValue>(file.Metadata, StringComparer.Ordinal) { ["qwen3.block_count"] = GgufValue.Of((uint)blocks + 1), ["qwen3.nextn_predict_layers"] = GgufValue.Of(1u) };
+            string[] more = ["v.blk.0.attn_qkv.weight", "mm.0.weight", FormattableString.Invariant($"blk.{blocks}.nextn.eh_proj.weight")];
+            using var stream = new MemoryStream();
+            GgufWriter.Write(stream, [.. metadata], [.. file.Tensors.Select(tensor => new GgufTensorSource(tensor.Name, tensor.Type, tensor.Shape, target => WriteData(file, tensor, target))),
+                .. more.Select(name => new GgufTensorSource(name, GgmlType.F32, [1024, 1024], target => target.Write(new byte[4 << 20])))]);
+            bytes = stream.ToArray();
+        }
+        using TempFile changed = new(bytes);
+        var stages = new Stages();
+        using LoadedModel model = LoadedModel.Load(changed.Path, new LoadOptions { Threads = 1 }, stages, TestContext.Current.CancellationToken);
+        Assert.Contains("2 tensors for vision are left out: only text is served", stages.Seen);
+        Assert.Contains("1 tensors for further prediction are left out: only text is served", stages.Seen);
+        var expected = new Stages();
+        using LoadedModel without = LoadedModel.Load(plain.Path, new LoadOptions { Threads = 1 }, expected, TestContext.Current.CancellationToken);
+        string Need(Stages told) => told.Seen.Single(stage => stage.StartsWith("Reading the weights", StringComparison.Ordinal));
+        Assert.Equal(Need(expected), Need(stages));
+        Assert.Equal(without.Network.Shape.Layers, model.Network.Shape.Layers);
+    }
+
+    private static unsafe void WriteData(GgufFile file, GgufTensor tensor, Stream target)
+    {
+        using TensorData data = file.Read(tensor);
+        target.Write(new ReadOnlySpan<byte>(data.Pointer, checked((int)tensor.Bytes)));
+    }
+
     /// <summary>The head of a file with one value changed; tensors are left out.</summary>
     private static byte[] Change(string path, string key, GgufValue value)
     {

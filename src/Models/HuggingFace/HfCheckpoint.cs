@@ -32,7 +32,7 @@ public sealed class HfCheckpoint : ModelSource
             int Count(string part) => _stored.Keys.Count(name => name.Contains(part, StringComparison.Ordinal));
             foreach ((string what, int count) in new[] { ("vision", Count("visual.")), ("further prediction", Count("mtp.")) })
                 if (count > 0)
-                    Notes.Add(FormattableString.Invariant($"{count} tensors for {what} are left out: only text is served"));
+                    Notes.Add(LeftOutTensors.Note(what, count));
         }
         catch
         {
