@@ -174,7 +174,15 @@ internal sealed class ReaderPool : IDisposable
         }
         finally
         {
-            rows?.Dispose();
+            try
+            {
+                rows?.Dispose();
+            }
+            catch (Exception thrown)
+            {
+                failure ??= thrown;
+            }
+            // Whatever happens: who reads the channel would else wait for ever.
             chunks.Complete(failure);
         }
 
