@@ -1,3 +1,4 @@
+using Npgsql;
 using Qanat.Books;
 
 namespace Qanat.Store.Tests;
@@ -8,6 +9,17 @@ public sealed class PostgresFaultTests
     private const int Callers = 8;
     private const int RequestsEach = 40;
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public void A_server_of_tests_that_were_killed_ends_and_leaves_no_files()
+    {
+        PostgresServer.SkipUnlessInstalled();
+        PostgresServer server = new(durable: false);
+        server.Execute("SELECT 1");
+        server.Abandon();
+        Assert.False(Directory.Exists(server.Folder));
+        Assert.ThrowsAny<NpgsqlException>(() => server.Execute("SELECT 1"));
+    }
 
     [Fact]
     public async Task Requests_under_way_when_the_server_stops_and_starts_are_each_billed_once()

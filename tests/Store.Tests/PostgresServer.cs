@@ -6,7 +6,7 @@ using Npgsql;
 
 namespace Qanat.Store.Tests;
 
-/// <summary>A PostgreSQL server of the tests' own, made from the programs that Debian installs and ended with the test process. It refuses to run as root, so that then another user runs it.</summary>
+/// <summary>A PostgreSQL server of the tests' own, made from the programs that Debian installs and ended with the test process, however that ends. It refuses to run as root, so that then another user runs it.</summary>
 public sealed class PostgresServer : IDisposable
 {
     private const string Missing = "PostgreSQL is not installed (Debian: postgresql)";
@@ -14,6 +14,7 @@ public sealed class PostgresServer : IDisposable
     private readonly string _directory;
     private readonly bool _durable;
     private readonly int _port;
+    private readonly Process _watch;
     private int _schemas;
 
     /// <param name="durable">With fsync, as in earnest.</param>
@@ -27,10 +28,12 @@ public sealed class PostgresServer : IDisposable
             _port = ((IPEndPoint)free.LocalEndpoint).Port;
         }
         if (Environment.IsPrivilegedProcess) Run("chown", "postgres", _directory);
+        _watch = Watch();
         RunAsOwner("initdb", "-D", Data, "-U", "qanat", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync");
         Start();
     }
 
+    public string Folder => _directory;
     private string Data => Path.Combine(_directory, "data");
     public string ConnectionString => string.Create(CultureInfo.InvariantCulture, $"Host=127.0.0.1;Port={_port};Username=qanat;Database=postgres;Timeout=5");
 
@@ -80,6 +83,26 @@ public sealed class PostgresServer : IDisposable
     {
         Stop();
         Directory.Delete(_directory, recursive: true);
+        _watch.StandardInput.WriteLine("ended");
+        _watch.StandardInput.Close();
+        _watch.Dispose();
+    }
+
+    /// <summary>As if this process had been killed: nothing is told to the one that watches but the end of its pipe. Waits until that has cleared up.</summary>
+    public void Abandon()
+    {
+        _watch.StandardInput.Close();
+        _watch.WaitForExit();
+        _watch.Dispose();
+    }
+
+    /// <summary>A shell, in a session of its own, that reads from a pipe of this process: when the pipe ends without a word, the process was killed, and the shell ends the server and removes its files.</summary>
+    private Process Watch()
+    {
+        ProcessStartInfo start = new("setsid") { UseShellExecute = false, RedirectStandardInput = true, WorkingDirectory = "/" };
+        const string script = "exec >/dev/null 2>&1; read -r ended && exit 0; directory=$1; shift; \"$@\"; rm -rf \"$directory\" \"$directory.log\"";
+        foreach (string argument in (string[])["/bin/sh", "-c", script, "watch", _directory, .. AsOwner("pg_ctl", "stop", "-m", "immediate", "-D", Data)]) start.ArgumentList.Add(argument);
+        return Process.Start(start)!;
     }
 
     private static PostgresServer Made(PostgresServer server)
@@ -93,9 +116,14 @@ public sealed class PostgresServer : IDisposable
 
     private void RunAsOwner(string program, params string[] arguments)
     {
+        string[] command = AsOwner(program, arguments);
+        Run(command[0], command[1..]);
+    }
+
+    private static string[] AsOwner(string program, params string[] arguments)
+    {
         string path = Path.Combine(Programs()!, program);
-        if (Environment.IsPrivilegedProcess) Run("setpriv", ["--reuid=postgres", "--regid=postgres", "--clear-groups", path, .. arguments]);
-        else Run(path, arguments);
+        return Environment.IsPrivilegedProcess ? ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", path, .. arguments] : [path, .. arguments];
     }
 
     private void Run(string program, params string[] arguments)
