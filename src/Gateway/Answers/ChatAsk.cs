@@ -17,6 +17,7 @@ internal sealed record ChatAsk(ServedModel Model, Conversation Conversation, str
     public int TopLogprobs { get; init; } = -1;
     public string? UserTag { get; init; }
     public bool IgnoreStopTokens { get; init; }
+    public int? LoopTokensMax { get; init; }
     public bool Stream { get; init; }
     public bool IncludeUsage { get; init; } = true;
 
@@ -27,6 +28,7 @@ internal sealed record ChatAsk(ServedModel Model, Conversation Conversation, str
         {
             Conversation = Conversation,
             CacheTokens = CacheMarks.TokensOf(Model, Conversation, prompt),
+            LoopTokensMax = LoopTokensMax,
         };
         return new GenerationRequest(Model, [call], Stream, IncludeUsage, []);
     }

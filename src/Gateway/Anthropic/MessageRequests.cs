@@ -16,6 +16,7 @@ internal sealed class MessageRequests(ServedModels models, GatewayOptions option
             MaxTokens = fields.IntegerAtLeast("max_tokens", 1) ?? throw Refusal.Missing("max_tokens"),
             Sampling = sampling.Read(fields, model),
             Stop = sampling.ReadStop(fields, "stop_sequences"),
+            LoopTokensMax = SamplingFields.ReadLoop(fields),
             UserTag = UserTag(fields),
             Stream = fields.Flag("stream") ?? false,
         };

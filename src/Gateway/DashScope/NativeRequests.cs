@@ -33,6 +33,7 @@ internal sealed class NativeRequests(ServedModels models, GatewayOptions options
             Choices = choices,
             Sampling = sampling.Read(parameters, model),
             Stop = sampling.ReadStop(parameters),
+            LoopTokensMax = SamplingFields.ReadLoop(parameters),
             Stream = WantsStream(http),
         };
         return new NativeRequest(ask.ToRequest(caller), new NativeFormat(asMessage, parameters.Flag("incremental_output") ?? false));

@@ -32,7 +32,7 @@ internal sealed class OllamaRequests(ServedModels models, SamplingFields samplin
         {
             ImmutableArray<int> tokens = Prompts.Checked(model, "prompt", prompt.Length, () => model.Encode(prompt));
             ChatAsk raw = Ask(fields, model, Conversation.Of(), "prompt");
-            Call call = new(caller, Operation.Completion, model.Name, tokens, 1, raw.MaxTokens, raw.Sampling, raw.Stop, -1, IgnoreStopTokens: false, null) { PromptText = prompt };
+            Call call = new(caller, Operation.Completion, model.Name, tokens, 1, raw.MaxTokens, raw.Sampling, raw.Stop, -1, IgnoreStopTokens: false, null) { PromptText = prompt, LoopTokensMax = raw.LoopTokensMax };
             return new GenerationRequest(model, [call], raw.Stream, IncludeUsage: true, []);
         }
         ChatMessage said = new(ChatRole.User, prompt);
@@ -60,6 +60,7 @@ internal sealed class OllamaRequests(ServedModels models, SamplingFields samplin
             MaxTokens = predict,
             Sampling = sampling.Read(options, model) with { RepetitionPenalty = options.Number("repeat_penalty", 0.01, 10) ?? 1 },
             Stop = sampling.ReadStop(options),
+            LoopTokensMax = SamplingFields.ReadLoop(options),
             Stream = fields.Flag("stream") ?? true,
         };
     }

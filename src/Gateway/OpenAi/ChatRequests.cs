@@ -8,9 +8,6 @@ namespace Qanat.Gateway;
 /// <summary>Reads the body of POST /v1/chat/completions. Fields that nobody here knows are ignored, as OpenAI-compatible servers do.</summary>
 internal sealed class ChatRequests(ServedModels models, GatewayOptions options, SamplingFields sampling)
 {
-    /// <summary>A shorter repetition is no loop.</summary>
-    private const int LoopTokensMin = 16;
-
     private const string ToolCallEnd = "</tool_call>";
 
     public GenerationRequest Read(JsonFields fields, Caller caller)
@@ -25,7 +22,7 @@ internal sealed class ChatRequests(ServedModels models, GatewayOptions options, 
         {
             Conversation = conversation,
             CacheTokens = CacheMarks.TokensOf(model, conversation, prompt),
-            LoopTokensMax = fields.IntegerAtLeast("loop_tokens_max", LoopTokensMin),
+            LoopTokensMax = SamplingFields.ReadLoop(fields),
         };
         return new GenerationRequest(model, [call], fields.Flag("stream") ?? false, Prompts.IncludeUsage(fields), []);
     }

@@ -26,7 +26,10 @@ internal sealed class CompletionRequests(ServedModels models, GatewayOptions opt
         bool echo = fields.Flag("echo") ?? false;
         if (echo && topLogprobs >= 0) throw Refusal.Unsupported("echo", "log probabilities of the prompt are not computed; ask for one or the other.");
         Call first = new(caller, Operation.Completion, model.Name, prompts[0], choices, fields.IntegerAtLeast("max_tokens", 1) ?? MaxTokensDefault, sampling.Read(fields, model),
-            sampling.ReadStop(fields), topLogprobs, fields.Flag("ignore_eos") ?? false, Prompts.UserTag(fields, options));
+            sampling.ReadStop(fields), topLogprobs, fields.Flag("ignore_eos") ?? false, Prompts.UserTag(fields, options))
+        {
+            LoopTokensMax = SamplingFields.ReadLoop(fields),
+        };
         ImmutableArray<string> echoTexts = echo ? [.. prompts.Select(prompt => TextOf(prompt, model))] : [];
         return new GenerationRequest(model, [.. prompts.Select((prompt, index) => first with { Prompt = prompt, PromptText = TextAt(fields, index) })], fields.Flag("stream") ?? false, Prompts.IncludeUsage(fields), echoTexts);
     }

@@ -9,6 +9,12 @@ namespace Qanat.Gateway;
 /// <summary>Reads how tokens are to be drawn, and where to stop.</summary>
 internal sealed class SamplingFields(GatewayOptions options, SeedSource seeds)
 {
+    /// <summary>A shorter repetition is no loop.</summary>
+    private const int LoopTokensMin = 16;
+
+    /// <summary>For how many tokens an answer may repeat itself; null: as long as it likes.</summary>
+    public static int? ReadLoop(JsonFields fields) => fields.IntegerAtLeast("loop_tokens_max", LoopTokensMin);
+
     public SamplingOptions Read(JsonFields fields, ServedModel model)
     {
         SamplingDefaults advice = model.Sampling;

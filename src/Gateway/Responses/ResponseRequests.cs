@@ -25,6 +25,7 @@ internal sealed class ResponseRequests(ServedModels models, GatewayOptions optio
         {
             MaxTokens = fields.IntegerAtLeast("max_output_tokens", 1),
             Sampling = sampling.Read(fields, model),
+            LoopTokensMax = SamplingFields.ReadLoop(fields),
             UserTag = UserTag(fields),
             Stream = fields.Flag("stream") ?? false,
         };

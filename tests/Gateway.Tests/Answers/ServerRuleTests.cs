@@ -88,6 +88,16 @@ public sealed class ServerRuleTests(GatewayFixture fixture) : IClassFixture<Gate
         Assert.Equal(2_000_000_000, gateway.Script.LastCall.MaxTokens);
     }
 
+    /// <summary>Beside the limit of tokens, wherever an API has it.</summary>
+    [Theory, MemberData(nameof(Paths))]
+    public async Task How_long_an_answer_may_repeat_itself_is_kept(string path)
+    {
+        TestGateway gateway = fixture.Fresh();
+        string body = Surface.Of(path).Body.Replace("tokens\":5", "tokens\":5,\"loop_tokens_max\":40", StringComparison.Ordinal).Replace("predict\":5", "predict\":5,\"loop_tokens_max\":40", StringComparison.Ordinal);
+        Assert.Equal(200, (await gateway.PostAsync(path, body)).Status);
+        Assert.Equal(40, gateway.Script.LastCall.LoopTokensMax);
+    }
+
     [Theory, MemberData(nameof(Paths))]
     public async Task Ten_megabytes_are_read(string path)
     {
