@@ -24,6 +24,27 @@ public sealed class DirectoryApiTests
     }
 
     [Fact]
+    public async Task Budgets_of_users_models_projects_and_keys_are_set_shown_and_taken_away()
+    {
+        await using TestGateway gateway = await TestGateway.StartAsync();
+        const string limits = "/api/tenants/acme/limits";
+        JsonNode set = (await gateway.AdminAsync("PUT", limits, """{"each_user":{"requests_per_minute":5,"daily_budget":"0.50","monthly_budget":5},"models":{"big":{"daily_budget":"20 EUR"}}}""")).Body;
+        Assert.Equal((5, "0.5 USD", "5 USD"), ((int)set["each_user"]!["requests_per_minute"]!, (string?)set["each_user"]!["daily_budget"], (string?)set["each_user"]!["monthly_budget"]));
+        Assert.Equal("20 EUR", (string?)set["models"]!["big"]!["daily_budget"]);
+        // What is not named stays, null takes away, and what is no amount is refused by name.
+        JsonNode after = (await gateway.AdminAsync("PUT", limits, """{"each_user":{"daily_budget":null}}""")).Body;
+        Assert.Equal((5, null, "5 USD"), ((int)after["each_user"]!["requests_per_minute"]!, (string?)after["each_user"]!["daily_budget"], (string?)after["each_user"]!["monthly_budget"]));
+        Assert.Equal((400, "daily_budget"), ((await gateway.AdminAsync("PUT", limits, """{"each_user":{"daily_budget":"much"}}""")) is var refused ? refused.Status : 0, refused.Param));
+
+        string project = (string)(await gateway.AdminAsync("POST", "/api/projects", """{"tenant":"acme","name":"web"}""")).Body["id"]!, key = (string)(await gateway.AdminAsync("POST", "/api/keys", """{"tenant":"acme","project":"web"}""")).Body["id"]!;
+        Assert.Equal("3 USD", (string?)(await gateway.AdminAsync("PUT", $"/api/projects/{project}/limits", """{"daily_budget":"3"}""")).Body["daily_budget"]);
+        Assert.Equal("1 USD", (string?)(await gateway.AdminAsync("PUT", $"/api/keys/{key}/terms", """{"daily_budget":"1"}""")).Body["terms"]!["daily_budget"]);
+        DirectoryState again = await DirectoryState.LoadAsync(gateway.Store, TimeProvider.System, TestContext.Current.CancellationToken);
+        Assert.Equal("3", ProjectTerms.Of(again.Current.Projects.Single(each => each.Name == "web")).DailyLimit!.Value.ToDecimalText());
+        Assert.Equal("5", TenantTerms.Of(again.Current.FindTenant("acme")!).EachUser.MonthlyLimit!.Value.ToDecimalText());
+    }
+
+    [Fact]
     public async Task Budgets_are_set_cleared_and_survive_a_restart_of_the_directory()
     {
         await using TestGateway gateway = await TestGateway.StartAsync();
