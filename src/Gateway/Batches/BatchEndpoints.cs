@@ -70,7 +70,8 @@ internal sealed class BatchEndpoints(Callers callers, BatchStore batches, BatchR
     private async Task CancelAsync(HttpContext context)
     {
         BatchState batch = await FindAsync(context);
-        if (batch.HasEnded) throw new ApiException(409, Refusal.InvalidRequest, "batch_ended", "The batch has ended already.");
+        // As it is shown: at its end a batch is shown a moment before it is stored.
+        if (new BatchState(Latest(batch)).HasEnded) throw new ApiException(409, Refusal.InvalidRequest, "batch_ended", "The batch has ended already.");
         await runner.CancelAsync(batch.Id);
         await SendAsync(context, Latest(batch));
     }
