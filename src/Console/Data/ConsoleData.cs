@@ -13,8 +13,15 @@ public sealed class ConsoleData(IBookStore store, DirectoryState directory, Tari
     public PriceBook Prices => tariffs.Prices;
     public CostBook Costs => tariffs.Costs;
 
-    /// <summary>The statement as the journal stands: up to a few seconds behind, without holding up the meter.</summary>
-    public Task<ProfitAndLoss> GlanceAsync(Period period, CancellationToken cancel) => Statements.ProfitAndLossAsync(store, period, GroupBy.None, cancel);
+    /// <summary>How far the figures of a glance may be behind.</summary>
+    private static readonly TimeSpan GlanceBehind = TimeSpan.FromSeconds(10);
+
+    /// <summary>The statement as the journal stands: up to some seconds behind, or as long as a posting takes that is under way.</summary>
+    public async Task<ProfitAndLoss> GlanceAsync(Period period, CancellationToken cancel)
+    {
+        await poster.PostUnlessWithinAsync(GlanceBehind, cancel);
+        return await Statements.ProfitAndLossAsync(store, period, GroupBy.None, cancel);
+    }
 
     /// <summary>The statement after everything settled has been posted.</summary>
     public async Task<ProfitAndLoss> ProfitAndLossAsync(Period period, GroupBy by, CancellationToken cancel)

@@ -3,7 +3,7 @@ using Qanat.Books;
 
 namespace Qanat.Gateway;
 
-/// <summary>Posts settled usage and capacity to the journal: whenever statements are asked for, when an hour is over, and when much has gathered. A posting sums up what records of one hour have in common,
+/// <summary>Posts settled usage and capacity to the journal: whenever statements are asked for, now and then while somebody looks at the overview, when an hour is over, and when much has gathered. A posting sums up what records of one hour have in common,
 /// so that posting more often would only make more postings of the same records. One caller at a time posts; requests are served and metered meanwhile, between a few postings and the next, and whoever reads reads a snapshot.</summary>
 public sealed class BooksPoster(IBookStore store, LiveMeter live, TimeProvider clock, ILogger<BooksPoster> log) : IDisposable
 {
@@ -20,11 +20,31 @@ public sealed class BooksPoster(IBookStore store, LiveMeter live, TimeProvider c
     private Instant duesThrough;
     private Instant postedHour;
     private long postedFinished;
+    private long? glancedAt;
 
     public void Start() => running = Task.Run(RunAsync);
 
     /// <summary>Everything settled so far is in the journal when this completes.</summary>
     public Task<PostingSummary> PostNowAsync(CancellationToken cancel) => InTurnAsync(() => bookkeeper.PostBesideOthersAsync(cancel), cancel);
+
+    /// <summary>For who looks at figures that may be a little behind: posts what is settled, unless that was done within such a time, or is being done. A store that cannot be written can still be read.</summary>
+    public async Task PostUnlessWithinAsync(TimeSpan age, CancellationToken cancel)
+    {
+        if (glancedAt is { } before && clock.GetElapsedTime(before) < age || !await posting.WaitAsync(0, cancel)) return;
+        try
+        {
+            glancedAt = clock.GetTimestamp();
+            await bookkeeper.PostBesideOthersAsync(cancel);
+        }
+        catch (StoreException error)
+        {
+            log.LogError(error, "Usage could not be posted to the journal; it will be tried again");
+        }
+        finally
+        {
+            posting.Release();
+        }
+    }
 
     /// <summary>Posts, then reads the books as of one moment: all that was settled before the call is posted there.</summary>
     public async Task<T> PostThenAsync<T>(Func<IBookReader, Task<T>> read, CancellationToken cancel)
