@@ -126,10 +126,14 @@ internal sealed class CutWay : IDisposable
         lock (_lock) return _left > 0 && --_left == 0;
     }
 
+    /// <summary>Whoever learns of the loss finds it said already: a test that looks whether it was cut must not be ahead of this.</summary>
     private void Cut(TcpClient client)
     {
-        _isAway = _isAwayAfter;
+        lock (_lock)
+        {
+            _isAway = _isAwayAfter;
+            _cut.TrySetResult();
+        }
         client.Dispose();
-        _cut.SetResult();
     }
 }
