@@ -29,6 +29,11 @@ public sealed class RandomOperationsTests
     public void Invariants_hold_after_every_step_of_a_model_with_states() =>
         Gen.Select(GenSetup, Gen.Int[1, 12], GenOperation.Array[1, 120]).Sample((setup, states, operations) => Run(setup with { States = states }, operations), iter: 400);
 
+    /// <summary>Two of a kind with two states: one gets a block but no state, and finds in the next step in the cache what it was about to compute.</summary>
+    [Fact]
+    public void A_sequence_that_gets_a_block_but_no_state_gives_the_block_back() =>
+        Gen.Select(GenSetup, Gen.Int[1, 12], GenOperation.Array[1, 120]).Sample((setup, states, operations) => Run(setup with { States = states }, operations), seed: "bBaBdAT2Hg21", iter: 1);
+
     private static void Run(Setup setup, Operation[] operations)
     {
         int budget = setup.Sequences + setup.BlockTokens + 5;

@@ -167,7 +167,12 @@ internal sealed class Scheduler
         if (sequence.Planned > 0 && sequence.Checkpoints?.Contains(start) == true) return false;
         int end = Math.Min(sequence.Count, (start / _pool.BlockTokens + 1) * _pool.BlockTokens);
         int rows = end - start;
-        if (rows > _budget || !TryHoldBlocks(sequence, end) || !TryHoldState(sequence)) return false;
+        if (rows > _budget || !TryHoldBlocks(sequence, end)) return false;
+        if (!TryHoldState(sequence))
+        {
+            GiveBackUnusedBlocks(sequence);
+            return false;
+        }
         if (sequence.Planned == 0) _cache.Make(sequence, start);
         sequence.Planned += rows;
         _budget -= rows;
@@ -194,6 +199,16 @@ internal sealed class Scheduler
             _admits = false;
         }
         return true;
+    }
+
+    /// <summary>A sequence that gets no rows must not hold a block for them: in the next step it may find the same block in the cache.</summary>
+    private void GiveBackUnusedBlocks(Sequence sequence)
+    {
+        while (sequence.Blocks.Count > BlocksFor(sequence.Computed + sequence.Planned))
+        {
+            _pool.Release(sequence.Blocks[^1]);
+            sequence.Blocks.RemoveAt(sequence.Blocks.Count - 1);
+        }
     }
 
     /// <summary>Makes the sequence hold a place for the state after its rows. False when one of another sequence must be read first: the next step has one.</summary>
