@@ -10,6 +10,10 @@ public sealed unsafe class NativeArena : IDisposable
 
     private readonly List<NativeBuffer> _pieces = [];
     private long _used;
+    private long _expected;
+
+    /// <summary>So many bytes more will be taken: one piece for all of them leaves no remainders, of which the part on the last large page touched is memory that nobody uses.</summary>
+    public void Expect(long bytes) => _expected = bytes;
 
     /// <summary>Zeroed memory, aligned to cache lines, until the arena is disposed.</summary>
     public byte* Take(long bytes)
@@ -18,7 +22,8 @@ public sealed unsafe class NativeArena : IDisposable
         long whole = (bytes + CacheLineBytes - 1) / CacheLineBytes * CacheLineBytes;
         if (_pieces.Count == 0 || whole > _pieces[^1].Bytes - _used)
         {
-            _pieces.Add(new NativeBuffer(Math.Max(PieceBytes, whole)));
+            _pieces.Add(new NativeBuffer(Math.Max(Math.Max(PieceBytes, whole), _expected)));
+            _expected = 0;
             _used = 0;
         }
         byte* start = _pieces[^1].Pointer + _used;

@@ -82,6 +82,17 @@ public sealed unsafe class PackingTests
         }
     }
 
+    [Fact]
+    public void What_an_arena_expects_lies_in_one_piece()
+    {
+        using var arena = new NativeArena();
+        arena.Take(64);
+        arena.Expect(200L << 20);
+        byte* first = arena.Take(100L << 20);
+        Assert.Equal((nint)first + (100 << 20), (nint)arena.Take(64));
+        Assert.Equal((nint)first + (100 << 20) + 64, (nint)arena.Take((100L << 20) - 64));
+    }
+
     private static long FirstDifference(NativeBuffer a, NativeBuffer b)
     {
         for (long i = 0; i < a.Bytes; i++)

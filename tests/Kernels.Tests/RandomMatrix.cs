@@ -43,15 +43,17 @@ internal sealed unsafe class RandomMatrix : IDisposable
             return Multiply(PackedMatrix.Over(_format, _outputs, Inputs, file), source, rows, tier, team);
     }
 
-    /// <summary>What is done with the matrix as the file has it, and then as packed.</summary>
+    /// <summary>What is done with the matrix as the file has it, after each of its panels is packed and its rows are gone, and so at last as packed.</summary>
     public void BeforeAndAfterPacking(WorkerTeam team, Action<PackedMatrix> use)
     {
-        fixed (byte* file = _file)
+        byte[] copy = [.. _file];
+        fixed (byte* file = copy)
         {
             using var matrix = PackedMatrix.Over(_format, _outputs, Inputs, file);
             use(matrix);
-            matrix.Pack(team);
-            use(matrix);
+            while (matrix.PackNext(1, team, read: bytes => copy.AsSpan(0, checked((int)bytes)).Fill(0xff)) > 0)
+                use(matrix);
+            Assert.True(matrix.IsPacked);
         }
     }
 

@@ -32,8 +32,8 @@ internal interface IModelRunner : IDisposable
 /// <summary>Runs plans on a network of Qanat's own. Owns the KV cache, not the network.</summary>
 internal sealed class ModelRunner : IModelRunner
 {
-    /// <summary>Some tens of milliseconds: a request that arrives meanwhile waits so long.</summary>
-    private const long PackedBetweenStepsBytes = 64L << 20;
+    /// <summary>Some milliseconds: a step, or a request that arrives meanwhile, waits so long.</summary>
+    private const long PackedBetweenStepsBytes = 16L << 20;
 
     private readonly Network _network;
     private readonly KvCache _cache;

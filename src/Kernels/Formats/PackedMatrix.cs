@@ -14,6 +14,7 @@ public sealed unsafe class PackedMatrix : IDisposable
     private NativeBuffer? _own;
     private byte* _start;
     private byte* _rows;
+    private int _packed;
 
     private PackedMatrix(WeightFormat format, int outputs, int inputs, byte* rows)
     {
@@ -40,8 +41,17 @@ public sealed unsafe class PackedMatrix : IDisposable
     public long PanelBytes { get; }
     public long Bytes => PanelBytes * Panels;
 
-    /// <summary>The rows as the file stores them, while they are not packed; else null.</summary>
+    /// <summary>All panels are packed.</summary>
+    public bool IsPacked => _rows is null;
+
+    /// <summary>The rows as the file stores them, while not all are packed; else null. Those of packed panels may be gone.</summary>
     internal byte* Rows => _rows;
+
+    /// <summary>Panels that are packed: the first ones.</summary>
+    internal int PackedPanels => _packed;
+
+    /// <summary>Where the packed panels lie; null before there are any.</summary>
+    internal byte* Start => _start;
 
     /// <summary>Packs a matrix as a file stores it.</summary>
     /// <param name="format">Layout of the source.</param>
@@ -64,27 +74,38 @@ public sealed unsafe class PackedMatrix : IDisposable
 
     /// <summary>Packs what is not packed yet; the rows are not needed any more.</summary>
     /// <param name="read">Told, part by part, how many bytes of the rows are packed: the largest matrix of a model is a third of it, and need not be held twice.</param>
-    public void Pack(WorkerTeam team, NativeArena? memory = null, Action<long>? read = null)
+    public void Pack(WorkerTeam team, NativeArena? memory = null, Action<long>? read = null) => PackNext(long.MaxValue, team, memory, read);
+
+    /// <summary>Packs the next panels, at least one, and no more than so many bytes if there is more than one. Not while a product uses the matrix.</summary>
+    /// <returns>Bytes that were packed; 0 when all are.</returns>
+    public long PackNext(long bytes, WorkerTeam team, NativeArena? memory = null, Action<long>? read = null)
     {
         if (_rows is null)
-            return;
-        if (memory is null)
-            _own = new NativeBuffer(Bytes);
-        _start = memory is null ? _own!.Pointer : memory.Take(Bytes);
-        long rowBytes = WeightFormats.RowBytes(Format, Inputs);
-        int panelsOfPart = (int)Math.Clamp(PartBytes / (rowBytes * PanelOutputs), 1, Panels);
-        for (int first = 0; first < Panels; first += panelsOfPart)
+            return 0;
+        if (_start is null)
         {
-            int end = Math.Min(Panels, first + panelsOfPart);
-            PackPart(team, first, end);
+            if (memory is null)
+                _own = new NativeBuffer(Bytes);
+            _start = memory is null ? _own!.Pointer : memory.Take(Bytes);
+        }
+        long rowBytes = WeightFormats.RowBytes(Format, Inputs);
+        int before = _packed, last = (int)Math.Min(Panels, before + Math.Max(1, bytes / PanelBytes));
+        int panelsOfPart = (int)Math.Clamp(PartBytes / (rowBytes * PanelOutputs), 1, Panels);
+        while (_packed < last)
+        {
+            int end = Math.Min(last, _packed + panelsOfPart);
+            PackPart(team, _packed, end);
+            _packed = end;
             read?.Invoke(Math.Min((long)end * PanelOutputs, Outputs) * rowBytes);
         }
-        _rows = null;
+        if (_packed == Panels)
+            _rows = null;
+        return (_packed - before) * PanelBytes;
     }
 
     /// <summary>The first byte of a panel.</summary>
     /// <exception cref="InvalidOperationException">The matrix is not packed yet.</exception>
-    public byte* Panel(int panel) => _start is not null ? _start + panel * PanelBytes : throw new InvalidOperationException("the matrix is not packed yet");
+    public byte* Panel(int panel) => IsPacked ? _start + panel * PanelBytes : throw new InvalidOperationException("the matrix is not packed yet");
 
     /// <summary>The weights of one output, as singles.</summary>
     /// <param name="output">In [0, Outputs).</param>
@@ -93,8 +114,9 @@ public sealed unsafe class PackedMatrix : IDisposable
     {
         if ((uint)output >= (uint)Outputs)
             throw new ArgumentOutOfRangeException(nameof(output), output, FormattableString.Invariant($"the matrix has {Outputs} outputs"));
-        if (_rows is null)
-            Packing.UnpackRow(Format, Panel(output / PanelOutputs), output % PanelOutputs, Inputs, target);
+        int panel = output / PanelOutputs;
+        if (panel < _packed)
+            Packing.UnpackRow(Format, _start + panel * PanelBytes, output % PanelOutputs, Inputs, target);
         else
             Kernels.Dequantize.Row(Format, _rows + output * WeightFormats.RowBytes(Format, Inputs), new Span<float>(target, Inputs));
     }

@@ -170,7 +170,7 @@ public sealed unsafe class MatMul(KernelSet kernels, WorkerTeam team) : IDisposa
     /// <summary>A panel where it lies, or packed into <paramref name="unpacked"/>.</summary>
     private static byte* Weights(in Product product, int panel, byte* unpacked)
     {
-        if (product.MatrixRows is null)
+        if (panel < product.PackedPanels)
             return product.Weights + panel * product.PanelBytes;
         if (product.Outputs - panel * Width < Width)
             new Span<byte>(unpacked, checked((int)product.PanelBytes)).Clear();

@@ -33,7 +33,8 @@ public readonly unsafe struct Product
         if (rows.Stride != ActivationRows.Stride(WeightFormats.Activations(matrix.Format), matrix.Inputs))
             throw new ArgumentException("the rows are not prepared for this matrix", nameof(rows));
         Format = matrix.Format;
-        Weights = matrix.Rows is null ? matrix.Panel(0) : null;
+        Weights = matrix.Start;
+        PackedPanels = matrix.PackedPanels;
         MatrixRows = matrix.Rows;
         Inputs = matrix.Inputs;
         PanelBytes = matrix.PanelBytes;
@@ -48,10 +49,13 @@ public readonly unsafe struct Product
 
     internal WeightFormat Format { get; }
 
-    /// <summary>The first panel; null where the matrix is not packed yet.</summary>
+    /// <summary>The first panel; null where none is packed yet.</summary>
     internal byte* Weights { get; }
 
-    /// <summary>The matrix as its file stores it; null where it is packed.</summary>
+    /// <summary>The first panels, which are packed.</summary>
+    internal int PackedPanels { get; }
+
+    /// <summary>The matrix as its file stores it; null where all of it is packed.</summary>
     internal byte* MatrixRows { get; }
     internal int Inputs { get; }
     internal long PanelBytes { get; }

@@ -17,6 +17,8 @@ internal sealed class DecoderWeights : IDisposable
             Output = shape.TiedEmbeddings ? Embedding : _reader.Matrix("output.weight", shape.Hidden, shape.Vocabulary);
             OutputNorm = _reader.Vector("output_norm.weight", shape.Hidden);
             Layers = [.. Enumerable.Range(0, shape.Layers).Select(layer => ReadLayer(shape, layer))];
+            if (packing == WeightPacking.AtLoad)
+                _reader.Close();
         }
         catch
         {

@@ -6,11 +6,14 @@ namespace Qanat.Models;
 /// <param name="packing">When matrices are packed; the file must stay open until they are.</param>
 internal sealed unsafe class WeightReader(ModelSource file, WorkerTeam team, WeightPacking packing) : IDisposable
 {
+    private ModelSource? _file = file;
+    private bool _isPacking;
     private readonly NativeArena _matrices = new();
     private readonly List<IDisposable> _owned = [];
     private readonly Queue<Unpacked> _unpacked = new();
 
-    public ModelSource File => file;
+    /// <exception cref="InvalidOperationException">It was closed.</exception>
+    public ModelSource File => _file ?? throw new InvalidOperationException("nothing more was to be read of the file");
 
     /// <summary>Bytes of everything read.</summary>
     public long Bytes { get; private set; }
@@ -19,9 +22,9 @@ internal sealed unsafe class WeightReader(ModelSource file, WorkerTeam team, Wei
     /// <exception cref="ModelFileException">The tensor is missing, of another shape, or of a type without kernels.</exception>
     public PackedMatrix Matrix(string name, int inputs, int outputs)
     {
-        GgufTensor tensor = Tensor(file, name, inputs, outputs);
-        WeightFormat format = Format(file, tensor);
-        TensorData data = file.Read(tensor);
+        GgufTensor tensor = Tensor(File, name, inputs, outputs);
+        WeightFormat format = Format(File, tensor);
+        TensorData data = File.Read(tensor);
         if (packing == WeightPacking.Later && data.IsMapped)
         {
             PackedMatrix matrix = Own(PackedMatrix.Over(format, outputs, inputs, data.Pointer));
@@ -32,25 +35,37 @@ internal sealed unsafe class WeightReader(ModelSource file, WorkerTeam team, Wei
             return Own(PackedMatrix.Pack(format, outputs, inputs, data.Pointer, team, _matrices, data.ReleaseTo));
     }
 
-    /// <summary>Packs matrices that still lie as the file has them, until these are so many bytes or there are none.</summary>
+    /// <summary>Packs so many bytes of the matrices that still lie as the file has them, or what is left: a large matrix in several calls.</summary>
     /// <returns>Some are left.</returns>
     public bool PackNext(long bytes)
     {
-        while (bytes > 0 && _unpacked.TryDequeue(out Unpacked next))
+        if (_unpacked.Count > 0 && !_isPacking)
         {
-            next.Matrix.Pack(team, _matrices, next.Data.ReleaseTo);
-            next.Data.Dispose();
-            bytes -= next.Matrix.Bytes;
+            _isPacking = true;
+            _matrices.Expect(_unpacked.Sum(each => each.Matrix.Bytes));
         }
+        while (bytes > 0 && _unpacked.TryPeek(out Unpacked next))
+        {
+            bytes -= next.Matrix.PackNext(bytes, team, _matrices, next.Data.ReleaseTo);
+            if (!next.Matrix.IsPacked)
+                continue;
+            next.Data.Dispose();
+            _unpacked.Dequeue();
+        }
+        if (_unpacked.Count == 0)
+            Close();
         return _unpacked.Count > 0;
     }
+
+    /// <summary>Nothing more will be read. Forgets the file, whose head (a vocabulary and its merges) is worth megabytes.</summary>
+    public void Close() => _file = null;
 
     /// <summary>Some rows of a tensor of that shape, in the given order, packed.</summary>
     public PackedMatrix Rows(string name, int inputs, int outputs, ReadOnlySpan<int> rows)
     {
-        GgufTensor tensor = Tensor(file, name, inputs, outputs);
-        WeightFormat format = Format(file, tensor);
-        using TensorData data = file.Read(tensor);
+        GgufTensor tensor = Tensor(File, name, inputs, outputs);
+        WeightFormat format = Format(File, tensor);
+        using TensorData data = File.Read(tensor);
         int rowBytes = checked((int)WeightFormats.RowBytes(format, inputs));
         using var gathered = new NativeBuffer((long)rows.Length * rowBytes);
         for (int i = 0; i < rows.Length; i++)
@@ -61,7 +76,7 @@ internal sealed unsafe class WeightReader(ModelSource file, WorkerTeam team, Wei
     /// <summary>The matrix of that name in singles, whatever its type: for products that must not be rounded.</summary>
     public PackedMatrix Singles(string name, int inputs, int outputs)
     {
-        GgufTensor tensor = Tensor(file, name, inputs, outputs);
+        GgufTensor tensor = Tensor(File, name, inputs, outputs);
         using NativeBuffer singles = ToSingles(tensor);
         return Own(PackedMatrix.Pack(WeightFormat.F32, outputs, inputs, singles.Pointer, team, _matrices));
     }
@@ -71,9 +86,9 @@ internal sealed unsafe class WeightReader(ModelSource file, WorkerTeam team, Wei
     /// <param name="rowsOfExpert">Rows the tensor has of each expert.</param>
     public ExpertMatrices Experts(string name, int inputs, int outputs, int experts, int firstOutput, int rowsOfExpert)
     {
-        GgufTensor tensor = Tensor(file, name, inputs, rowsOfExpert, experts);
-        WeightFormat format = Format(file, tensor);
-        using TensorData data = file.Read(tensor);
+        GgufTensor tensor = Tensor(File, name, inputs, rowsOfExpert, experts);
+        WeightFormat format = Format(File, tensor);
+        using TensorData data = File.Read(tensor);
         long rowBytes = WeightFormats.RowBytes(format, inputs);
         var matrices = new PackedMatrix[experts];
         for (int i = 0; i < experts; i++)
@@ -85,12 +100,12 @@ internal sealed unsafe class WeightReader(ModelSource file, WorkerTeam team, Wei
     }
 
     /// <summary>The vector of that name as singles.</summary>
-    public NativeBuffer Vector(string name, int length) => Own(ToSingles(Tensor(file, name, length)));
+    public NativeBuffer Vector(string name, int length) => Own(ToSingles(Tensor(File, name, length)));
 
     /// <summary>The matrix [rows x columns] of that name as singles, transposed.</summary>
     public NativeBuffer Transposed(string name, int columns, int rows)
     {
-        using NativeBuffer source = ToSingles(Tensor(file, name, columns, rows));
+        using NativeBuffer source = ToSingles(Tensor(File, name, columns, rows));
         var target = Own(new NativeBuffer((long)rows * columns * sizeof(float)));
         for (int row = 0; row < rows; row++)
             for (int column = 0; column < columns; column++)
@@ -141,8 +156,8 @@ internal sealed unsafe class WeightReader(ModelSource file, WorkerTeam team, Wei
 
     private NativeBuffer ToSingles(GgufTensor tensor)
     {
-        WeightFormat format = Format(file, tensor);
-        using TensorData data = file.Read(tensor);
+        WeightFormat format = Format(File, tensor);
+        using TensorData data = File.Read(tensor);
         int inputs = checked((int)tensor.Shape[0]);
         long rows = tensor.Elements / inputs, rowBytes = WeightFormats.RowBytes(format, inputs);
         var singles = new NativeBuffer(tensor.Elements * sizeof(float));
