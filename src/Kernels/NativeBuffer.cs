@@ -3,20 +3,31 @@ using System.Runtime.InteropServices;
 namespace Qanat.Kernels;
 
 /// <summary>Zeroed native memory with one owner, aligned to cache lines; buffers of 4 MiB and more are aligned to, and ask for, 2 MiB pages.
-/// Pages are taken from the system when first written, so an unused part costs nothing.</summary>
+/// Pages are taken from the system when first written, so an unused part costs nothing, and on Linux those of a large buffer go back with it.</summary>
 public sealed unsafe partial class NativeBuffer : IDisposable
 {
     private const int CacheLineBytes = 64;
     private const int HugePageBytes = 2 << 20;
     private const int MadviseHugePage = 14;
 
+    // The C library keeps freed blocks of up to 32 MB for later ones, up to twice the largest of them, once it has met some: the larger ones are asked of the system itself.
+    private const int MappedBytesMin = 1 << 20;
+    private const int ReadAndWrite = 1 | 2;
+    private const int PrivateAnonymous = 0x02 | 0x20;
+
+    // Of the buffer's own mapping; 0: it is the C library's.
+    private readonly nuint _mappedBytes;
     private void* _allocation;
 
+    /// <exception cref="OutOfMemoryException">The system has no room for it.</exception>
     public NativeBuffer(long bytes)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(bytes);
         int alignment = bytes >= 2L * HugePageBytes ? HugePageBytes : CacheLineBytes;
-        _allocation = NativeMemory.AllocZeroed((nuint)(bytes + alignment));
+        var allocated = (nuint)(bytes + alignment);
+        void* mapped = bytes >= MappedBytesMin && OperatingSystem.IsLinux() ? Map(null, allocated, ReadAndWrite, PrivateAnonymous, -1, 0) : Refused;
+        _mappedBytes = mapped == Refused ? 0 : allocated;
+        _allocation = mapped == Refused ? NativeMemory.AllocZeroed(allocated) : mapped;
         Bytes = bytes;
         Pointer = (byte*)(((nint)_allocation + alignment - 1) & ~(nint)(alignment - 1));
 
@@ -29,13 +40,24 @@ public sealed unsafe partial class NativeBuffer : IDisposable
 
     public long Bytes { get; }
 
+    private static void* Refused => (void*)-1;
+
     public void Dispose()
     {
-        NativeMemory.Free(_allocation);
+        if (_mappedBytes == 0)
+            NativeMemory.Free(_allocation);
+        else if (_allocation is not null)
+            _ = Unmap(_allocation, _mappedBytes);
         _allocation = null;
         Pointer = null;
     }
 
     [LibraryImport("libc", EntryPoint = "madvise")]
     private static partial int Madvise(void* address, nuint bytes, int advice);
+
+    [LibraryImport("libc", EntryPoint = "mmap")]
+    private static partial void* Map(void* address, nuint bytes, int protection, int flags, int file, nint offset);
+
+    [LibraryImport("libc", EntryPoint = "munmap")]
+    private static partial int Unmap(void* address, nuint bytes);
 }

@@ -17,17 +17,19 @@ internal sealed unsafe class AttentionMixer : IDisposable
         _step = step;
         _attention = new Attention(step.Team);
         int queries = shape.Heads * shape.HeadDim, keys = shape.KvHeads * shape.HeadDim;
-        _memory = new RowMemory(queries, keys, keys, queries, sizeof(AttentionTile) / sizeof(float), shape.HasOutputGate ? 2 * queries : 0);
+        _memory = new RowMemory(step.Layer, queries, Math.Max(queries, 2 * keys), sizeof(AttentionTile) / sizeof(float), shape.HasOutputGate ? 2 * queries : 0);
     }
 
     private float* Queries => _memory[0];
+
+    /// <summary>Keys, and behind them values, until these are stored in the cache; then what attention gives.</summary>
     private float* Keys => _memory[1];
-    private float* Values => _memory[2];
-    private float* Attended => _memory[3];
-    private AttentionTile* Tiles => (AttentionTile*)_memory[4];
+    private float* Values => Keys + (long)_step.Rows * _shape.KvHeads * _shape.HeadDim;
+    private float* Attended => _memory[1];
+    private AttentionTile* Tiles => (AttentionTile*)_memory[2];
 
     /// <summary>[Rows x Heads x (query, gate)] with an output gate, else the queries themselves.</summary>
-    private float* Projected => _shape.HasOutputGate ? _memory[5] : Queries;
+    private float* Projected => _shape.HasOutputGate ? _memory[3] : Queries;
     private int ProjectedHead => _shape.HasOutputGate ? 2 * _shape.HeadDim : _shape.HeadDim;
 
     /// <summary>Adds the mixed rows to the residual stream.</summary>
@@ -59,11 +61,7 @@ internal sealed unsafe class AttentionMixer : IDisposable
         _step.MatMul.Multiply([_step.AddTo(weights.Output, _step.Residual)]);
     }
 
-    public void Dispose()
-    {
-        _memory.Dispose();
-        _attention.Dispose();
-    }
+    public void Dispose() => _attention.Dispose();
 
     /// <summary>Normalises and turns query heads; normalises, turns and stores key heads with their values.</summary>
     private void Heads(AttentionWeights weights, KvLayout layout, byte* cache, bool queries, bool keys)

@@ -44,7 +44,7 @@ public sealed unsafe class DecoderNetwork : Network
         _attention = new AttentionMixer(Shape, _step);
         _deltaNet = Shape.DeltaNet is null ? null : new DeltaNetMixer(Shape, _step);
         _experts = Shape.Experts is null ? null : new ExpertFeedForward(Shape, _step);
-        _feedForward = new RowMemory(Shape.FeedForward);
+        _feedForward = new RowMemory(_step.Layer, Shape.FeedForward);
     }
 
     public override ModelShape Shape { get; }
@@ -109,9 +109,7 @@ public sealed unsafe class DecoderNetwork : Network
 
     public override void Dispose()
     {
-        _feedForward.Dispose();
         _experts?.Dispose();
-        _deltaNet?.Dispose();
         _attention.Dispose();
         _step.Dispose();
         _matMul.Dispose();

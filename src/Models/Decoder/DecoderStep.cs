@@ -11,6 +11,7 @@ internal sealed unsafe class DecoderStep : IDisposable
     private readonly PreparedInputs _inputs;
     private readonly double[] _frequencies;
     private readonly float _magnitude;
+    private readonly LayerMemory _own = new();
     private readonly RowMemory _memory;
     private int _capacity;
     private int[] _allRows = [];
@@ -27,12 +28,15 @@ internal sealed unsafe class DecoderStep : IDisposable
             ? Yarn.Frequencies(shape.RotaryDim, shape.RopeTheta, yarn.Factor, yarn.OriginalContext, yarn.BetaFast, yarn.BetaSlow)
             : Rope.Frequencies(shape.RotaryDim, shape.RopeTheta);
         _magnitude = shape.Yarn is null ? 1 : (float)Yarn.Magnitude(shape.Yarn.Factor);
-        _memory = new RowMemory(shape.Hidden, shape.Hidden, shape.RotaryDim, 1, 1);
+        _memory = new RowMemory(_own, shape.Hidden, shape.Hidden, shape.RotaryDim, 1, 1);
         Reserve(RowsAtFirst);
     }
 
     public MatMul MatMul { get; }
     public WorkerTeam Team { get; }
+
+    /// <summary>For mixers and feed-forwards, which never need it at the same time.</summary>
+    public LayerMemory Layer { get; } = new();
 
     /// <summary>Rows that are still computed.</summary>
     public int Rows { get; private set; }
@@ -137,7 +141,8 @@ internal sealed unsafe class DecoderStep : IDisposable
 
     public void Dispose()
     {
-        _memory.Dispose();
+        _own.Dispose();
+        Layer.Dispose();
         _inputs.Dispose();
     }
 

@@ -3,7 +3,7 @@ using Qanat.Kernels;
 namespace Qanat.Models;
 
 /// <summary>A gated DeltaNet over the rows of each sequence: convolution, gates, scan, gated norm. Each sequence's state is read before its first row and written after its last.</summary>
-internal sealed unsafe class DeltaNetMixer : IDisposable
+internal sealed unsafe class DeltaNetMixer
 {
     private const int ConvChannels = 256;
 
@@ -20,7 +20,7 @@ internal sealed unsafe class DeltaNetMixer : IDisposable
         _net = shape.DeltaNet!;
         _step = step;
         _parts = _noParts;
-        _memory = new RowMemory(_net.Channels, _net.Values, _net.Values, _net.ValueHeads, _net.ValueHeads);
+        _memory = new RowMemory(step.Layer, _net.Channels, _net.Values, _net.Values, _net.ValueHeads, _net.ValueHeads);
     }
 
     /// <summary>[Rows x Channels]: queries, keys, values.</summary>
@@ -66,8 +66,6 @@ internal sealed unsafe class DeltaNetMixer : IDisposable
         _step.Use(Read, _net.Values);
         _step.MatMul.Multiply([_step.AddTo(weights.Output, _step.Residual)]);
     }
-
-    public void Dispose() => _memory.Dispose();
 
     private int ConvChunks => (_net.Channels + ConvChannels - 1) / ConvChannels;
 

@@ -24,7 +24,7 @@ internal sealed unsafe class ExpertFeedForward : IDisposable
         _products = new ExpertMatMul(step.MatMul.Kernels, step.Team);
         _inner = new PreparedInputs(step.MatMul, _experts.FeedForward);
         int used = _experts.Used;
-        _memory = new RowMemory(_experts.Count, used, used, used, (long)used * _experts.FeedForward, (long)used * shape.Hidden, _experts.SharedFeedForward, shape.Hidden);
+        _memory = new RowMemory(step.Layer, _experts.Count, used, used, used, (long)used * _experts.FeedForward, (long)used * shape.Hidden, _experts.SharedFeedForward, shape.Hidden);
         _counts = new int[_experts.Count];
         _parts = new ExpertRows[_experts.Count];
     }
@@ -93,7 +93,6 @@ internal sealed unsafe class ExpertFeedForward : IDisposable
 
     public void Dispose()
     {
-        _memory.Dispose();
         _inner.Dispose();
         _gathered.Dispose();
     }
