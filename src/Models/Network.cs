@@ -56,6 +56,10 @@ public abstract class KvCache(int blockCount, int blockTokens, int stateCount) :
     /// <summary>Recurrent states, each of one sequence at one position; 0 when every layer attends.</summary>
     public int StateCount { get; } = stateCount;
     public abstract long Bytes { get; }
+
+    /// <summary>Writes the keys and values of one block into another. Not while a step is computed.</summary>
+    public abstract void Copy(int from, int to);
+
     public abstract void Dispose();
 }
 

@@ -39,9 +39,10 @@ public sealed class BatchingTests
         rig.RunDry();
 
         Answer hit = rig.Sink[second.Id];
-        Assert.Equal(20, hit.CachedPromptTokens);
-        Assert.Equal(5, hit.PromptTokensComputed);
-        Assert.Equal(5 + 8 - 1, rig.Runner.Rows - rows);
+        // Five blocks are shared, and what the sixth begins with is copied.
+        Assert.Equal(22, hit.CachedPromptTokens);
+        Assert.Equal(3, hit.PromptTokensComputed);
+        Assert.Equal(3 + 8 - 1, rig.Runner.Rows - rows);
         Assert.Equal(Rig.Alone(second).Tokens, hit.Tokens);
         Assert.Equal(0, rig.Sink[first.Id].CachedPromptTokens);
         Assert.Equal(22, rig.Sink[first.Id].PromptTokensComputed);
@@ -58,21 +59,65 @@ public sealed class BatchingTests
         rig.Loop.Submit(next);
         rig.RunDry();
         // The last generated token was never computed: 18 tokens are, 16 of them in full blocks.
-        Assert.Equal(16, rig.Sink[next.Id].CachedPromptTokens);
+        Assert.Equal(18, rig.Sink[next.Id].CachedPromptTokens);
         Assert.Equal(Rig.Alone(next).Tokens, rig.Sink[next.Id].Tokens);
     }
 
     [Fact]
-    public void A_prompt_that_is_cached_as_a_whole_computes_its_last_block_again()
+    public void A_prompt_that_is_cached_as_a_whole_computes_its_last_token_again()
     {
-        var rig = new Rig();
-        SequenceRequest request = Rig.Request(Rig.Id(1), Rig.Prompt(16));
+        // Ending at a block's end and inside; asked with the answer in the same block and without one.
+        foreach (int length in new[] { 16, 17, 18, 19 })
+        {
+            foreach (int newTokens in new[] { 1, 8 })
+            {
+                var rig = new Rig();
+                SequenceRequest request = Rig.Request(Rig.Id(1), Rig.Prompt(length), newTokens);
+                for (int i = 1; i <= 3; i++)
+                {
+                    rig.Loop.Submit(request with { Id = Rig.Id(i) });
+                    rig.RunDry();
+                    Assert.Equal((i == 1 ? 0 : length - 1, i == 1 ? length : 1), (rig.Sink[Rig.Id(i)].CachedPromptTokens, rig.Sink[Rig.Id(i)].PromptTokensComputed));
+                    Assert.Equal(rig.Sink[Rig.Id(1)].Tokens, rig.Sink[Rig.Id(i)].Tokens);
+                }
+            }
+        }
+    }
+
+    [Fact]
+    public void Prompts_that_part_inside_a_block_copy_what_they_share()
+    {
+        var rig = new Rig(blockTokens: 16, options: new EngineOptions { StepTokensMax = 64, SequencesMax = 8, BlockTokens = 16 });
+        ImmutableArray<int> shared = Rig.Prompt(28);
+        SequenceRequest[] requests = [.. Enumerable.Range(0, 6).Select(i => Sampled(Rig.Id(i), [.. shared, .. Enumerable.Repeat(i + 1, 9)], 12, (ulong)i))];
+        rig.Loop.Submit(requests[0]);
+        rig.RunDry();
+        foreach (SequenceRequest request in requests[1..]) rig.Loop.Submit(request);
+        rig.RunDry();
+        // The block that all of them copied is still there for whom it is all.
+        rig.Loop.Submit(requests[0] with { Id = Rig.Id(7) });
+        rig.RunDry();
+        foreach (SequenceRequest request in requests)
+        {
+            Assert.Equal(request.Id == requests[0].Id ? 0 : 28, rig.Sink[request.Id].CachedPromptTokens);
+            Assert.Equal(Rig.Alone(request, 16).Tokens, rig.Sink[request.Id].Tokens);
+        }
+        Assert.Equal(36, rig.Sink[Rig.Id(7)].CachedPromptTokens);
+        Assert.Equal(rig.Sink[requests[0].Id].Tokens, rig.Sink[Rig.Id(7)].Tokens);
+    }
+
+    [Fact]
+    public void A_block_that_is_copied_may_be_the_last_one_there_is()
+    {
+        // Three blocks: the prompt's two, and the one that the answer to the first request ended in, which the second request gets itself.
+        var rig = new Rig(blockCount: 3, options: new EngineOptions { StepTokensMax = 32, SequencesMax = 1, BlockTokens = 4 });
+        SequenceRequest request = Rig.Request(Rig.Id(1), Rig.Prompt(11), 1);
         rig.Loop.Submit(request);
         rig.RunDry();
+        Assert.Equal((0, 3), (rig.Loop.Pool.FreeCount, rig.Loop.Pool.CachedCount));
         rig.Loop.Submit(request with { Id = Rig.Id(2) });
         rig.RunDry();
-        Assert.Equal(12, rig.Sink[Rig.Id(2)].CachedPromptTokens);
-        Assert.Equal(4, rig.Sink[Rig.Id(2)].PromptTokensComputed);
+        Assert.Equal(10, rig.Sink[Rig.Id(2)].CachedPromptTokens);
         Assert.Equal(rig.Sink[Rig.Id(1)].Tokens, rig.Sink[Rig.Id(2)].Tokens);
     }
 

@@ -46,6 +46,67 @@ public sealed class BlockPoolTests
     }
 
     [Fact]
+    public void What_a_block_begins_with_is_found_by_its_parent_and_its_scope()
+    {
+        var pool = new BlockPool(8, 4);
+        int parent = pool.Register(pool.TryTake(), 1, Block.None, "a", [1, 2, 3, 4]);
+        int whole = pool.Register(pool.TryTake(), 2, parent, "a", [5, 6, 7, 8]), begun = pool.TryTake();
+        pool.RegisterBeginning(begun, parent, "a", [5, 6, 9]);
+
+        Assert.Equal((whole, 4), (pool.FindBeginning(parent, "a", [5, 6, 7, 8], out int common), common));
+        Assert.Equal((begun, 3), (pool.FindBeginning(parent, "a", [5, 6, 9, 8], out common), common));
+        Assert.Equal((parent, 1), (pool.FindBeginning(Block.None, "a", [1, 9], out common), common));
+        Assert.Equal((Block.None, 0), (pool.FindBeginning(parent, "a", [6, 5], out common), common));
+        Assert.Equal((Block.None, 0), (pool.FindBeginning(Block.None, "b", [1, 2, 3], out common), common));
+        Assert.Equal((Block.None, 0), (pool.FindBeginning(whole, "a", [5, 6, 9], out common), common));
+        // It is no full block, even when its tokens are asked for.
+        Assert.Equal(Block.None, pool.Find(2, parent, "a", [5, 6, 9]));
+        pool.Verify();
+    }
+
+    [Fact]
+    public void A_beginning_that_is_known_is_not_kept_twice()
+    {
+        var pool = new BlockPool(4, 4);
+        int[] blocks = [.. Enumerable.Range(0, 3).Select(_ => pool.TryTake())];
+        pool.RegisterBeginning(blocks[0], Block.None, "a", [1, 2, 3]);
+        pool.RegisterBeginning(blocks[1], Block.None, "a", [1, 2]);
+        pool.RegisterBeginning(blocks[2], Block.None, "a", [1, 2, 4]);
+        foreach (int block in blocks) pool.Release(block);
+        Assert.Equal((2, 2), (pool.CachedCount, pool.FreeCount));
+        pool.Verify();
+    }
+
+    [Fact]
+    public void Only_the_newest_children_of_a_block_are_looked_at()
+    {
+        var pool = new BlockPool(BlockPool.ChildrenMax + 1, 2);
+        for (int i = 0; i <= BlockPool.ChildrenMax; i++) pool.RegisterBeginning(pool.TryTake(), Block.None, "a", [i]);
+        Assert.Equal(Block.None, pool.FindBeginning(Block.None, "a", [0], out _));
+        for (int i = 1; i <= BlockPool.ChildrenMax; i++) Assert.NotEqual(Block.None, pool.FindBeginning(Block.None, "a", [i], out _));
+    }
+
+    [Fact]
+    public void Beginnings_give_way_in_any_order_least_recently_used_first()
+    {
+        var pool = new BlockPool(5, 2);
+        int[] blocks = [.. Enumerable.Range(0, 5).Select(i =>
+        {
+            int block = pool.TryTake();
+            pool.RegisterBeginning(block, Block.None, "a", [i]);
+            return block;
+        })];
+        foreach (int place in new[] { 2, 0, 4, 1, 3 }) pool.Release(blocks[place]);
+        pool.Touch(blocks[2]);
+        foreach (int place in new[] { 0, 4, 1, 3, 2 })
+        {
+            Assert.Equal(blocks[place], pool.TryTake());
+            Assert.Equal(Block.None, pool.FindBeginning(Block.None, "a", [place], out _));
+            pool.Verify();
+        }
+    }
+
+    [Fact]
     public void A_second_block_of_the_same_content_gives_way_to_the_first()
     {
         var pool = new BlockPool(4, 2);

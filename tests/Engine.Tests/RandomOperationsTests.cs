@@ -93,7 +93,7 @@ public sealed class RandomOperationsTests
             int end = slice.FirstPosition + slice.RowCount;
             Assert.False(slice.Sequence.IsPaused);
             Assert.Equal(SequenceState.Running, slice.Sequence.State);
-            Assert.True(slice.RowCount == 1 || slice.FirstPosition % setup.BlockTokens == 0, "a longer piece begins inside a block");
+            Assert.True(slice.RowCount == 1 || slice.FirstPosition % setup.BlockTokens == 0 || slice.Sequence.Copied > 0, "a longer piece begins inside a block that was not copied");
             Assert.True(end == slice.Sequence.Count || end % setup.BlockTokens == 0, "a piece ends inside a block");
             Assert.Equal(end == slice.Sequence.Count, slice.WantsLogits);
             Assert.True(slice.Sequence.Blocks.Count * setup.BlockTokens >= end, "rows without blocks");

@@ -99,8 +99,28 @@ public abstract class RealModelPromises(TinyModelFixture tiny)
             loop.Submit(request);
             while (loop.RunOne()) { }
         }
-        Assert.Equal(first.Prompt.Length / 16 * 16, sink[next.Id].CachedPromptTokens);
+        // What the last block begins with is copied, but a state is not there for it.
+        Assert.Equal(tiny.Model.Network.StateBytes > 0 ? first.Prompt.Length / 16 * 16 : first.Prompt.Length, sink[next.Id].CachedPromptTokens);
         AssertSame(Alone(next), sink[next.Id]);
+    }
+
+    [Fact]
+    public void A_prompt_asked_again_gives_the_bits_of_the_first_time()
+    {
+        (Recorder sink, StepLoop loop) = Start();
+        SequenceRequest[] requests = Requests(1);
+        SequenceRequest[] again = [.. requests.Select((request, i) => request with { Id = Rig.Id(20 + i) })];
+        foreach (SequenceRequest request in requests.Concat(again))
+        {
+            loop.Submit(request);
+            while (loop.RunOne()) loop.Pool.Verify();
+        }
+        foreach ((SequenceRequest request, SequenceRequest second) in requests.Zip(again))
+        {
+            AssertSame(sink[request.Id], sink[second.Id]);
+            // Less than an eighth of a block is not copied.
+            if (tiny.Model.Network.StateBytes == 0) Assert.InRange(sink[second.Id].PromptTokensComputed, 1, 2);
+        }
     }
 
     [Fact]

@@ -17,7 +17,7 @@ internal interface IModelRunner : IDisposable
     int StateCount { get; }
     StepWork Work { get; }
 
-    /// <summary>Computes every row and keeps its keys and values. A row's result must depend on its own sequence alone, to the last bit.</summary>
+    /// <summary>Makes the plan's copies of blocks; then computes every row and keeps its keys and values. A row's result must depend on its own sequence alone, to the last bit.</summary>
     /// <returns>[plan.LogitCount x Vocabulary], valid until the next call; the caller may change it.</returns>
     Span<float> Run(StepPlan plan);
 
@@ -65,6 +65,7 @@ internal sealed class ModelRunner : IModelRunner
     {
         Span<float> logits = _logits.AsSpan(0, plan.LogitCount * Vocabulary);
         if (_hidden.Length < plan.HiddenCount * HiddenSize) _hidden = new float[2 * plan.HiddenCount * HiddenSize];
+        foreach (BlockCopy copy in plan.Copies) _cache.Copy(copy.From, copy.To);
         _network.Forward(plan.Batch, _cache, logits, _hidden);
         return logits;
     }

@@ -11,7 +11,10 @@ internal struct Block
     /// <summary>True when the block can be found by its content.</summary>
     public bool IsRegistered;
 
-    /// <summary>Chained over all tokens from the start of the sequence to the end of this block.</summary>
+    /// <summary>Tokens of its content, from its beginning; fewer than a block holds when whoever computed it ended inside it.</summary>
+    public int Count;
+
+    /// <summary>Chained over all tokens from the start of the sequence to the end of this block, which is full.</summary>
     public ulong Hash;
 
     /// <summary>The block before it in the sequence; None for the first.</summary>
@@ -22,6 +25,10 @@ internal struct Block
 
     /// <summary>Next block in the same hash bucket.</summary>
     public int NextInBucket;
+
+    /// <summary>Neighbours among the registered blocks with the same parent, or of another parent in the same bucket; newest first.</summary>
+    public int NewerSibling;
+    public int OlderSibling;
 
     /// <summary>Neighbours in the list of cached blocks, least recently used first.</summary>
     public int Older;

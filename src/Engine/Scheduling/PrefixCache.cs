@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace Qanat.Engine;
 
-/// <summary>What sequences read of what was computed before, and what they leave behind. Networks without states read every cached block; those with states go on from the last checkpoint only.</summary>
+/// <summary>What sequences read of what was computed before, and what they leave behind. Networks without states read every cached block, and copy what another one begins with; those with states go on from the last checkpoint only.</summary>
 internal sealed class PrefixCache(BlockPool pool, StatePool? states)
 {
     private readonly List<ulong> _blocksInTheMaking = [];
@@ -40,6 +40,27 @@ internal sealed class PrefixCache(BlockPool pool, StatePool? states)
         states!.Share(state);
         if (sequence.Memory != StatePool.None) states.Release(sequence.Memory);
         sequence.Memory = state;
+    }
+
+    /// <summary>How many of the tokens after what is computed a cached block begins with, up to all but the last, and that block: it was computed by a sequence that went on otherwise or ended there.
+    /// A network with states cannot go on from there.</summary>
+    public int FindBeginning(Sequence sequence, out int block)
+    {
+        block = Block.None;
+        int left = sequence.Count - sequence.Computed - 1;
+        if (states is not null || sequence.Computed % pool.BlockTokens != 0 || left < 1) return 0;
+        block = pool.FindBeginning(ParentAt(sequence), sequence.Request.FairnessGroup, sequence.Tokens.Slice(sequence.Computed, Math.Min(left, pool.BlockTokens - 1)), out int common);
+        if (block != Block.None) pool.Touch(block);
+        return common;
+    }
+
+    /// <summary>Before a sequence lets go of its blocks: the tokens behind its last full block can be found by others.</summary>
+    public void KeepBeginning(Sequence sequence)
+    {
+        int count = sequence.Computed % pool.BlockTokens;
+        if (states is not null || count == 0) return;
+        int first = sequence.Computed - count;
+        pool.RegisterBeginning(sequence.Blocks[first / pool.BlockTokens], ParentAt(sequence), sequence.Request.FairnessGroup, sequence.Tokens.Slice(first, count));
     }
 
     /// <summary>Whether this very step computes for another sequence what this one could read a step later. Equal hashes of unequal blocks only cost that step.</summary>
@@ -89,6 +110,9 @@ internal sealed class PrefixCache(BlockPool pool, StatePool? states)
         sequence.TrailingCheckpoint = states!.Find(block) == StatePool.None ? block : Block.None;
         states.Keep(sequence.Memory, block);
     }
+
+    /// <summary>The last full block before what is computed ends.</summary>
+    private int ParentAt(Sequence sequence) => sequence.Computed < pool.BlockTokens ? Block.None : sequence.Blocks[sequence.Computed / pool.BlockTokens - 1];
 
     /// <summary>Whether the block that begins at a position could be read from the cache: it is full, and not the last thing to compute.</summary>
     private bool CanBeShared(Sequence sequence, int position) => position % pool.BlockTokens == 0 && position + pool.BlockTokens < sequence.Count;

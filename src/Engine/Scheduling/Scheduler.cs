@@ -100,8 +100,8 @@ internal sealed class Scheduler
         {
             Sequence sequence = slice.Sequence;
             if (sequence.State == SequenceState.Ended) continue;
-            sequence.Computed += slice.RowCount;
-            sequence.Planned = 0;
+            sequence.Computed += sequence.Copied + slice.RowCount;
+            sequence.Copied = sequence.Planned = 0;
             sequence.ReportedPromptTokens += slice.PromptTokensComputed + slice.CachedPromptTokens;
             _cache.Commit(sequence);
             if (slice.Generates) sequence.Append(sampled[slice.LogitIndex]);
@@ -157,12 +157,14 @@ internal sealed class Scheduler
     /// <summary>Gives the sequence its rows up to the next block boundary. False: none now, for want of budget or blocks, or because another sequence is just computing the same block.</summary>
     private bool TryGive(Sequence sequence)
     {
+        int copied = 0, source = Block.None;
         if (sequence.Planned == 0)
         {
             _cache.Read(sequence);
             if (_cache.IsInTheMaking(sequence, _running)) return false;
+            copied = _cache.FindBeginning(sequence, out source);
         }
-        int start = sequence.Computed + sequence.Planned;
+        int start = sequence.Reached + copied;
         // A state is kept as it is at the end of a piece.
         if (sequence.Planned > 0 && sequence.Checkpoints?.Contains(start) == true) return false;
         int end = Math.Min(sequence.Count, (start / _pool.BlockTokens + 1) * _pool.BlockTokens);
@@ -174,10 +176,18 @@ internal sealed class Scheduler
             return false;
         }
         if (sequence.Planned == 0) _cache.Make(sequence, start);
+        if (copied > 0) Copy(sequence, copied, source);
         sequence.Planned += rows;
         _budget -= rows;
         sequence.Group.Served += _work.OfRows(start, rows);
         return true;
+    }
+
+    /// <summary>The block that the sequence has just got begins as another one does. That one may have become this one, or be given away later in this plan: copies are made in this order, before rows are computed.</summary>
+    private void Copy(Sequence sequence, int tokens, int source)
+    {
+        sequence.Copied = tokens;
+        if (source != sequence.Blocks[^1]) _plan.Copies.Add(new BlockCopy(source, sequence.Blocks[^1]));
     }
 
     // ---- blocks, admission and preemption ------------------------------------------------------------------------
@@ -204,7 +214,7 @@ internal sealed class Scheduler
     /// <summary>A sequence that gets no rows must not hold a block for them: in the next step it may find the same block in the cache.</summary>
     private void GiveBackUnusedBlocks(Sequence sequence)
     {
-        while (sequence.Blocks.Count > BlocksFor(sequence.Computed + sequence.Planned))
+        while (sequence.Blocks.Count > BlocksFor(sequence.Reached))
         {
             _pool.Release(sequence.Blocks[^1]);
             sequence.Blocks.RemoveAt(sequence.Blocks.Count - 1);
@@ -231,7 +241,7 @@ internal sealed class Scheduler
     private void Preempt(Sequence victim)
     {
         _budget += victim.Planned;
-        victim.Group.Served -= _work.OfRows(victim.Computed, victim.Planned);
+        victim.Group.Served -= _work.OfRows(victim.Computed + victim.Copied, victim.Planned);
         StopRunning(victim);
         victim.State = SequenceState.Waiting;
         _groups.Enqueue(victim);
@@ -241,6 +251,7 @@ internal sealed class Scheduler
 
     private void StopRunning(Sequence sequence)
     {
+        _cache.KeepBeginning(sequence);
         LetGoOfBlocks(sequence);
         _running.Remove(sequence);
         sequence.Group.Running--;
@@ -257,6 +268,7 @@ internal sealed class Scheduler
         sequence.TrailingCheckpoint = Block.None;
         sequence.RegisteredBlocks = 0;
         sequence.Computed = 0;
+        sequence.Copied = 0;
         sequence.Planned = 0;
     }
 

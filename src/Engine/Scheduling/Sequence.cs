@@ -71,11 +71,17 @@ internal sealed class Sequence
     /// <summary>Tokens whose keys and values are in the blocks.</summary>
     public int Computed { get; set; }
 
+    /// <summary>Tokens after these whose keys and values the plan in the making copies from another block.</summary>
+    public int Copied { get; set; }
+
     /// <summary>Rows the plan in the making gives it.</summary>
     public int Planned { get; set; }
 
-    /// <summary>Rows between what is computed or planned and what is there.</summary>
-    public int Lag => Count - Computed - Planned;
+    /// <summary>Where the next rows begin: behind what is computed, copied or planned.</summary>
+    public int Reached => Computed + Copied + Planned;
+
+    /// <summary>Rows between that and what is there.</summary>
+    public int Lag => Count - Reached;
 
     /// <summary>Number of the last plan that could give it nothing more.</summary>
     public long SkippedInPlan { get; set; }

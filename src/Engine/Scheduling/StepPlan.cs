@@ -21,6 +21,9 @@ internal readonly record struct PlannedSlice(int Index, Sequence Sequence, int F
     public bool Reads => HiddenIndex >= 0 || (WantsLogits && Sequence.Request.Reading is not null);
 }
 
+/// <summary>Keys and values of a block that another one begins with.</summary>
+internal readonly record struct BlockCopy(int From, int To);
+
 /// <summary>What one step computes: decided by <see cref="Scheduler.Plan"/>, run by the model, applied by <see cref="Scheduler.Commit"/>. One instance is used again for every step.</summary>
 internal sealed class StepPlan
 {
@@ -35,6 +38,9 @@ internal sealed class StepPlan
     public long Number { get; private set; }
 
     public List<PlannedSlice> Slices { get; } = [];
+
+    /// <summary>To be made in this order before any row is computed. Some may be for sequences that lost their blocks since; nobody reads those.</summary>
+    public List<BlockCopy> Copies { get; } = [];
 
     /// <summary>Sequences that lost their blocks while the plan was made.</summary>
     public List<Sequence> Preempted { get; } = [];
@@ -59,6 +65,7 @@ internal sealed class StepPlan
     {
         Number++;
         Slices.Clear();
+        Copies.Clear();
         Preempted.Clear();
         _tokens.Clear();
         _positions.Clear();
@@ -71,7 +78,7 @@ internal sealed class StepPlan
     /// <summary>Adds the rows that were planned for the sequence.</summary>
     public void Add(Sequence sequence)
     {
-        int first = sequence.Computed;
+        int first = sequence.Computed + sequence.Copied;
         int end = first + sequence.Planned;
         _stepSlices.Add(new StepSlice(_tokens.Count, sequence.Planned, _blockTables.Count, sequence.Blocks.Count, sequence.Memory, sequence.NextMemory));
         for (int position = first; position < end; position++)

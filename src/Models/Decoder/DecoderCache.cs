@@ -18,6 +18,14 @@ internal sealed unsafe class DecoderCache(int layers, KvLayout layout, int block
     /// <summary>A state; null for none.</summary>
     public float* State(int state) => state < 0 ? null : (float*)_states.Pointer + state * stateSingles;
 
+    public override void Copy(int from, int to)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)from, (uint)BlockCount);
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)to, (uint)BlockCount);
+        for (int layer = 0; layer < layers; layer++)
+            Buffer.MemoryCopy(Layer(layer) + from * Layout.BlockBytes, Layer(layer) + to * Layout.BlockBytes, Layout.BlockBytes, Layout.BlockBytes);
+    }
+
     public override void Dispose()
     {
         _blocks.Dispose();

@@ -41,6 +41,7 @@ internal sealed class FakeRunner(int blockCount, int blockTokens, int vocabulary
         Models.StepBatch batch = plan.Batch;
         Require(batch.Tokens.Length == batch.Positions.Length && plan.Slices.Count == batch.Slices.Length);
         _hidden.Clear();
+        foreach (BlockCopy copy in plan.Copies) Array.Copy(_history, copy.From * blockTokens, _history, copy.To * blockTokens, blockTokens);
         int logitIndex = 0, row = 0;
         for (int s = 0; s < batch.Slices.Length; s++)
         {
