@@ -7,9 +7,15 @@ using Qanat.Models;
 // Structure.Bench TOKENIZER.JSON: what structured output costs before and at each token, with a model's own vocabulary.
 // "cold" is the first answer to a schema, which finds the masks; "warm" is an answer after others have asked for the same.
 // Structure.Bench draws: what choosing a token costs under the filters.
+// Structure.Bench tokenizer TOKENIZER.JSON TEXT...: how fast lines of text become tokens, beside the Rust library.
 if (args is ["draws"])
 {
     Draws.Print(Console.Out);
+    return;
+}
+if (args is ["tokenizer", { } vocabulary, .. { Length: > 0 } texts])
+{
+    Tokenizing.Print(vocabulary, texts, Console.Out);
     return;
 }
 BpeTokenizer tokenizer = BpeTokenizer.FromTokenizerJson(args[0]);
