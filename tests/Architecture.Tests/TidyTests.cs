@@ -11,10 +11,10 @@ public sealed partial class TidyTests
     }
 
     [Fact]
-    public void The_engine_stays_within_its_budget_of_3000_lines_and_400_a_file()
+    public void The_engine_stays_within_its_budget_of_3200_lines_and_400_a_file()
     {
         Dictionary<string, int> lengths = Repository.CodeFiles("src/Engine").ToDictionary(file => file, file => Repository.Lines(file).Length, StringComparer.Ordinal);
-        Assert.InRange(lengths.Values.Sum(), 1, 3000);
+        Assert.InRange(lengths.Values.Sum(), 1, 3200);
         Assert.Empty(lengths.Where(file => file.Value > 400));
     }
 
