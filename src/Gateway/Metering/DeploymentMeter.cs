@@ -152,8 +152,9 @@ public sealed class DeploymentMeter : IStepSink, IAsyncDisposable
             plan.Released.Add(call);
             return;
         }
-        long free = limits.Contracts.Quotas.Settle(call.Quota, new RatedUsage(call.Tokens, call.Hold.Operation, call.Outcome, call.Call.Cache), call.Hold.PlacedAt);
-        UsageRecord record = Settlement.Record(call.Hold, call.Progress, call.Outcome, call.FirstTokenAt ?? at, at, Pool, call.Terms, call.Call.Cache, free, tariffs.Costs);
+        Outcome outcome = call.Outcome;
+        long free = limits.Contracts.Quotas.Settle(call.Quota, new RatedUsage(call.Tokens, call.Hold.Operation, outcome, call.Call.Cache), call.Hold.PlacedAt);
+        UsageRecord record = Settlement.Record(call.Hold, call.Progress, outcome, call.FirstTokenAt ?? at, at, Pool, call.Terms, call.Call.Cache, free, tariffs.Costs);
         plan.Facts.Add(new HoldSettled(record));
         plan.Settled.Add((call, record));
     }

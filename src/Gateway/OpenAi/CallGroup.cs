@@ -1,12 +1,13 @@
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
+using Qanat.Books;
 
 namespace Qanat.Gateway;
 
 /// <summary>Something that happened to one of the calls of a request.</summary>
 internal readonly record struct PromptEvent(int Prompt, CallEvent Happened);
 
-/// <summary>Runs the calls of one request, all at once, as one sequence of events. When one fails the others are cancelled, and what they used until then is settled.</summary>
+/// <summary>Runs the calls of one request, all at once, as one sequence of events. When one fails the others are cancelled, and what they used until then is settled: as the request failed (ADR 47).</summary>
 internal static class CallGroup
 {
     public static IAsyncEnumerable<PromptEvent> RunAsync(RunCall run, IReadOnlyList<Call> calls, CancellationToken cancel) =>
@@ -23,7 +24,8 @@ internal static class CallGroup
         using CancellationTokenSource ending = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         // A slow client slows its own calls only: each waits for room here, as it would for the client alone.
         Channel<PromptEvent> events = Channel.CreateBounded<PromptEvent>(new BoundedChannelOptions(calls.Count * 4) { SingleReader = true });
-        Task all = Task.WhenAll(calls.Select((call, prompt) => ForwardAsync(run, call, prompt, events.Writer, ending)));
+        RequestFate fate = new();
+        Task all = Task.WhenAll(calls.Select((call, prompt) => ForwardAsync(run, call with { Fate = fate }, prompt, events.Writer, ending)));
         Task closing = CloseAsync(all, events.Writer);
         try
         {
@@ -47,10 +49,22 @@ internal static class CallGroup
         catch (Exception error)
         {
             // The first failure is the one to tell; those that follow from it are cancellations.
+            // Before anybody hears of it: what ends the others is to find it.
+            call.Fate!.End(IsUncharged(call, error));
             writer.TryComplete(error);
             await ending.CancelAsync();
         }
     }
+
+    /// <summary>Whether what the other calls do is not charged once this one has failed: what failed on our side never is, what nobody was given is not where this cloud was busy, and of a batch only rows that succeed are.
+    /// A client that leaves, or asks for more than it may, pays for what was made for it until then.</summary>
+    private static bool IsUncharged(Call call, Exception error) => call.Operation == Operation.Batch || error switch
+    {
+        OperationCanceledException => false,
+        ApiException { Status: 429 } => call.Whole || call.Reads,
+        ApiException refused => refused.Status >= 500,
+        _ => true,
+    };
 
     private static async Task CloseAsync(Task all, ChannelWriter<PromptEvent> writer)
     {

@@ -29,6 +29,12 @@ public sealed record Call(Caller Caller, Operation Operation, ModelName Model, I
     /// <summary>It replaces an answer that was charged and lost: it is served and costed, and not charged.</summary>
     public bool IsWaived { get; init; }
 
+    /// <summary>What it shares with the other calls of its request; null: it is the only one.</summary>
+    internal RequestFate? Fate { get; init; }
+
+    /// <summary>It is costed and not charged, whatever became of it.</summary>
+    internal bool IsUncharged => IsWaived || Fate is { HasFailed: true };
+
     /// <summary>The text that the prompt was made of (completions); null: it came as tokens, or is a conversation.</summary>
     public string? PromptText { get; init; }
 
@@ -49,6 +55,19 @@ public sealed record Call(Caller Caller, Operation Operation, ModelName Model, I
 
     /// <summary>A choice ends when it has repeated itself for this many tokens; null: it may.</summary>
     public int? LoopTokensMax { get; init; }
+}
+
+/// <summary>What becomes of a request that several calls serve together.</summary>
+internal sealed class RequestFate
+{
+    private const int Open = 0, Ended = 1, Failed = 2;
+    private int state;
+
+    /// <summary>Its answer failed for a reason that is not the client's to pay for: what is not settled yet is not charged (ADR 47).</summary>
+    public bool HasFailed => Volatile.Read(ref state) == Failed;
+
+    /// <summary>It ends without an answer. The first reason is the one that counts: those that follow come of it.</summary>
+    public void End(bool isUncharged) => Interlocked.CompareExchange(ref state, isUncharged ? Failed : Ended, Open);
 }
 
 /// <summary>Who calls: the key that was shown, and whose it is.</summary>

@@ -49,7 +49,12 @@ public sealed partial class CallPipeline(RoutingState routing, TariffState tarif
         finally
         {
             // The client is gone or stopped reading: the sequences end before their next step, and the meter settles them.
-            if (!settled) EndAll(running, deployment);
+            if (!settled)
+            {
+                EndAll(running, deployment);
+                // A row of a batch may be tried again: only when it is known what this try was charged.
+                if (running.Call.Operation == Operation.Batch) await running.EndAsync();
+            }
         }
     }
 

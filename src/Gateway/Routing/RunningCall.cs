@@ -105,9 +105,10 @@ public sealed class RunningCall
     public IEnumerable<int> ChoicesAtTheirLimit() =>
         Enumerable.Range(0, choices.Length).Where(index => choices[index].Finish is null && choices[index].Generated >= AllowedNewTokens);
 
+    /// <summary>To be read once: what it shares with other calls may change at any moment.</summary>
     public Outcome Outcome => choices switch
     {
-        _ when Call.IsWaived || choices.Any(choice => choice.Finish == FinishReason.Failed) => Outcome.Failed,
+        _ when Call.IsUncharged || choices.Any(choice => choice.Finish == FinishReason.Failed) => Outcome.Failed,
         // Of a batch only rows that succeed are charged.
         _ when Call.Operation == Operation.Batch && choices.Any(choice => choice.Finish == FinishReason.Cancelled) => Outcome.Failed,
         _ when choices.Any(choice => choice.Finish == FinishReason.Cancelled) => Outcome.AbortedByClient,
@@ -123,6 +124,21 @@ public sealed class RunningCall
 
     public void Hand(CallEvent happened) => events.Writer.TryWrite(happened);
     public void Complete(Exception? error = null) => events.Writer.TryComplete(error);
+
+    /// <summary>Reads what nobody is told any more, until the books know what became of the call.</summary>
+    public async Task EndAsync()
+    {
+        try
+        {
+            await foreach (CallEvent _ in events.Reader.ReadAllAsync())
+            {
+            }
+        }
+        catch (ApiException)
+        {
+            // The process ends: the next one settles it.
+        }
+    }
 
     private sealed class ChoiceState
     {

@@ -251,8 +251,8 @@ public sealed class UpstreamServing(UpstreamDirectory directory, TariffState tar
     private async Task<UsageRecord> SettleAsync(UpstreamCall call, Outcome outcome)
     {
         Instant now = Instant.Now(clock);
-        // An answer that was charged before and lost is costed only, as one that failed here.
-        if (call.Call.IsWaived) outcome = Outcome.Failed;
+        // Costed only, as what failed here: an answer that was charged before and lost, what failed beside it, and a row of a batch that was ended.
+        if (call.Call.IsUncharged || outcome == Outcome.AbortedByClient && call.Call.Operation == Operation.Batch) outcome = Outcome.Failed;
         BilledUsage billed = BilledUsage.Within(call, outcome, limits);
         UsageProgress used = call.Progress with { Tokens = billed.Tokens };
         UsageRecord record = Settlement.Record(call.Hold, used, outcome, call.FirstTokenAt ?? now, now, call.Hold.Pool ?? UpstreamSpec.PoolOf("none"), call.Terms, call.Call.Cache, billed.FreeTokens, tariffs.Costs);
