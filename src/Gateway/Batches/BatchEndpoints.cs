@@ -27,12 +27,22 @@ internal sealed class BatchEndpoints(Callers callers, BatchStore batches, BatchR
         BatchState batch;
         using (JsonBody body = await JsonBody.ReadAsync(context.Request, options, context.RequestAborted))
             batch = Read(JsonFields.OfRequest(body.Root), caller);
+        DemandScope(caller, context.Request.Path.Value ?? "", batch.Endpoint);
         if (await files.FindAsync(caller.Tenant.Id, batch.InputFile, context.RequestAborted) is null)
             throw new ApiException(404, Refusal.InvalidRequest, "file_not_found", $"There is no file '{batch.InputFile[..Math.Min(80, batch.InputFile.Length)]}'.", "input_file_id");
         JsonObject shown = batch.ToJson();
         await batches.AddAsync(caller.Tenant.Id, batch, CancellationToken.None);
         runner.Begin(caller.Tenant.Id, batch);
         await SendAsync(context, shown);
+    }
+
+    /// <summary>A key asks for no more in a batch than it may ask for by itself.</summary>
+    /// <exception cref="ApiException">403: it is bound to other endpoints.</exception>
+    private static void DemandScope(Caller caller, string path, string endpoint)
+    {
+        string beside = string.Concat(path.AsSpan(0, path.LastIndexOf('/')), endpoint.AsSpan(OpenAiEndpoints.Roots[0].Length));
+        if (caller.Terms.AllowsPath(endpoint) || caller.Terms.AllowsPath(beside)) return;
+        throw new ApiException(403, "permission_error", "endpoint_not_allowed", $"This key may not call {endpoint}. It may call: {string.Join(", ", caller.Terms.Endpoints)}.", "endpoint");
     }
 
     private BatchState Read(JsonFields fields, Caller caller)

@@ -9,11 +9,17 @@ internal sealed class BatchUsage
     private long input, cached, output, reasoning;
     private Money? charge, cost;
 
+    /// <summary>What was charged for a row that has no line.</summary>
+    public void Add(Money? charged) => charge = Sum(charge, charged);
+
+    /// <summary>All of them; null: nothing was charged.</summary>
+    public static Money? SumOf(IEnumerable<Money?> charges) => charges.Aggregate((Money?)null, Sum);
+
     /// <param name="result">The line of a row.</param>
     /// <param name="chargedBefore">What was charged for answers to it that were lost.</param>
     public void Add(JsonObject result, Money? chargedBefore)
     {
-        charge = Sum(charge, chargedBefore);
+        Add(chargedBefore);
         if (result["response"]?["body"]?["usage"] is not JsonObject usage) return;
         input += Count(usage["prompt_tokens"]);
         output += Count(usage["completion_tokens"]);

@@ -16,6 +16,9 @@ internal sealed class BatchWork(BatchTools tools, TenantId tenant, BatchState ba
 {
     private const int RowErrorsShownMax = 100;
     private const int RowsBetweenSaves = 16;
+
+    /// <summary>How often a pause of which nobody says how long it is gets twice as long.</summary>
+    private const int WaitDoublingsMax = 6;
     private readonly Lock gate = new();
     private readonly CancellationTokenSource cancelled = CancellationTokenSource.CreateLinkedTokenSource(shutdown);
     private Exception? broken;
@@ -51,6 +54,11 @@ internal sealed class BatchWork(BatchTools tools, TenantId tenant, BatchState ba
         catch (OperationCanceledException) when (!shutdown.IsCancellationRequested)
         {
             // Cancelled: what was served stays.
+        }
+        catch (ApiException refused)
+        {
+            // No further row can be served: those that were are delivered, as they may be charged.
+            lock (gate) batch.Stored["errors"] = BatchRows.ErrorsJson([new BatchRowError(null, refused.Code, refused.Message, refused.Param)]);
         }
         shutdown.ThrowIfCancellationRequested();
         await WriteResultsAsync();
@@ -108,7 +116,6 @@ internal sealed class BatchWork(BatchTools tools, TenantId tenant, BatchState ba
     private async Task ServeRowsAsync()
     {
         lock (gate) batch.Completed = batch.Failed = 0;
-        Caller caller = Caller();
         ServedModel model = tools.Models.Find((string)batch.Stored["model"]!);
         HashSet<Task> running = [];
         try
@@ -123,8 +130,9 @@ internal sealed class BatchWork(BatchTools tools, TenantId tenant, BatchState ba
                     continue;
                 }
                 BatchRow row = BatchRows.TryRead(number, line, batch.Endpoint, out _) ?? throw new InvalidOperationException("A row that was valid is not any more.");
-                await tools.Places.WaitAsync(model, cancelled.Token);
-                running.Add(ServeInPlaceAsync(row, model, caller, kept));
+                // Those that wait for something else than a place count too.
+                while (running.Count >= tools.Options.BatchRowsInFlightMax) running.Remove(await Task.WhenAny(running));
+                running.Add(ServeInPlaceAsync(row, await tools.Places.TakeAsync(model, cancelled.Token), kept));
                 running.RemoveWhere(task => task.IsCompletedSuccessfully);
             }
         }
@@ -135,11 +143,11 @@ internal sealed class BatchWork(BatchTools tools, TenantId tenant, BatchState ba
         if (broken is not null) throw broken;
     }
 
-    private async Task ServeInPlaceAsync(BatchRow row, ServedModel model, Caller caller, KeptRow? before)
+    private async Task ServeInPlaceAsync(BatchRow row, BatchPlaces.Place place, KeptRow? before)
     {
         try
         {
-            await ServeAsync(row, caller, before);
+            await ServeAsync(row, place, before);
         }
         catch (OperationCanceledException)
         {
@@ -151,24 +159,26 @@ internal sealed class BatchWork(BatchTools tools, TenantId tenant, BatchState ba
         }
         finally
         {
-            tools.Places.Leave(model);
+            place.Dispose();
         }
     }
 
-    private async Task ServeAsync(BatchRow row, Caller caller, KeptRow? before)
+    private async Task ServeAsync(BatchRow row, BatchPlaces.Place place, KeptRow? before)
     {
-        // Of all attempts, also those of a process that died: call after call, attempt after attempt.
+        // Of attempts that charged something, or of which it is not known, also those of a process that died: call after call, attempt after attempt.
         List<Guid> asked = [.. before?.Requests ?? []];
         ChargedBefore charged = ChargedBefore.Nothing;
         JsonObject result = new() { ["id"] = FormattableString.Invariant($"batch_req_{batch.Id["batch_".Length..]}_{row.Line}"), ["custom_id"] = row.CustomId };
         bool ok = true;
         DocumentVersion? begun = null;
-        for (int attempt = 1; ; attempt++)
+        for (int attempt = 1, waits = 0; ;)
         {
+            int askedBefore = asked.Count;
+            Caller caller = Caller();
             try
             {
                 RowRequest request = tools.Rows.Read(batch.Endpoint, row, caller);
-                charged = await ChargedAsync(asked, request.Calls.Length);
+                charged = ChargedBefore.Of(await ChargesAsync(asked), request.Calls.Length);
                 request = WithIds(request, charged);
                 asked.AddRange(request.Calls.Select(call => call.Id!.Value.Value));
                 begun = await tools.Batches.BeginRowAsync(tenant, batch.Id, row.Line, asked, cancelled.Token);
@@ -176,39 +186,59 @@ internal sealed class BatchWork(BatchTools tools, TenantId tenant, BatchState ba
                 result["response"] = new JsonObject { ["status_code"] = 200, ["request_id"] = request.Calls[0].Id!.Value.Value.ToString("D"), ["body"] = body };
                 break;
             }
-            catch (ApiException error) when (error.Status is 429 or >= 500 && attempt < tools.Options.BatchAttemptsMax)
+            catch (ApiException error) when (IsForTheMoment(error) && !HasExpired)
+            {
+                // No attempt: nothing is wrong with the row or the engine, and it has time.
+                TimeSpan pause = error.RetryAfter ?? tools.Options.RetryAfterFailure * (1 << Math.Min(waits++, WaitDoublingsMax));
+                await ForgetAsync(asked, askedBefore);
+                await place.PauseAsync(pause, cancelled.Token);
+            }
+            catch (ApiException error) when (error.Status >= 500 && attempt < tools.Options.BatchAttemptsMax)
             {
                 // What failed is not charged; what was charged beside it is not charged again.
-                await Task.Delay(error.RetryAfter ?? tools.Options.RetryAfterFailure, tools.Clock, cancelled.Token);
+                attempt++;
+                await ForgetAsync(asked, askedBefore);
+                await place.PauseAsync(error.RetryAfter ?? tools.Options.RetryAfterFailure, cancelled.Token);
             }
-            catch (ApiException error)
+            catch (ApiException error) when (!IsForTheMoment(error))
             {
                 result["response"] = new JsonObject { ["status_code"] = error.Status, ["request_id"] = null, ["body"] = ErrorJson(error) };
                 ok = false;
                 break;
             }
+            catch (ApiException)
+            {
+                // It waited as long as its batch had time: it was not reached.
+                return;
+            }
         }
         result["error"] = null;
-        await tools.Batches.EndRowAsync(tenant, batch.Id, row.Line, begun, new KeptEnd(ok, result, charged.Sum), CancellationToken.None);
+        // Of several prompts some may have been answered before another failed.
+        Money? lost = ok ? charged.Sum : BatchUsage.SumOf(await ChargesAsync(asked));
+        if (!ok && lost is { } paid) result["x_qanat"] = new JsonObject { ["charge"] = paid.ToDecimalText(), ["currency"] = paid.Currency.Code };
+        await tools.Batches.EndRowAsync(tenant, batch.Id, row.Line, begun, new KeptEnd(ok, result, lost), CancellationToken.None);
         if (Count(ok)) await SaveAsync();
     }
 
-    /// <summary>Of the requests that the row made before: which were charged, though their answers are lost.</summary>
-    private async Task<ChargedBefore> ChargedAsync(List<Guid> asked, int calls)
+    /// <summary>What will be otherwise in a while: the caller's own rates and what others hold, a tenant that is stopped, a process that is about to end.</summary>
+    private static bool IsForTheMoment(ApiException error) => error.Status == 429 || error.Code is TenantStops.Code or DrainState.Code;
+
+    /// <summary>Of an attempt that charged nothing, nothing need be remembered.</summary>
+    private async Task ForgetAsync(List<Guid> asked, int from)
     {
-        if (asked.Count == 0) return ChargedBefore.Nothing;
-        bool[] which = new bool[calls];
-        Money? sum = null;
+        if (!(await ChargesAsync(asked.GetRange(from, asked.Count - from))).Any(charge => charge is not null)) asked.RemoveRange(from, asked.Count - from);
+    }
+
+    /// <summary>What each request was charged, in the order they were made; null: nothing. None of them runs any more: a call of a batch has ended only when it is settled.</summary>
+    private async Task<Money?[]> ChargesAsync(IReadOnlyList<Guid> asked)
+    {
+        Money?[] charges = new Money?[asked.Count];
         for (int index = 0; index < asked.Count; index++)
         {
-            foreach (UsageRecord record in await tools.Books.ReadUsageAsync(new UsageQuery(Period.All, Id: new RequestId(asked[index])), cancelled.Token))
-            {
-                if (record.Charge is not { IsZero: false } charge) continue;
-                which[index % calls] = true;
-                sum = sum is { } so ? so + charge : charge;
-            }
+            foreach (UsageRecord record in await tools.Books.ReadUsageAsync(new UsageQuery(Period.All, Id: new RequestId(asked[index])), shutdown))
+                if (record.Charge is { IsZero: false } charge) charges[index] = charge;
         }
-        return new ChargedBefore([.. which], sum);
+        return charges;
     }
 
     /// <summary>A request whose answer was charged and lost is served again without charge.</summary>
@@ -217,14 +247,30 @@ internal sealed class BatchWork(BatchTools tools, TenantId tenant, BatchState ba
         Calls = [.. request.Calls.Select((call, index) => call with { Id = RequestId.New(tools.Clock), IsWaived = index < charged.Which.Length && charged.Which[index] })],
     };
 
+    /// <summary>Requests that were charged, though their answers are lost.</summary>
     /// <param name="Which">By call.</param>
     /// <param name="Sum">Null: nothing was.</param>
     private sealed record ChargedBefore(ImmutableArray<bool> Which, Money? Sum)
     {
         public static readonly ChargedBefore Nothing = new([], null);
+
+        /// <param name="charges">Call after call, attempt after attempt.</param>
+        public static ChargedBefore Of(Money?[] charges, int calls)
+        {
+            // Another engine reads the texts of a row in other pieces: which are paid for is not known then, and none is charged again.
+            bool isCutAlike = charges.Length % calls == 0;
+            bool[] which = new bool[calls];
+            for (int index = 0; index < charges.Length; index++)
+            {
+                if (charges[index] is null) continue;
+                if (isCutAlike) which[index % calls] = true;
+                else Array.Fill(which, true);
+            }
+            return new ChargedBefore([.. which], BatchUsage.SumOf(charges));
+        }
     }
 
-    /// <summary>The rows that are done, in the order of the input: answers in one file, errors in another. Rows that were not reached before the batch expired are errors; of a cancelled batch they are left out.</summary>
+    /// <summary>The rows that are done, in the order of the input: answers in one file, errors in another. Rows that were not reached before the batch expired or could not go on are errors; of a cancelled batch they are left out.</summary>
     private async Task WriteResultsAsync()
     {
         bool wasCancelled = batch.Status == BatchStatus.Cancelling;
@@ -243,6 +289,8 @@ internal sealed class BatchWork(BatchTools tools, TenantId tenant, BatchState ba
         {
             KeptRow? kept = await tools.Batches.FindRowAsync(tenant, batch.Id, number, shutdown);
             lines.Add(number);
+            // Of a row that was not done something may be charged: it was cancelled, or the process died, between two of its prompts.
+            if (kept is { Ok: null }) usage.Add(BatchUsage.SumOf(await ChargesAsync(kept.Requests)));
             if (kept?.Ok is null && wasCancelled) continue;
             bool ok = kept?.Ok ?? false;
             allReached &= kept?.Ok is not null;
@@ -258,7 +306,7 @@ internal sealed class BatchWork(BatchTools tools, TenantId tenant, BatchState ba
             batch.Stored["output_file_id"] = outputFile?.Id;
             batch.Stored["error_file_id"] = errorFile?.Id;
             batch.Stored["usage"] = usage.ToJson();
-            batch.Enter(wasCancelled ? BatchStatus.Cancelled : allReached ? BatchStatus.Completed : BatchStatus.Expired, Now);
+            batch.Enter(wasCancelled ? BatchStatus.Cancelled : allReached ? BatchStatus.Completed : Stopped is null ? BatchStatus.Expired : BatchStatus.Failed, Now);
         }
         await SaveAsync();
         await tools.Batches.DeleteRowsAsync(tenant, batch.Id, lines, CancellationToken.None);
@@ -269,8 +317,11 @@ internal sealed class BatchWork(BatchTools tools, TenantId tenant, BatchState ba
         ["id"] = FormattableString.Invariant($"batch_req_{batch.Id["batch_".Length..]}_{number}"),
         ["custom_id"] = BatchRows.TryRead(number, line, batch.Endpoint, out _)?.CustomId,
         ["response"] = null,
-        ["error"] = new JsonObject { ["code"] = "batch_expired", ["message"] = "The batch expired before this row was served." },
+        ["error"] = new JsonObject { ["code"] = (string?)Stopped?["code"] ?? "batch_expired", ["message"] = (string?)Stopped?["message"] ?? "The batch expired before this row was served." },
     };
+
+    /// <summary>Why no further row could be served; null: nothing stopped it.</summary>
+    private JsonNode? Stopped => batch.Stored["errors"]?["data"]?[0];
 
     private static byte[] Line(JsonObject result)
     {
@@ -312,7 +363,8 @@ internal sealed class BatchWork(BatchTools tools, TenantId tenant, BatchState ba
             yield return (number, bytes);
     }
 
-    /// <exception cref="ApiException">The key that asked for the batch is revoked or gone.</exception>
+    /// <summary>The key that asked for the batch, with its limits, as it stands now. One that has expired since, as it does when it is rotated, still serves what it asked for.</summary>
+    /// <exception cref="ApiException">It is revoked or gone.</exception>
     private Caller Caller()
     {
         DirectoryModel directory = tools.Directory.Current;

@@ -6,6 +6,8 @@ namespace Qanat.Gateway;
 /// <summary>The switch that stops a tenant: while it is set nothing is served to it, and what runs ends before its next step and is settled at what was delivered.</summary>
 public sealed class TenantStops : IDisposable
 {
+    public const string Code = "tenant_stopped";
+
     private readonly DirectoryState directory;
     private readonly ConcurrentDictionary<TenantId, CancellationTokenSource> running = [];
 
@@ -26,7 +28,7 @@ public sealed class TenantStops : IDisposable
         return token;
     }
 
-    public static ApiException Stopped() => new(403, "permission_error", "tenant_stopped", "This tenant is stopped: nothing is served to it until whoever runs this cloud starts it again.");
+    public static ApiException Stopped() => new(403, "permission_error", Code, "This tenant is stopped: nothing is served to it until whoever runs this cloud starts it again.");
 
     public void Dispose()
     {

@@ -3,6 +3,8 @@ namespace Qanat.Gateway;
 /// <summary>Whether this process is about to end: then it takes nothing new, says so to whoever asks whether it is ready, and lets what runs finish.</summary>
 public sealed class DrainState
 {
+    public const string Code = "shutting_down";
+
     private static readonly TimeSpan ComeAgain = TimeSpan.FromSeconds(5);
     private readonly Lock gate = new();
     private readonly TaskCompletionSource idle = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -33,7 +35,7 @@ public sealed class DrainState
     {
         lock (gate)
         {
-            if (IsDraining) throw new ApiException(503, "server_error", "shutting_down", "This server is about to stop and takes nothing new. Try again in a moment.", retryAfter: ComeAgain);
+            if (IsDraining) throw new ApiException(503, "server_error", Code, "This server is about to stop and takes nothing new. Try again in a moment.", retryAfter: ComeAgain);
             running++;
         }
         return new Entered(this);

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Microsoft.Extensions.Hosting;
@@ -118,6 +119,47 @@ public sealed class BatchResumeTests
             await settled.Task;
             if (settled.Task.IsCompleted) throw new ApiException(429, "rate_limit_error", "queue_full", "Busy.", retryAfter: TimeSpan.FromMilliseconds(1));
             yield break;
+        }
+    }
+
+    /// <summary>What was answered and charged before the rest of its row failed is charged: the row says so, and so does the batch, however it ends.</summary>
+    [Theory]
+    [InlineData("fails")]
+    [InlineData("is cancelled")]
+    public async Task What_stays_charged_of_a_row_that_is_not_answered_is_in_the_usage_of_its_batch(string how)
+    {
+        await using TestGateway gateway = await TestGateway.StartAsync();
+        TaskCompletionSource settled = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        gateway.Script.Answer = (call, cancel) => ScriptedModel.TextOf(call.Prompt).Contains("first", StringComparison.Ordinal) ? SettledAsync(call) : SecondAsync(call, cancel);
+        const string row = """
+            {"custom_id":"a","method":"POST","url":"/v1/completions","body":{"model":"scripted-1","prompt":["first","second"],"max_tokens":8}}
+            """;
+        string id = (string)(await BatchTests.CreateAsync(gateway, row, "/v1/completions")).Body["id"]!;
+        await settled.Task;
+        if (how == "is cancelled") Assert.Equal(200, (await gateway.PostAsync($"/v1/batches/{id}/cancel", "{}")).Status);
+        JsonNode batch = await BatchTests.UntilAsync(gateway, id, BatchTests.HasEnded);
+        string charged = (await gateway.Store.ReadUsageAsync(new UsageQuery(Period.All), TestContext.Current.CancellationToken)).Single().Charge!.Value.ToDecimalText();
+        Assert.Equal(charged, (string?)batch["usage"]!["x_qanat"]!["charge"]);
+        if (how == "is cancelled")
+        {
+            Assert.Equal(("cancelled", null), ((string?)batch["status"], (string?)batch["error_file_id"]));
+            return;
+        }
+        JsonNode line = JsonNode.Parse(await gateway.Http.GetStringAsync($"/v1/files/{batch["error_file_id"]}/content", TestContext.Current.CancellationToken))!;
+        Assert.Equal((400, charged, "USD"), ((int)line["response"]!["status_code"]!, (string?)line["x_qanat"]!["charge"], (string?)line["x_qanat"]!["currency"]));
+
+        async IAsyncEnumerable<CallEvent> SettledAsync(Call call)
+        {
+            await SettleAsync(gateway, call.Id!.Value);
+            settled.SetResult();
+            await foreach (CallEvent happened in Script.Say(call, "lost")) yield return happened;
+        }
+
+        async IAsyncEnumerable<CallEvent> SecondAsync(Call call, [EnumeratorCancellation] CancellationToken cancel)
+        {
+            await settled.Task;
+            if (how == "fails") throw new ApiException(400, "invalid_request_error", "context_length_exceeded", "Too long.");
+            await foreach (CallEvent happened in Script.SayAndWait(call, Task.Delay(Timeout.Infinite, cancel), cancel)) yield return happened;
         }
     }
 

@@ -87,6 +87,30 @@ public sealed class BatchTests(GatewayFixture fixture) : IClassFixture<GatewayFi
         Assert.Equal((1, 3), ((int)batch["request_counts"]!["completed"]!, calls));
     }
 
+    /// <summary>However often, and others are served in its place meanwhile.</summary>
+    [Theory]
+    [InlineData(403, "tenant_stopped")]
+    [InlineData(503, "shutting_down")]
+    [InlineData(429, "rate_limit_exceeded")]
+    public async Task A_row_that_is_refused_for_the_moment_waits_without_its_place(int status, string code)
+    {
+        await using TestGateway gateway = await TestGateway.StartAsync(options: new GatewayOptions { BatchRowsInFlightMax = 1, BatchAttemptsMax = 2, RetryAfterFailure = TimeSpan.FromMilliseconds(1) });
+        bool isOver = false;
+        int refused = 0;
+        gateway.Script.Answer = (call, _) =>
+        {
+            if (Volatile.Read(ref isOver) || !ScriptedModel.TextOf(call.Prompt).Contains("held", StringComparison.Ordinal)) return Script.Say(call, "good");
+            Interlocked.Increment(ref refused);
+            return Script.Refuse(new ApiException(status, "error", code, "Not now."));
+        };
+        string held = (string)(await CreateAsync(gateway, Row("held", "\"max_tokens\":8", "held"))).Body["id"]!;
+        while (Volatile.Read(ref refused) < 4) await Task.Delay(1, TestContext.Current.CancellationToken);
+        Assert.Equal("completed", (string?)(await RunAsync(gateway, Rows(2)))["status"]);
+        Volatile.Write(ref isOver, true);
+        JsonNode batch = await UntilAsync(gateway, held, HasEnded);
+        Assert.Equal(("completed", 1), ((string?)batch["status"], (int)batch["request_counts"]!["completed"]!));
+    }
+
     [Theory]
     [InlineData("not json\n", "invalid_json_line", 1)]
     [InlineData("""{"custom_id":"a","method":"GET","url":"/v1/chat/completions","body":{"model":"scripted-1"}}""", "invalid_value", 1)]
@@ -133,6 +157,54 @@ public sealed class BatchTests(GatewayFixture fixture) : IClassFixture<GatewayFi
         Assert.Equal(("cancelled", 3), ((string?)batch["status"], (int)batch["request_counts"]!["completed"]!));
         Assert.Equal(3, (await LinesAsync(gateway, (string)batch["output_file_id"]!)).Length);
         Assert.Equal((409, "batch_ended"), ((await gateway.PostAsync($"/v1/batches/{id}/cancel", "{}")).Status, (await gateway.PostAsync($"/v1/batches/{id}/cancel", "{}")).Code));
+    }
+
+    [Fact]
+    public async Task A_key_that_is_revoked_meanwhile_serves_no_further_row_and_what_was_served_is_delivered()
+    {
+        await using TestGateway gateway = await TestGateway.StartAsync(options: new GatewayOptions { BatchRowsInFlightMax = 1 });
+        TaskCompletionSource begun = new(TaskCreationOptions.RunContinuationsAsynchronously), gate = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        gateway.Script.Answer = (call, cancel) =>
+        {
+            begun.TrySetResult();
+            return Script.SayAndWait(call, gate.Task, cancel);
+        };
+        Answer made = await CreateAsync(gateway, Rows(3));
+        await begun.Task.WaitAsync(TestContext.Current.CancellationToken);
+        DirectoryState directory = gateway.Get<DirectoryState>();
+        ApiKey key = directory.Current.Keys.Single(each => each.Role == KeyRole.Inference);
+        await directory.RevokeKeyAsync("test", key.Id, TestContext.Current.CancellationToken);
+        gate.SetResult();
+        // The key shows nothing any more; its tenant has another.
+        using HttpClient other = await gateway.ClientOfAsync("acme", KeyRole.Inference, Reach.Tenant);
+        JsonNode batch = made.Body;
+        while (!HasEnded(batch)) batch = JsonNode.Parse(await other.GetStringAsync($"/v1/batches/{made.Body["id"]}", TestContext.Current.CancellationToken))!;
+        Assert.Equal(("failed", "invalid_api_key", 1, 2), ((string?)batch["status"], (string?)batch["errors"]!["data"]![0]!["code"], (int)batch["request_counts"]!["completed"]!, (int)batch["request_counts"]!["failed"]!));
+        Assert.Single(gateway.Script.Calls);
+        Assert.Contains("row-0", await other.GetStringAsync($"/v1/files/{batch["output_file_id"]}/content", TestContext.Current.CancellationToken), StringComparison.Ordinal);
+        string[] errors = (await other.GetStringAsync($"/v1/files/{batch["error_file_id"]}/content", TestContext.Current.CancellationToken)).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Assert.Equal(["invalid_api_key", "invalid_api_key"], errors.Select(line => (string?)JsonNode.Parse(line)!["error"]!["code"]));
+    }
+
+    [Theory]
+    [InlineData("/v1/batches", "/v1/embeddings", 403)]
+    [InlineData("/v1/batches", "/v1/chat/completions", 200)]
+    [InlineData("/compatible-mode/v1/batches", "/v1/completions", 200)]
+    [InlineData("/compatible-mode/v1/batches", "/v1/embeddings", 403)]
+    public async Task A_key_asks_for_no_endpoint_in_a_batch_that_it_may_not_call(string path, string endpoint, int status)
+    {
+        TestGateway gateway = fixture.Fresh();
+        DirectoryState directory = gateway.Get<DirectoryState>();
+        Project project = directory.Current.FindProject(directory.Current.FindTenant("acme")!.Id, DirectoryState.DefaultProject)!;
+        KeyTerms terms = new() { Endpoints = ["/v1/batches", "/v1/chat", "/compatible-mode/v1/batches", "/compatible-mode/v1/completions"] };
+        NewKey key = await directory.CreateKeyAsync("test", new NewKeyOrder(project, $"{path} {endpoint}", KeyRole.Inference, null, terms), null, TestContext.Current.CancellationToken);
+        Answer file = await FileTests.UploadAsync(gateway, Encoding.UTF8.GetBytes(Rows(1)), "rows.jsonl");
+        using HttpClient http = gateway.Client(key.Secret);
+        Answer answer = await TestGateway.SendAsync(http, new HttpRequestMessage(HttpMethod.Post, path)
+        {
+            Content = new StringContent($$"""{"input_file_id":"{{(string)file.Body["id"]!}}","endpoint":"{{endpoint}}"}""", Encoding.UTF8, "application/json"),
+        });
+        Assert.Equal((status, status == 403 ? "endpoint_not_allowed" : null), (answer.Status, answer.Status == 403 ? answer.Code : null));
     }
 
     [Fact]
