@@ -11,5 +11,7 @@ internal sealed class FixedClock(string now) : TimeProvider
     public static Instant At(string text) => Instant.From(DateTimeOffset.Parse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal));
 
     public override DateTimeOffset GetUtcNow() => current;
+    public override long TimestampFrequency => TimeSpan.TicksPerSecond;
+    public override long GetTimestamp() => current.UtcTicks;
     public void Advance(TimeSpan by) => current += by;
 }

@@ -20,30 +20,19 @@ public sealed class BooksPoster(IBookStore store, LiveMeter live, TimeProvider c
     private Instant duesThrough;
     private Instant postedHour;
     private long postedFinished;
-    private long? glancedAt;
+    private long? glancedAt; // Only in turn.
 
     public void Start() => running = Task.Run(RunAsync);
 
     /// <summary>Everything settled so far is in the journal when this completes.</summary>
     public Task<PostingSummary> PostNowAsync(CancellationToken cancel) => InTurnAsync(() => bookkeeper.PostBesideOthersAsync(cancel), cancel);
 
-    /// <summary>For who looks at figures that may be a little behind: posts what is settled, unless that was done within such a time, or is being done. A store that cannot be written can still be read.</summary>
+    /// <summary>For who looks at figures that may be a little behind: posts what is settled, unless that was done for such a reader within this time, or anybody posts now. What was begun is done for all who look, whoever of
+    /// them leaves. A store that cannot be written can still be read.</summary>
     public async Task PostUnlessWithinAsync(TimeSpan age, CancellationToken cancel)
     {
-        if (glancedAt is { } before && clock.GetElapsedTime(before) < age || !await posting.WaitAsync(0, cancel)) return;
-        try
-        {
-            glancedAt = clock.GetTimestamp();
-            await bookkeeper.PostBesideOthersAsync(cancel);
-        }
-        catch (StoreException error)
-        {
-            log.LogError(error, "Usage could not be posted to the journal; it will be tried again");
-        }
-        finally
-        {
-            posting.Release();
-        }
+        cancel.ThrowIfCancellationRequested();
+        if (await posting.WaitAsync(0, CancellationToken.None)) await GlanceInTurnAsync(age).WaitAsync(cancel);
     }
 
     /// <summary>Posts, then reads the books as of one moment: all that was settled before the call is posted there.</summary>
@@ -92,6 +81,26 @@ public sealed class BooksPoster(IBookStore store, LiveMeter live, TimeProvider c
     {
         posting.Dispose();
         stopping.Dispose();
+    }
+
+    /// <summary>Its turn has come; it ends it.</summary>
+    private async Task GlanceInTurnAsync(TimeSpan age)
+    {
+        try
+        {
+            if (glancedAt is { } before && clock.GetElapsedTime(before) < age) return;
+            // Whatever comes of it: a store that fails is not asked again at once by everybody who looks.
+            glancedAt = clock.GetTimestamp();
+            await bookkeeper.PostBesideOthersAsync(CancellationToken.None);
+        }
+        catch (StoreException error)
+        {
+            log.LogError(error, "Usage could not be posted to the journal; it will be tried again");
+        }
+        finally
+        {
+            posting.Release();
+        }
     }
 
     private async Task<T> InTurnAsync<T>(Func<Task<T>> work, CancellationToken cancel)
