@@ -43,6 +43,7 @@ internal sealed class MessageRequests(ServedModels models, GatewayOptions option
         if (fields.Object("cache_control") is not null) cached = messages.Count;
         if (messages.Count == 0 || (messages.Count == 1 && messages[0].Role == ChatRole.System)) throw Refusal.Value("messages", "at least one message is needed.");
         ThinkingWish thinking = ReadThinking(fields);
+        string? effort = fields.Object("output_config")?.Text("effort");
         return new Conversation(messages.DrainToImmutable())
         {
             Tools = [.. ContentText.Objects(fields, "tools").Where(IsOurs).Select(ReadTool)],
@@ -51,6 +52,9 @@ internal sealed class MessageRequests(ServedModels models, GatewayOptions option
             Format = ReadFormat(fields),
             Thinking = thinking.Wanted,
             ThinkingTokensMax = thinking.TokensMax,
+            ThinksAsItSeesFit = thinking.AsItSeesFit,
+            EffortWord = effort,
+            Effort = EffortOf(effort),
             CachedMessages = cached,
             ContinuesLast = true,
         };
@@ -153,11 +157,21 @@ internal sealed class MessageRequests(ServedModels models, GatewayOptions option
         return thinking.RequiredText("type") switch
         {
             "enabled" => new ThinkingWish(Thinking.On, thinking.IntegerAtLeast("budget_tokens", 1)),
-            "adaptive" => new ThinkingWish(Thinking.ModelDefault, null),
+            "adaptive" => new ThinkingWish(Thinking.ModelDefault, null) { AsItSeesFit = true },
             "disabled" => new ThinkingWish(Thinking.Off, null),
             _ => throw Refusal.Value("thinking.type", "it must be 'enabled', 'adaptive' or 'disabled'."),
         };
     }
+
+    private static ReasoningEffort? EffortOf(string? word) => word switch
+    {
+        null => null,
+        "low" => ReasoningEffort.Low,
+        "medium" => ReasoningEffort.Medium,
+        "high" => ReasoningEffort.High,
+        "xhigh" or "max" => ReasoningEffort.XHigh,
+        _ => throw Refusal.Value("output_config.effort", "it must be 'low', 'medium', 'high', 'xhigh' or 'max'."),
+    };
 
     private string? UserTag(JsonFields fields)
     {
@@ -167,5 +181,8 @@ internal sealed class MessageRequests(ServedModels models, GatewayOptions option
         return string.IsNullOrEmpty(tag) ? null : tag;
     }
 
-    private readonly record struct ThinkingWish(Thinking Wanted, int? TokensMax);
+    private readonly record struct ThinkingWish(Thinking Wanted, int? TokensMax)
+    {
+        public bool AsItSeesFit { get; init; }
+    }
 }

@@ -43,15 +43,7 @@ internal sealed class AnthropicWire : IUpstreamWire
         WriteSystem(json, system, marked?.Role == ChatRole.System);
         WriteMessages(json, conversation, marked);
         WriteTools(json, conversation);
-        bool thinks = conversation.Thinking == Thinking.On && most > ThinkingTokensMin && MayThink(conversation);
-        if (thinks)
-        {
-            // The budget is part of max_tokens, and less than it.
-            json.WriteStartObject("thinking");
-            json.WriteString("type", "enabled");
-            json.WriteNumber("budget_tokens", Math.Clamp(conversation.ThinkingTokensMax ?? most / 2, ThinkingTokensMin, most - 1));
-            json.WriteEndObject();
-        }
+        bool thinks = WriteThinking(json, conversation, most);
         // Thoughts are drawn in its own way.
         if (!thinks) WriteSampling(json, call.Sampling);
         if (!call.Stop.IsDefaultOrEmpty)
@@ -62,6 +54,25 @@ internal sealed class AnthropicWire : IUpstreamWire
         }
         if (stream) json.WriteBoolean("stream", true);
         json.WriteEndObject();
+    }
+
+    /// <summary>True: thoughts are asked for.</summary>
+    private static bool WriteThinking(Utf8JsonWriter json, Conversation conversation, int mostTokens)
+    {
+        if (conversation.EffortWord is { } effort)
+        {
+            json.WriteStartObject("output_config");
+            json.WriteString("effort", effort);
+            json.WriteEndObject();
+        }
+        bool budgeted = conversation.Thinking == Thinking.On && mostTokens > ThinkingTokensMin;
+        if (!budgeted && !conversation.ThinksAsItSeesFit || !MayThink(conversation)) return false;
+        json.WriteStartObject("thinking");
+        json.WriteString("type", budgeted ? "enabled" : "adaptive");
+        // The budget is part of max_tokens, and less than it.
+        if (budgeted) json.WriteNumber("budget_tokens", Math.Clamp(conversation.ThinkingTokensMax ?? mostTokens / 2, ThinkingTokensMin, mostTokens - 1));
+        json.WriteEndObject();
+        return true;
     }
 
     /// <summary>The API refuses to think where a tool must be called, where the answer goes on from a text, and in the middle of a turn that called tools without a sealed thought before.</summary>

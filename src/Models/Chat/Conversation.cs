@@ -23,6 +23,12 @@ public sealed record Conversation(ImmutableArray<ChatMessage> Messages)
     /// <summary>How hard to think, for models that were trained on it; null: the model's default.</summary>
     public ReasoningEffort? Effort { get; init; }
 
+    /// <summary>The model was told to decide for itself whether and how long to think, which Anthropic's engines do only when they are told to; for others it is the default.</summary>
+    public bool ThinksAsItSeesFit { get; init; }
+
+    /// <summary>How hard to try, in the word of Anthropic's messages, for an engine that knows it; <see cref="Effort"/> is what others can make of it. Null: nobody said.</summary>
+    public string? EffortWord { get; init; }
+
     /// <summary>Whether the thoughts of earlier turns are shown to the model again; null: as its family was trained.</summary>
     public bool? PreserveThinking { get; init; }
 

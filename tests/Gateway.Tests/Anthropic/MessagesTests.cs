@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using Qanat.Models;
 
@@ -70,6 +71,39 @@ public sealed class MessagesTests(GatewayFixture fixture) : IClassFixture<Gatewa
         TestGateway gateway = fixture.Fresh();
         await gateway.PostAsync(Path, Tools.Replace("""{"type":"auto","disable_parallel_tool_use":true}""", choice, StringComparison.Ordinal));
         Assert.Equal(kind, gateway.Script.LastCall.Conversation!.ToolChoice.Kind);
+    }
+
+    [Theory]
+    [InlineData("""{"thinking":{"type":"adaptive"},"output_config":{"effort":"max"}}""", """{"type":"adaptive"}""", """{"effort":"max"}""", ReasoningEffort.XHigh)]
+    [InlineData("""{"thinking":{"type":"adaptive"}}""", """{"type":"adaptive"}""", null, null)]
+    [InlineData("""{"thinking":{"type":"enabled","budget_tokens":1500},"output_config":{"effort":"low"}}""", """{"type":"enabled","budget_tokens":1500}""", """{"effort":"low"}""", ReasoningEffort.Low)]
+    [InlineData("""{"thinking":{"type":"disabled"},"output_config":{"effort":"medium"}}""", null, """{"effort":"medium"}""", ReasoningEffort.Medium)]
+    [InlineData("{}", null, null, null)]
+    public async Task How_much_to_think_goes_to_Anthropics_API_as_it_was_asked_and_to_others_in_words_they_know(string asked, string? thinking, string? output, ReasoningEffort? effort)
+    {
+        TestGateway gateway = fixture.Fresh();
+        JsonObject body = JsonNode.Parse(asked)!.AsObject();
+        body["model"] = ScriptedModel.Name;
+        body["max_tokens"] = 2_000;
+        body["temperature"] = 0.5;
+        body["messages"] = JsonNode.Parse("""[{"role":"user","content":"Hi"}]""");
+        Assert.Equal(200, (await gateway.PostAsync(Path, body.ToJsonString())).Status);
+        JsonElement written = WireTests.Write(new AnthropicWire(), gateway.Script.LastCall);
+        Assert.Equal((thinking, output), (TextOf(written, "thinking"), TextOf(written, "output_config")));
+        // Thoughts are drawn in its own way: it refuses to be told how beside them.
+        Assert.Equal(thinking is null, written.TryGetProperty("temperature", out _));
+        JsonElement plain = WireTests.Write(new OpenAiWire(modelStudio: true), gateway.Script.LastCall);
+        Assert.Equal((false, effort?.ToString().ToLowerInvariant()), (plain.TryGetProperty("thinking", out _), plain.TryGetProperty("reasoning_effort", out JsonElement word) ? word.GetString() : null));
+
+        static string? TextOf(JsonElement from, string name) => from.TryGetProperty(name, out JsonElement found) ? found.GetRawText() : null;
+    }
+
+    [Fact]
+    public async Task An_effort_that_nobody_knows_is_refused_by_name()
+    {
+        Answer refused = await fixture.Fresh().PostAsync(Path, """{"model":"scripted-1","max_tokens":9,"output_config":{"effort":"heroic"},"messages":[{"role":"user","content":"Hi"}]}""");
+        Assert.Equal(400, refused.Status);
+        Assert.Contains("output_config.effort", refused.Message, StringComparison.Ordinal);
     }
 
     [Theory]

@@ -179,6 +179,15 @@ public sealed class WireTests
     }
 
     [Fact]
+    public void Anthropics_API_is_not_asked_to_think_as_it_sees_fit_where_it_refuses_to()
+    {
+        Conversation asked = Conversation.Of(new ChatMessage(ChatRole.User, "read a")) with { ThinksAsItSeesFit = true };
+        Conversation begun = asked with { Messages = asked.Messages.Add(new ChatMessage(ChatRole.Assistant, "Well,")) };
+        Conversation forced = asked with { Tools = Full.Conversation!.Tools, ToolChoice = ToolChoice.Required };
+        Assert.All((Conversation[])[begun, forced], each => Assert.False(Write(new AnthropicWire(), Full with { Conversation = each }).TryGetProperty("thinking", out _)));
+    }
+
+    [Fact]
     public void Anthropics_API_is_told_of_tools_that_may_not_be_called_now_because_earlier_turns_called_them()
     {
         JsonElement body = Write(new AnthropicWire(), Free(Full with { Conversation = Full.Conversation! with { ToolChoice = ToolChoice.None } }));
@@ -260,7 +269,7 @@ public sealed class WireTests
     /// <summary>The same without a format of its answer.</summary>
     private static Call Free(Call call) => call with { Conversation = call.Conversation! with { Format = new TextFormat() } };
 
-    private static JsonElement Write(IUpstreamWire wire, Call call)
+    internal static JsonElement Write(IUpstreamWire wire, Call call)
     {
         ArrayBufferWriter<byte> buffer = new();
         using (Utf8JsonWriter json = new(buffer, JsonAnswer.Options)) wire.Write(json, call, new UpstreamModel(call.Model, "theirs", null), call.MaxTokens, stream: true);
