@@ -27,10 +27,16 @@ public sealed partial class BudgetLimits
     public Task KnowPartsAsync(Caller caller)
     {
         ArgumentNullException.ThrowIfNull(caller);
-        if (!HasPartBudgets(caller)) return Task.CompletedTask;
+        return HasPartBudgets(caller) ? KnowPartsAsync(caller.Tenant.Id) : Task.CompletedTask;
+    }
+
+    /// <summary>Whether what the parts of a tenant have spent is known. If not, it is asked for.</summary>
+    public bool KnowsParts(TenantId tenant) => KnowPartsAsync(tenant).IsCompletedSuccessfully;
+
+    private Task KnowPartsAsync(TenantId tenant)
+    {
         lock (gate)
         {
-            TenantId tenant = caller.Tenant.Id;
             if (!counts.TryGetValue(tenant, out PartCount? count)) counts[tenant] = count = new PartCount();
             // After a failure it is tried again; what has been settled since the first time is remembered.
             else if (!count.Known.IsFaulted) return count.Known;
@@ -49,6 +55,18 @@ public sealed partial class BudgetLimits
 
     /// <summary>Spent and held by a tenant for a model, this month or today.</summary>
     public (Money Spent, Money Held) UseOfModel(TenantId tenant, ModelName model, SpanKind kind, Currency currency) => Use(tenant.Value, Current(kind), currency, PartOf(model));
+
+    /// <summary>What each user who is counted has spent and holds, this month and today; null: more is counted than may be looked through while calls wait.</summary>
+    public IReadOnlyList<UserUse>? UsersNow(int countedMax)
+    {
+        lock (gate)
+        {
+            if (states.Count > countedMax) return null;
+            (BudgetSpan month, BudgetSpan day) = (CurrentMonth(), CurrentDay());
+            return [.. states.Where(pair => pair.Key.Part.StartsWith(UserPart, StringComparison.Ordinal) && (pair.Key.Span == month || pair.Key.Span == day))
+                .Select(pair => new UserUse(new TenantId(pair.Key.Id), pair.Key.Span.Kind, new Money(pair.Value.Spent + pair.Value.Held, pair.Key.Currency)))];
+        }
+    }
 
     private static bool HasPartBudgets(Caller caller)
     {
@@ -155,3 +173,6 @@ public sealed partial class BudgetLimits
         public HashSet<RequestId> Since { get; } = [];
     }
 }
+
+/// <param name="Used">Spent and held.</param>
+public readonly record struct UserUse(TenantId Tenant, SpanKind Span, Money Used);

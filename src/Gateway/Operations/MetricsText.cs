@@ -19,6 +19,7 @@ internal sealed class MetricsText(IBookStore store, DirectoryState directory, Ta
         WriteUpstreams(text);
         await WriteBooksAsync(text, cancel);
         WriteBudgets(text);
+        new BudgetMetrics(directory.Current, budgets).Write(text);
         return text.ToString();
     }
 
@@ -112,9 +113,11 @@ internal sealed class MetricsText(IBookStore store, DirectoryState directory, Ta
         foreach (((string Name, string Value)[] labels, long value) in samples) Sample(text, name, labels, value);
     }
 
-    private static void Head(StringBuilder text, string name, string type, string help) => text.Append(CultureInfo.InvariantCulture, $"# HELP {name} {help}\n# TYPE {name} {type}\n");
+    internal static void Head(StringBuilder text, string name, string type, string help) => text.Append(CultureInfo.InvariantCulture, $"# HELP {name} {help}\n# TYPE {name} {type}\n");
 
-    private static void Sample(StringBuilder text, string name, (string Name, string Value)[] labels, long value)
+    private static void Sample(StringBuilder text, string name, (string Name, string Value)[] labels, long value) => Sample(text, name, labels, value.ToString(CultureInfo.InvariantCulture));
+
+    internal static void Sample(StringBuilder text, string name, (string Name, string Value)[] labels, string value)
     {
         text.Append(name);
         if (labels.Length > 0) text.Append('{').AppendJoin(',', labels.Select(label => $"{label.Name}=\"{Escape(label.Value)}\"")).Append('}');

@@ -58,6 +58,44 @@ public sealed partial class OperationsTests
     }
 
     [Fact]
+    public async Task Metrics_tell_of_everything_that_has_a_budget_what_is_spent_and_held_and_of_users_how_many_are_how_far()
+    {
+        await using TestGateway gateway = await TestGateway.StartAsync();
+        Caller before = CallerOf(gateway);
+        string[] none = [.. (await MetricsAsync(gateway)).Where(line => line.StartsWith("qanat_budget_", StringComparison.Ordinal))];
+        Assert.Empty(none);
+        await gateway.AdminAsync("PUT", "/api/tenants/acme/limits", """{"each_user":{"monthly_budget":"0.50 USD"},"models":{"scripted-1":{"daily_budget":"2 USD"}}}""");
+        Assert.Equal(200, (await gateway.AdminAsync("PUT", $"/api/projects/{before.Project.Id}/budget", """{"monthly_budget":"8"}""")).Status);
+        Assert.Equal(200, (await gateway.AdminAsync("PUT", $"/api/keys/{before.Key.Id}/terms", """{"daily_budget":"3 USD"}""")).Status);
+        (Caller caller, BudgetLimits budgets) = (CallerOf(gateway), gateway.Get<BudgetLimits>());
+        await budgets.KnowPartsAsync(caller);
+        await budgets.PlaceAsync(caller, Money.Parse("0.25", Currency.Usd), CancellationToken.None, new CallParts("ann@example.org", new ModelName("scripted-1")));
+        await budgets.PlaceAsync(caller, Money.Parse("0.10", Currency.Usd), CancellationToken.None, new CallParts("bob", new ModelName("scripted-1")));
+
+        string[] lines = await MetricsAsync(gateway);
+        string key = $"level=\"key\",tenant=\"acme\",project=\"default\",key=\"{caller.Key.Prefix}\",key_id=\"{caller.Key.Id}\",budget=\"day\",currency=\"USD\"";
+        string[] expected =
+        [
+            """qanat_budget_limit{level="model",tenant="acme",model="scripted-1",budget="day",currency="USD"} 2""",
+            """qanat_budget_held{level="model",tenant="acme",model="scripted-1",budget="day",currency="USD"} 0.35""",
+            """qanat_budget_spent{level="model",tenant="acme",model="scripted-1",budget="day",currency="USD"} 0""",
+            """qanat_budget_limit{level="project",tenant="acme",project="default",budget="month",currency="USD"} 8""",
+            """qanat_budget_held{level="project",tenant="acme",project="default",budget="month",currency="USD"} 0.35""",
+            "qanat_budget_limit{" + key + "} 3",
+            "qanat_budget_held{" + key + "} 0.35",
+            """qanat_budget_users{tenant="acme",budget="month",used_percent="0"} 2""",
+            """qanat_budget_users{tenant="acme",budget="month",used_percent="50"} 1""",
+            """qanat_budget_users{tenant="acme",budget="month",used_percent="80"} 0""",
+        ];
+        Assert.Empty(expected.Except(lines));
+        Assert.DoesNotContain(lines, line => line.Contains("ann@", StringComparison.Ordinal));
+        Assert.All(lines, line => Assert.Matches(MetricLine(), line));
+    }
+
+    private static async Task<string[]> MetricsAsync(TestGateway gateway) =>
+        (await gateway.Owner.GetStringAsync("/metrics", TestContext.Current.CancellationToken)).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+
+    [Fact]
     public async Task A_call_is_one_span_and_its_measures_by_the_conventions_without_what_was_said()
     {
         await using TestGateway gateway = await TestGateway.StartAsync();
@@ -89,6 +127,6 @@ public sealed partial class OperationsTests
         return caller;
     }
 
-    [GeneratedRegex("""^(# (HELP|TYPE) qanat_\w+ .+|qanat_\w+(\{\w+="([^"\\]|\\.)*"(,\w+="([^"\\]|\\.)*")*\})? -?\d+)$""")]
+    [GeneratedRegex("""^(# (HELP|TYPE) qanat_\w+ .+|qanat_\w+(\{\w+="([^"\\]|\\.)*"(,\w+="([^"\\]|\\.)*")*\})? -?\d+(\.\d+)?)$""")]
     private static partial Regex MetricLine();
 }
