@@ -121,7 +121,8 @@ internal static class UpstreamCommands
             if (parsed.GetValue(fallback) is { Length: > 0 } models) body["fallbacks"] = new JsonArray([.. models.Select(name => JsonValue.Create(name))]);
             JsonNode made = await server.PostAsync("api/upstream-routes", body, cancel);
             string standIns = made["fallbacks"]!.AsArray() is { Count: > 0 } list ? ", then " + string.Join(", ", list.Select(name => name!.ToString())) : "";
-            terminal.Say(made, $"{made["model"]}: {made["policy"]}{standIns}");
+            string warning = (string?)made["served_by"] == "nobody" ? "\nNobody serves it now: its calls are refused. Add an upstream that has it (qanat upstream add), or name a model that is served to stand in (--fallback)." : "";
+            terminal.Say(made, $"{made["model"]}: {made["policy"]}{standIns}{warning}");
         }, cancel));
         return route;
     }

@@ -28,6 +28,7 @@ internal sealed class Doctor(DataDirectory data, TimeProvider clock)
         findings.Add(configuration);
         if (read is not null) findings.AddRange([Model(read), Port(read)]);
         findings.Add(await BooksAsync(cancel));
+        if (IsServing()) findings.Add(await RoutesAsync(cancel));
         return findings;
     }
 
@@ -171,6 +172,24 @@ internal sealed class Doctor(DataDirectory data, TimeProvider clock)
         catch (Exception error) when (error is CommandException or HttpRequestException)
         {
             return new Finding("books", Health.Bad, "cannot be opened", error.Message);
+        }
+    }
+
+    /// <summary>Whether somebody serves every model that a route was set for. Only a running server knows what its engine serves.</summary>
+    private async Task<Finding> RoutesAsync(CancellationToken cancel)
+    {
+        try
+        {
+            await using ApiConnection server = await ApiConnection.OpenAsync(data, cancel);
+            JsonNode[] routes = [.. (await server.GetAsync("api/upstream-routes", cancel))["data"]!.AsArray().OfType<JsonNode>()];
+            string[] unserved = [.. routes.Where(route => (string?)route["served_by"] == "nobody").Select(route => (string)route["model"]!)];
+            return unserved.Length > 0
+                ? new Finding("routes", Health.Odd, $"nobody serves {string.Join(", ", unserved)}", "Their calls are refused (503): add an upstream that has them (qanat upstream add), turn theirs on, or name a model that is served to stand in (qanat upstream route).")
+                : new Finding("routes", Health.Good, string.Create(CultureInfo.InvariantCulture, $"{routes.Length} models with a route, each served"));
+        }
+        catch (Exception error) when (error is CommandException or HttpRequestException)
+        {
+            return new Finding("routes", Health.Odd, "could not be asked for", error.Message);
         }
     }
 }

@@ -88,22 +88,28 @@ public sealed class ServedModel
     public static ServedModel From(UpstreamSet set, Instant servedSince)
     {
         ArgumentNullException.ThrowIfNull(set);
-        return new ServedModel
-        {
-            Name = set.Name,
-            Notice = null,
-            ServedSince = servedSince,
-            ContextLength = set.ContextLength,
-            VocabularySize = int.MaxValue,
-            TokenBytesMax = OutsideTokenBytesMax,
-            IsOutside = true,
-            Engine = () => new EngineStatus(0, set.Targets.Sum(target => target.State.Running), 0, 0, 0, 0, 0, 0, 0, "upstream"),
-            RenderChat = _ => [],
-            Encode = _ => [],
-            Bytes = _ => default,
-            SpecialTextOf = _ => null,
-        };
+        return Outside(set.Name, set.ContextLength, servedSince, () => set.Targets.Sum(target => target.State.Running));
     }
+
+    /// <summary>A model that only others stand in for: whoever serves it reads the text its own way.</summary>
+    /// <param name="contextLength">Theirs.</param>
+    internal static ServedModel StoodInFor(ModelName name, int contextLength, Instant servedSince) => Outside(name, contextLength, servedSince, static () => 0);
+
+    private static ServedModel Outside(ModelName name, int contextLength, Instant servedSince, Func<int> running) => new()
+    {
+        Name = name,
+        Notice = null,
+        ServedSince = servedSince,
+        ContextLength = contextLength,
+        VocabularySize = int.MaxValue,
+        TokenBytesMax = OutsideTokenBytesMax,
+        IsOutside = true,
+        Engine = () => new EngineStatus(0, running(), 0, 0, 0, 0, 0, 0, 0, "upstream"),
+        RenderChat = _ => [],
+        Encode = _ => [],
+        Bytes = _ => default,
+        SpecialTextOf = _ => null,
+    };
 
     /// <summary>No tokenizer has tokens of more bytes: runs of white space are the longest.</summary>
     private const int OutsideTokenBytesMax = 256;

@@ -5,8 +5,8 @@ namespace Qanat.Gateway;
 
 /// <summary>The models the API offers, by name without regard to case.</summary>
 /// <param name="list">What is served at this moment.</param>
-/// <param name="turnedOff">What is not served at this moment, and known; null: nothing.</param>
-public sealed class ServedModels(Func<IReadOnlyList<ServedModel>> list, Func<IReadOnlyList<ServedModel>>? turnedOff = null)
+/// <param name="away">What is not served under its own name at this moment, and known; null: nothing.</param>
+public sealed class ServedModels(Func<IReadOnlyList<ServedModel>> list, Func<IReadOnlyList<ServedModel>>? away = null)
 {
     private const int NameShownMax = 100;
 
@@ -21,7 +21,7 @@ public sealed class ServedModels(Func<IReadOnlyList<ServedModel>> list, Func<IRe
         ConditionalWeakTable<UpstreamSet, ServedModel> outside = [];
         // Asked by every request: gathered anew only when an upstream or a deployment came or went.
         Gathered last = new(UpstreamMap.Empty, [], [], []);
-        return new ServedModels(() => Gather().All, () => Gather().TurnedOff);
+        return new ServedModels(() => Gather().All, () => Gather().Away);
 
         Gathered Gather()
         {
@@ -30,10 +30,15 @@ public sealed class ServedModels(Func<IReadOnlyList<ServedModel>> list, Func<IRe
             if (ReferenceEquals(gathered.Upstreams, map) && ReferenceEquals(gathered.Deployments, deployments)) return gathered;
             IEnumerable<ServedModel> Of(IEnumerable<UpstreamSet> sets) => sets.OrderBy(set => set.Name.Value, StringComparer.Ordinal).Select(set => outside.GetValue(set, each => ServedModel.From(each, since)));
             ServedModel[] all = [.. Of(map.Sets.Values).Concat(deployments.Select(deployment => known.GetValue(deployment, each => ServedModel.From(each, since)))).DistinctBy(model => model.Name)];
-            gathered = new Gathered(map, deployments, all, [.. Of(map.TurnedOff.Values)]);
+            ServedModel[] turnedOff = [.. Of(map.TurnedOff.Values)];
+            gathered = new Gathered(map, deployments, all, [.. turnedOff, .. map.RoutesAlone.Select(route => ServedModel.StoodInFor(route.Model, ContextOf(route, all, turnedOff), since))]);
             Volatile.Write(ref last, gathered);
             return gathered;
         }
+
+        // The largest of those that stand in; while there is none, nothing is served anyway.
+        static int ContextOf(UpstreamRoute route, ServedModel[] all, ServedModel[] turnedOff) =>
+            all.Concat(turnedOff).Where(model => route.Fallbacks.Contains(model.Name)).Select(model => model.ContextLength).DefaultIfEmpty(UpstreamModel.ContextLengthDefault).Max();
     }
 
     /// <exception cref="ApiException">404: nothing is served under that name.</exception>
@@ -45,12 +50,12 @@ public sealed class ServedModels(Func<IReadOnlyList<ServedModel>> list, Func<IRe
         {
             if (model.Name.Value.Equals(name, StringComparison.OrdinalIgnoreCase)) return model;
         }
-        // Whoever serves the call says that it is off, or who stands in.
-        if (turnedOff?.Invoke().FirstOrDefault(model => model.Name.Value.Equals(name, StringComparison.OrdinalIgnoreCase)) is { } off) return off;
+        // Whoever serves the call says that nobody does, or who stands in.
+        if (away?.Invoke().FirstOrDefault(model => model.Name.Value.Equals(name, StringComparison.OrdinalIgnoreCase)) is { } known) return known;
         string shown = name.Length > NameShownMax ? name[..NameShownMax] + "..." : name;
         throw new ApiException(404, Refusal.InvalidRequest, "model_not_found",
             $"The model '{shown}' does not exist or you have no access to it. Served here: {string.Join(", ", all.Select(each => each.Name.Value))}.", "model");
     }
 
-    private sealed record Gathered(UpstreamMap Upstreams, IReadOnlyCollection<Deployment> Deployments, ServedModel[] All, ServedModel[] TurnedOff);
+    private sealed record Gathered(UpstreamMap Upstreams, IReadOnlyCollection<Deployment> Deployments, ServedModel[] All, ServedModel[] Away);
 }

@@ -32,6 +32,9 @@ internal sealed record OutsidePlace(ImmutableArray<UpstreamSet> Sets) : ServingP
 /// <param name="WaitingMax">It is passed over while so many sequences wait there, if another place follows; null: while its line is full.</param>
 internal sealed record InsidePlace(Deployment Deployment, int? WaitingMax) : ServingPlace;
 
+/// <summary>Who serves the calls of a model.</summary>
+internal enum ServedBy { Itself, StandIn, Nobody }
+
 /// <summary>What is served under which name. Swapped whole when a deployment comes or goes.</summary>
 public sealed class RoutingState
 {
@@ -55,7 +58,7 @@ public sealed class RoutingState
     internal ImmutableArray<ServingPlace>? ChainOf(ModelName model)
     {
         UpstreamMap map = Upstreams?.Current ?? UpstreamMap.Empty;
-        if (map.All.IsEmpty) return null;
+        if (map.All.IsEmpty && map.Routes.IsEmpty) return null;
         UpstreamRoute? route = map.RouteOf(model);
         ImmutableArray<ModelName> fallbacks = route?.Fallbacks ?? [];
         bool outside = map.Find(model) is not null, inside = deployments.ContainsKey(model);
@@ -64,9 +67,9 @@ public sealed class RoutingState
             outside |= map.Find(other) is not null;
             inside |= deployments.ContainsKey(other);
         }
-        // One kind needs no chain, unless the model's own place is turned off and only others are left.
-        bool isOff = map.TurnedOff.ContainsKey(model) && !deployments.ContainsKey(model);
-        if (isOff ? !outside && !inside : !outside || !inside) return null;
+        // One kind needs no chain, unless the model has no place of its own now and only others are left.
+        bool isAway = map.IsAway(model) && !deployments.ContainsKey(model);
+        if (isAway ? !outside && !inside : !outside || !inside) return null;
         ImmutableArray<ServingPlace>.Builder places = ImmutableArray.CreateBuilder<ServingPlace>();
         foreach (ModelName each in fallbacks.Where(other => other != model).Prepend(model))
         {
@@ -90,11 +93,22 @@ public sealed class RoutingState
         inOrder = [.. deployments.Values.OrderBy(each => each.Name.Value, StringComparer.Ordinal)];
     }
 
-    /// <exception cref="ApiException">404: nothing is served under that name. 503: its upstreams are turned off.</exception>
-    public Deployment Find(ModelName model) => deployments.GetValueOrDefault(model) ?? throw (Upstreams?.Current.TurnedOff.ContainsKey(model) == true ? TurnedOff(model) : Unknown(model));
+    /// <summary>Who serves the calls of a model now.</summary>
+    internal ServedBy WhoServes(ModelName model)
+    {
+        UpstreamMap map = Upstreams?.Current ?? UpstreamMap.Empty;
+        bool IsServed(ModelName name) => map.Find(name) is not null || deployments.ContainsKey(name);
+        return IsServed(model) ? ServedBy.Itself : map.RouteOf(model)?.Fallbacks.Any(IsServed) == true ? ServedBy.StandIn : ServedBy.Nobody;
+    }
+
+    /// <exception cref="ApiException">404: nothing is known under that name. 503: it is known, and not served at the moment.</exception>
+    public Deployment Find(ModelName model) => deployments.GetValueOrDefault(model) ?? throw (Upstreams?.Current is not { } map || !map.IsAway(model) ? Unknown(model) : map.TurnedOff.ContainsKey(model) ? TurnedOff(model) : NotServed(model));
 
     private static ApiException TurnedOff(ModelName model) => new(503, "server_error", "model_turned_off",
         $"The model '{model}' is turned off at the moment, and nothing stands in for it. Use another, or try again later.", "model", TimeSpan.FromSeconds(60));
+
+    private static ApiException NotServed(ModelName model) => new(503, "server_error", "model_not_served",
+        $"Nobody serves the model '{model}' at the moment, nor any that stands in for it. Use another, or tell whoever runs this cloud: its route is set, and its upstream is missing.", "model", TimeSpan.FromSeconds(60));
 
     private ApiException Unknown(ModelName model) => new(404, "invalid_request_error", "model_not_found",
         $"The model '{model}' is not served here. Served: {string.Join(", ", Deployments.Select(each => each.Name.Value))}.", "model");

@@ -15,8 +15,15 @@ internal sealed class UpstreamApi(RoutingState routing)
 
     public JsonObject List(AdminRequest request) => AdminJson.List(Directory.Current.All.Select(UpstreamJson.Of));
 
-    public JsonObject ListRoutes(AdminRequest request) =>
-        AdminJson.List(Directory.Current.RoutesInForce.Select(UpstreamJson.Of));
+    public JsonObject ListRoutes(AdminRequest request) => AdminJson.List(Directory.Current.RoutesInForce.Select(Shown));
+
+    /// <summary>With who serves it at this moment.</summary>
+    private JsonObject Shown(UpstreamRoute route)
+    {
+        JsonObject json = UpstreamJson.Of(route);
+        json["served_by"] = routing.WhoServes(route.Model) switch { ServedBy.Itself => "itself", ServedBy.StandIn => "stand_in", _ => "nobody" };
+        return json;
+    }
 
     public async Task<JsonObject> SaveAsync(AdminRequest request, JsonFields fields)
     {
@@ -51,7 +58,7 @@ internal sealed class UpstreamApi(RoutingState routing)
         };
         if (route.Fallbacks.Contains(model)) throw Refusal.Value("fallbacks", "a model cannot stand in for itself.");
         await Directory.SetRouteAsync(route, request.Who, request.Cancel);
-        return UpstreamJson.Of(route);
+        return Shown(route);
     }
 
     private static UpstreamSpec ReadSpec(JsonFields fields)

@@ -33,6 +33,12 @@ public sealed class UpstreamMap
     /// <summary>How calls of a model are spread, whoever serves it; null: nobody said.</summary>
     public UpstreamRoute? RouteOf(ModelName model) => routeOf.GetValueOrDefault(model);
 
+    /// <summary>No upstream serves it now, and it is known: its upstreams are turned off, or its route names others that stand in for it.</summary>
+    public bool IsAway(ModelName model) => TurnedOff.ContainsKey(model) || !Sets.ContainsKey(model) && RouteOf(model) is { Fallbacks.IsEmpty: false };
+
+    /// <summary>Routes that name who stands in for a model which no upstream has, on or off: the built-in engine may have it, or nobody.</summary>
+    public IEnumerable<UpstreamRoute> RoutesAlone => Routes.Where(route => !route.Fallbacks.IsEmpty && !Sets.ContainsKey(route.Model) && !TurnedOff.ContainsKey(route.Model));
+
     /// <summary>Of every model that upstreams serve, and of those that others stand in for, by name.</summary>
     public IEnumerable<UpstreamRoute> RoutesInForce => Sets.Values.Select(set => set.Route).Concat(Routes.Where(route => !Sets.ContainsKey(route.Model) && !route.Fallbacks.IsEmpty)).OrderBy(route => route.Model.Value, StringComparer.Ordinal);
 

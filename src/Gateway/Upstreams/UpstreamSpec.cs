@@ -83,8 +83,10 @@ public sealed record UpstreamSpec(string Name, UpstreamProtocol Protocol, Uri Ur
 /// <param name="Rates">What the upstream asks. Null: not known, so that its requests are uncosted.</param>
 public sealed record UpstreamModel(ModelName Name, string Theirs, TokenRates? Rates)
 {
+    public const int ContextLengthDefault = 131_072;
+
     /// <summary>Tokens of prompt and answer together.</summary>
-    public int ContextLength { get; init; } = 131_072;
+    public int ContextLength { get; init; } = ContextLengthDefault;
 
     /// <summary>A model of the built-in engine with the same tokenizer and chat format: then usage is checked token for token. Null: by a bounded estimate.</summary>
     public ModelName? CountAs { get; init; }

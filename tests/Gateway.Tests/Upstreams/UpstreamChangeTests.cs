@@ -114,4 +114,40 @@ public sealed class UpstreamChangeTests
         Assert.Equal(0, off.Requests);
         await fixture.AssertSoundAsync();
     }
+
+    [Fact]
+    public async Task A_model_with_a_route_that_nobody_serves_is_known_and_refused_until_somebody_does()
+    {
+        await using UpstreamFixture fixture = await UpstreamFixture.StartAsync();
+        ModelName planned = new("planned"), spare = new("spare");
+        await fixture.Directory_.SetRouteAsync(new UpstreamRoute(planned, RoutePolicy.Prefix, [spare]), "test", Cancel);
+        Call call = fixture.Chat(maxTokens: 2) with { Model = planned };
+        Assert.Equal(planned, fixture.Models.Find("PLANNED").Name);
+        Assert.Empty(fixture.Models.All);
+        ApiException refused = await Assert.ThrowsAsync<ApiException>(() => fixture.RunAsync(call));
+        Assert.Equal((503, "model_not_served", true), (refused.Status, refused.Code, refused.RetryAfter > TimeSpan.Zero));
+        await fixture.AssertSoundAsync();
+
+        // Without stand-ins a route says how calls would be spread, and promises nothing.
+        await fixture.Directory_.SetRouteAsync(UpstreamRoute.Standard(planned), "test", Cancel);
+        Assert.Equal(404, Assert.Throws<ApiException>(() => fixture.Models.Find("planned")).Status);
+        Assert.Equal(404, (await Assert.ThrowsAsync<ApiException>(() => fixture.RunAsync(call))).Status);
+    }
+
+    [Theory]
+    [InlineData("upstream")]
+    [InlineData("engine")]
+    public async Task Whoever_stands_in_serves_a_model_that_has_a_route_and_no_upstream(string who)
+    {
+        await using UpstreamFixture fixture = await UpstreamFixture.StartAsync();
+        ModelName planned = new("planned"), spare = new("spare");
+        await fixture.Directory_.SetRouteAsync(new UpstreamRoute(planned, RoutePolicy.Prefix, [new ModelName("nobody"), spare]), "test", Cancel);
+        if (who == "upstream") await fixture.AddAsync("b", _ => new MockPlan { Tokens = 2 }, model: spare);
+        else await fixture.DeployAsync(spare);
+        Assert.True(fixture.Models.Find("planned").ContextLength >= fixture.Models.Find("spare").ContextLength);
+        Settled settled = Assert.IsType<Settled>((await fixture.RunAsync(fixture.Chat(maxTokens: 2) with { Model = planned }))[^1]);
+        Assert.Equal((planned, spare, who == "upstream" ? new PoolName("upstream/b") : UpstreamFixture.Pool), (settled.Record.Model, settled.ServedModel, settled.Record.Pool));
+        Assert.True(settled.Record.Charge > Money.Zero(Currency.Usd));
+        await fixture.AssertSoundAsync();
+    }
 }
