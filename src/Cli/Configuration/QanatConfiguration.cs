@@ -75,8 +75,17 @@ public sealed record QanatConfiguration
         catch (JsonException error)
         {
             string where = error.LineNumber is { } line ? $" (line {line + 1})" : "";
-            throw new CommandException($"{file}{where}: {error.Message.Split(" Path:")[0]}", error);
+            throw new CommandException($"{file}{where}: {Worded(error)}", error);
         }
+    }
+
+    /// <summary>What is wrong, in the words of whoever wrote the file.</summary>
+    private static string Worded(JsonException error)
+    {
+        string setting = error.Path is { Length: > 2 } path ? path[2..] : "the file";
+        if (error.Message.Contains("could not be mapped", StringComparison.Ordinal)) return $"there is no setting '{setting}'; `qanat config schema` has all of them.";
+        if (error.Message.Contains("could not be converted", StringComparison.Ordinal)) return $"'{setting}' cannot have this value; `qanat config schema` has its kind.";
+        return error.Message.Split(" Path:")[0];
     }
 
     /// <summary>Settings in which two configurations differ, by their names in the file.</summary>

@@ -7,6 +7,7 @@ namespace Qanat.Cli;
 public sealed class DataDirectory
 {
     private static readonly UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+    private static readonly UnixFileMode OwnersFolder = OwnerOnly | UnixFileMode.UserExecute;
 
     /// <param name="store">A PostgreSQL connection, when the books are there and not in the directory.</param>
     public DataDirectory(string path, string? store = null)
@@ -40,8 +41,31 @@ public sealed class DataDirectory
 
     public void Create()
     {
-        Directory.CreateDirectory(Root);
-        Directory.CreateDirectory(Models);
+        CreateOwned(Root);
+        CreateOwned(Models);
+        CreateOwned(CookieKeys);
+        CloseCookieKeys();
+    }
+
+    /// <summary>Whoever reads them is signed in as whom they like: closed also where the folder was there.</summary>
+    private void CloseCookieKeys()
+    {
+        if (OperatingSystem.IsWindows() || File.GetUnixFileMode(CookieKeys) == OwnersFolder) return;
+        try
+        {
+            File.SetUnixFileMode(CookieKeys, OwnersFolder);
+        }
+        catch (UnauthorizedAccessException)
+        {
+            // A command of another user on this directory: its owner's server closes it.
+        }
+    }
+
+    /// <summary>Makes a folder that nobody else on this machine looks into: books and the hashes of keys are in it. One that is there stays as its owner set it.</summary>
+    private static void CreateOwned(string folder)
+    {
+        if (OperatingSystem.IsWindows()) Directory.CreateDirectory(folder);
+        else Directory.CreateDirectory(folder, OwnersFolder);
     }
 
     /// <summary>Leaves a note for commands on this machine: the server's address and a key that lasts as long as the server. Only the user can read it.</summary>
