@@ -14,8 +14,9 @@ namespace Qanat.Cli.Tests;
 /// A handler that forgets to ask who acts fails here.</summary>
 public sealed class PageActionTests
 {
-    /// <summary>They compute, for many seconds, and have nothing that they could change.</summary>
+    /// <summary>They compute at every field: one of the wrong people fills in some of them, and presses every button.</summary>
     private static readonly string[] Estimates = ["OutlookPage", "InvestmentsPage"];
+    private const int EstimateFieldsMax = 6;
 
     [Fact]
     public async Task What_the_wrong_people_press_on_any_page_changes_nothing_and_what_an_owner_presses_does()
@@ -31,20 +32,21 @@ public sealed class PageActionTests
         await server.Get<UpstreamDirectory>().SaveAsync(elsewhere, null, "test", CancellationToken.None);
         ApiKey owner = directory.Current.Keys.First(DirectoryModel.IsCloudOwner);
         ApiKey[] wrong = [await KeyAsync(directory, acme, KeyRole.Viewer, Reach.Cloud), await KeyAsync(directory, acme, KeyRole.Owner, Reach.Tenant), ended];
-        Type[] pages = [.. typeof(NeedsAttribute).Assembly.GetTypes().Where(type => type.GetCustomAttributes<RouteAttribute>().Any() && !Estimates.Contains(type.Name))];
-        Assert.True(pages.Length >= 15);
+        Type[] pages = [.. typeof(NeedsAttribute).Assembly.GetTypes().Where(type => type.GetCustomAttributes<RouteAttribute>().Any())];
+        Type[] quick = [.. pages.Where(page => !Estimates.Contains(page.Name))];
+        Assert.Equal((true, Estimates.Length), (quick.Length >= 15, pages.Length - quick.Length));
 
         Trace before = await TraceAsync(server);
         foreach (ApiKey who in wrong)
         {
-            foreach (Type page in pages)
+            foreach (Type page in who == wrong[0] ? pages : quick)
             {
                 await PressAsync(server, page, zenith, owner, who);
                 Assert.Equal((page.Name, who.Name, before), (page.Name, who.Name, await TraceAsync(server)));
             }
         }
         int pressed = 0;
-        foreach (Type page in pages) pressed += await PressAsync(server, page, zenith, owner, owner);
+        foreach (Type page in quick) pressed += await PressAsync(server, page, zenith, owner, owner);
         Trace after = await TraceAsync(server);
         string[] done = [.. (await server.Get<IBookStore>().ReadAuditAsync(10_000, TestContext.Current.CancellationToken)).Select(entry => entry.Action).Distinct(StringComparer.Ordinal)];
         Assert.True(pressed > 100 && after.Changes >= before.Changes + 10 && after.Requests > before.Requests, $"{pressed} presses, from {before} to {after}: {string.Join(' ', done)}");
@@ -74,7 +76,7 @@ public sealed class PageActionTests
         int root = await driver.ShowAsync(page, parameters, StateOf(shownTo));
         Assert.True(driver.Faults.Count == 0, $"{page.Name}: {string.Join('\n', driver.Faults)}");
         Be(scope, StateOf(who));
-        int pressed = await driver.PressEverythingAsync(root);
+        int pressed = await driver.PressEverythingAsync(root, Estimates.Contains(page.Name) ? EstimateFieldsMax : int.MaxValue);
         // A page whose session has ended may end too.
         Exception[] faults = [.. driver.Faults.Where(fault => fault is not ApiException { Status: 401 })];
         Assert.True(faults.Length == 0, $"{page.Name}, {who.Name}: {string.Join('\n', faults.AsEnumerable())}");

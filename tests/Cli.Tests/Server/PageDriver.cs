@@ -25,6 +25,8 @@ internal sealed class PageDriver : Renderer
 
     public override Dispatcher Dispatcher { get; } = Dispatcher.CreateDefault();
 
+    protected override RendererInfo RendererInfo { get; } = new("Server", isInteractive: true);
+
     /// <summary>What handlers threw: on a live page it would have ended the connection.</summary>
     public IReadOnlyList<Exception> Faults => faults;
 
@@ -40,16 +42,19 @@ internal sealed class PageDriver : Renderer
     });
 
     /// <summary>Fills in every field and presses every button once, those too that appear by it. Returns how many there were.</summary>
-    public async Task<int> PressEverythingAsync(int root)
+    /// <param name="fieldsMax">Fields that are filled in; the others are left alone.</param>
+    public async Task<int> PressEverythingAsync(int root, int fieldsMax = int.MaxValue)
     {
         HashSet<string> done = [];
+        int fields = 0;
         while (done.Count < PressesMax)
         {
-            Handler[] open = await Dispatcher.InvokeAsync(() => HandlersOf(root, "").Where(each => !done.Contains(each.Place)).ToArray());
+            Handler[] open = await Dispatcher.InvokeAsync(() => HandlersOf(root, "").Where(each => !done.Contains(each.Place) && (each.Event != "onchange" || fields < fieldsMax)).ToArray());
             if (open.Length == 0) return done.Count;
             // Fields first, so that there is something to send, and forms before the buttons that close them.
             Handler next = open.MinBy(each => each.Event switch { "onchange" => 0, "onsubmit" => 1, _ => 2 })!;
             done.Add(next.Place);
+            if (next.Event == "onchange") fields++;
             EventArgs args = next.Event == "onchange" ? new ChangeEventArgs { Value = next.Value } : next.Event == "onclick" ? new MouseEventArgs() : EventArgs.Empty;
             await Dispatcher.InvokeAsync(async () =>
             {
