@@ -1,6 +1,8 @@
 using System.Diagnostics;
+using System.Runtime;
 using System.Runtime.InteropServices;
 using System.Text;
+using Qanat.Gateway.Bench.Tracing;
 
 namespace Qanat.Gateway.Bench;
 
@@ -9,6 +11,15 @@ internal sealed record LoadResult(double[] SortedMs, int Failed, double Seconds)
 {
     public double At(double quantile) => SortedMs.Length == 0 ? double.NaN : Math.Round(SortedMs[(int)Math.Min(SortedMs.Length - 1, Math.Floor(SortedMs.Length * quantile))], 3);
     public double PerSecond => Math.Round(SortedMs.Length / Seconds, 1);
+
+    /// <summary>Of an open loop, every request in the order of its turn.</summary>
+    public IReadOnlyList<Asked> Asked { get; init; } = [];
+}
+
+/// <summary>A request and when it was due, on the machine's monotonic clock. TookNs counts from then.</summary>
+internal readonly record struct Asked(long DueNs, long TookNs, bool Failed)
+{
+    public long EndNs => DueNs + TookNs;
 }
 
 /// <summary>Sends the same request many times: at a fixed rate whatever the answers do (open loop), or as fast as so many clients can (closed loop).</summary>
@@ -20,18 +31,22 @@ internal sealed partial class LoadGenerator(Uri url, IReadOnlyDictionary<string,
     public async Task<LoadResult> OpenAsync(int perSecond, int seconds)
     {
         Task<double>[] all = new Task<double>[perSecond * seconds];
+        using Uncollected region = new();
         long began = Stopwatch.GetTimestamp();
         await Task.Factory.StartNew(() =>
         {
             for (int request = 0; request < all.Length; request++)
             {
-                long due = began + (long)(request * (double)Stopwatch.Frequency / perSecond);
+                long due = DueAt(began, request, perSecond);
                 SleepUntil(due);
                 all[request] = AskAsync(due);
             }
         }, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
-        return Result(await Task.WhenAll(all), began);
+        double[] took = await Task.WhenAll(all);
+        return Result(took, began) with { Asked = [.. took.Select((ms, request) => new Asked(TracePiece.ToNs(DueAt(began, request, perSecond)), (long)(ms * 1e6), ms < 0))] };
     }
+
+    private static long DueAt(long began, int request, int perSecond) => began + (long)(request * (double)Stopwatch.Frequency / perSecond);
 
     /// <summary>A thread wakes some 60 us after it asked to, so that the last of them are waited for awake. To wait so for all of the time would take a core from whoever is measured.</summary>
     private static void SleepUntil(long due)
@@ -100,4 +115,23 @@ internal sealed partial class LoadGenerator(Uri url, IReadOnlyDictionary<string,
 
     public static byte[] Body(bool stream, int maxTokens) => Encoding.UTF8.GetBytes(
         $$"""{"model":"mock","messages":[{"role":"system","content":"You are brief and to the point."},{"role":"user","content":"Who may draw from the channel, and when? Answer in one sentence."}],"max_tokens":{{maxTokens}}{{(stream ? ",\"stream\":true,\"stream_options\":{\"include_usage\":true}" : "")}}}""");
+}
+
+/// <summary>While it lasts this process collects nothing: its pauses would look like slowness of whoever is measured.</summary>
+internal sealed class Uncollected : IDisposable
+{
+    /// <summary>Ten seconds at a thousand requests a second need a third of it.</summary>
+    private const long BytesMax = 160L << 20;
+
+    public Uncollected()
+    {
+        GC.Collect();
+        _ = GC.TryStartNoGCRegion(BytesMax);
+    }
+
+    public void Dispose()
+    {
+        // With more than that allocated the region has ended by itself.
+        if (GCSettings.LatencyMode == GCLatencyMode.NoGCRegion) GC.EndNoGCRegion();
+    }
 }

@@ -3,6 +3,7 @@ using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Net.Sockets;
 using System.Text.Json.Nodes;
+using Qanat.Gateway.Bench.Tracing;
 
 namespace Qanat.Gateway.Bench;
 
@@ -39,24 +40,24 @@ internal sealed partial class Peer : IAsyncDisposable
         }
     }
 
-    public static async Task<Peer> MockAsync(int tokens, int perTokenMs)
+    public static async Task<Peer> MockAsync(int tokens, int perTokenMs, TraceFolder? trace = null)
     {
-        Process process = Start("dotnet", [ProgramOf("tools/MockUpstream", "Qanat.MockUpstream.dll"), "--tokens", $"{tokens}", "--per-token-ms", $"{perTokenMs}"], ("DOTNET_ThreadPool_UnfairSemaphoreSpinLimit", "0"));
+        Process process = Start("dotnet", [ProgramOf("tools/MockUpstream", "Qanat.MockUpstream.dll"), "--tokens", $"{tokens}", "--per-token-ms", $"{perTokenMs}"], [("DOTNET_ThreadPool_UnfairSemaphoreSpinLimit", "0"), .. Traced(trace)]);
         string url = (await process.StandardOutput.ReadLineAsync())!;
         return new Peer("direct", process, Completions(new Uri(url[..^"/v1".Length])), new Dictionary<string, string>());
     }
 
-    public static async Task<Peer> YarpAsync(Uri mock)
+    public static async Task<Peer> YarpAsync(Uri mock, TraceFolder? trace = null)
     {
-        Process process = Start("dotnet", [Path.Combine(AppContext.BaseDirectory, "Qanat.Gateway.Bench.dll"), "yarp", mock.GetLeftPart(UriPartial.Authority)]);
+        Process process = Start("dotnet", [Path.Combine(AppContext.BaseDirectory, "Qanat.Gateway.Bench.dll"), "yarp", mock.GetLeftPart(UriPartial.Authority)], Traced(trace));
         return new Peer("yarp", process, Completions(new Uri((await process.StandardOutput.ReadLineAsync())!)), new Dictionary<string, string>());
     }
 
     /// <summary>qanat up on a fresh data directory, with the mock as an upstream, a price, a tenant and its key.</summary>
-    public static async Task<Peer> QanatAsync(Uri mock, string data)
+    public static async Task<Peer> QanatAsync(Uri mock, string data, TraceFolder? trace = null)
     {
         const string Owner = "sk-owner-of-the-bench";
-        Process process = Start("dotnet", [ProgramOf("src/Cli", "qanat.dll"), "up", "--data", data, "--urls", "http://127.0.0.1:0"], ("QANAT_OWNER_KEY", Owner));
+        Process process = Start("dotnet", [ProgramOf("src/Cli", "qanat.dll"), "up", "--data", data, "--urls", "http://127.0.0.1:0"], [("QANAT_OWNER_KEY", Owner), .. Traced(trace)]);
         Uri? url = null;
         while (url is null && await process.StandardOutput.ReadLineAsync() is { } line)
         {
@@ -128,6 +129,8 @@ internal sealed partial class Peer : IAsyncDisposable
         listener.Start();
         return ((System.Net.IPEndPoint)listener.LocalEndpoint).Port;
     }
+
+    private static (string Name, string Value)[] Traced(TraceFolder? trace) => trace is null ? [] : [.. trace.Variables.Select(each => (each.Key, each.Value))];
 
     private static Process Start(string program, string[] arguments, params ReadOnlySpan<(string Name, string Value)> environment)
     {

@@ -1,8 +1,10 @@
 using System.Globalization;
 using Qanat.Gateway.Bench;
+using Qanat.Gateway.Bench.Tracing;
 
 // overhead [N]: what the front door, the books and HTTP add to a call, beside the same call made on the engine directly, in the same process and in turn.
 // upstream whole | stream [RATE] [SECONDS] [PEERS]: what is added to calls of an upstream, beside a bare YARP and npm's Portkey gateway, open-loop and closed-loop.
+// tail whole | stream [RATE] [SECONDS] [RUNS] [PEER] [trace]: the slowest hundredth in run after run of one warm gateway; with "trace", what went on while it waited.
 // busy whole | stream [SECONDS] [PEER]: keeps a gateway busy, for a profiler.
 // idle [N]: what so many streams that say nothing keep in memory.
 // served MODEL.gguf [CLIENTS] [ROUNDS]: tokens per second and time to first text of clients that stream, books on, beside llama-server (LLAMA_BIN names its folder).
@@ -21,6 +23,10 @@ switch (args)
         return 0;
     case ["upstream", "whole" or "stream", .. { } more]:
         await UpstreamOverhead.RunAsync(more.Length > 0 ? int.Parse(more[0], CultureInfo.InvariantCulture) : 1_000, more.Length > 1 ? int.Parse(more[1], CultureInfo.InvariantCulture) : 10, args[1] == "stream", more.Length > 2 ? more[2].Split(',') : []);
+        return 0;
+    case ["tail", "whole" or "stream", .. { } more]:
+        using (TraceFolder? trace = more is [.., "trace"] ? new TraceFolder() : null)
+            await TailRuns.RunAsync(more.Length > 3 && more[3] == "yarp" ? "yarp" : "qanat", args[1] == "stream", Number(more, 0, 1_000), Number(more, 1, 10), Number(more, 2, 5), trace);
         return 0;
     case ["busy", "whole" or "stream", .. { } more]:
         await UpstreamOverhead.BusyAsync(args[1] == "stream", more.Length > 0 ? int.Parse(more[0], CultureInfo.InvariantCulture) : 60, more.Length > 1 ? more[1] : "qanat");
@@ -41,6 +47,8 @@ switch (args)
         await Overhead.RunAsync(calls: 20);
         return 0;
     default:
-        Console.Error.WriteLine("usage: overhead [calls] | upstream whole|stream [rate] [seconds] [yarp,qanat,portkey] | busy whole|stream [seconds] [yarp|qanat] | idle [streams] | served model [clients] [rounds] | single model [rounds] | smoke");
+        Console.Error.WriteLine("usage: overhead [calls] | upstream whole|stream [rate] [seconds] [yarp,qanat,portkey] | tail whole|stream [rate] [seconds] [runs] [yarp|qanat] [trace] | busy whole|stream [seconds] [yarp|qanat] | idle [streams] | served model [clients] [rounds] | single model [rounds] | smoke");
         return 2;
 }
+
+static int Number(string[] words, int index, int otherwise) => index < words.Length && int.TryParse(words[index], CultureInfo.InvariantCulture, out int number) ? number : otherwise;

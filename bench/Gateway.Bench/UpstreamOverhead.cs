@@ -6,8 +6,8 @@ namespace Qanat.Gateway.Bench;
 /// <summary>What the gateway, with its books on, adds to calls of an upstream, beside a bare YARP and npm's Portkey gateway (which keep no books): same mock, same machine, in turn.</summary>
 internal static class UpstreamOverhead
 {
-    private const int Tokens = 16;
-    private const int Clients = 32;
+    internal const int Tokens = 16;
+    internal const int Clients = 32;
 
     /// <summary>A server runs for days: every gateway gets time until its hot code is compiled for good, that is until two rounds in a row need no less processor time for an answer than the best before them.
     /// The first rounds tell nothing: the compiler works through all of them, in one as long as in the next.</summary>
@@ -97,7 +97,7 @@ internal static class UpstreamOverhead
         };
     }
 
-    private static async Task<int> WarmUpAsync(Peer peer, LoadGenerator load)
+    internal static async Task<int> WarmUpAsync(Peer peer, LoadGenerator load)
     {
         double best = double.PositiveInfinity;
         int noBetter = 0;

@@ -278,7 +278,9 @@ internal sealed class CommitQueue : IAsyncDisposable
         {
             if (_flusher?.Broken is { } broken) throw broken;
             if (_doubtful is not null) throw new StoreException("The database server was lost in the middle of a commit and is not back: nothing is written before it is.");
+            long began = StoreEvents.Log.Begin();
             _commit(facts, outcomes);
+            if (began != 0) StoreEvents.Log.Ended(facts.Any(fact => fact is TransactionPosted) ? "posting" : "commit", facts.Count, began);
         }
         catch (DoubtfulCommitException)
         {

@@ -19,10 +19,11 @@ public sealed class MockEngine : IAsyncDisposable
 {
     private readonly WebApplication app;
     private readonly Func<MockRequest, MockPlan> script;
+    private readonly int countsMax;
     private readonly ConcurrentDictionary<string, MockCount> counts = new(StringComparer.Ordinal);
     private int number = -1;
 
-    private MockEngine(WebApplication app, Func<MockRequest, MockPlan> script) => (this.app, this.script) = (app, script);
+    private MockEngine(WebApplication app, Func<MockRequest, MockPlan> script, int countsMax) => (this.app, this.script, this.countsMax) = (app, script, countsMax);
 
     /// <summary>Up to the version: ".../v1".</summary>
     public Uri Url => new(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First() + "/v1");
@@ -34,13 +35,14 @@ public sealed class MockEngine : IAsyncDisposable
     /// <summary>The body of the last request.</summary>
     public JsonElement LastBody { get; private set; }
 
-    public static async Task<MockEngine> StartAsync(Func<MockRequest, MockPlan> script, string urls = "http://127.0.0.1:0")
+    /// <param name="countsMax">Requests whose counts are kept, the first ones: those of very many would make the collector stop everything for longer and longer.</param>
+    public static async Task<MockEngine> StartAsync(Func<MockRequest, MockPlan> script, string urls = "http://127.0.0.1:0", int countsMax = int.MaxValue)
     {
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
         builder.WebHost.UseUrls(urls);
         builder.Logging.ClearProviders();
         WebApplication app = builder.Build();
-        MockEngine mock = new(app, script);
+        MockEngine mock = new(app, script, countsMax);
         app.MapGet("/v1/models", () => Results.Text("""{"object":"list","data":[]}""", "application/json"));
         app.MapPost("/v1/chat/completions", context => mock.AnswerAsync(context, chat: true));
         app.MapPost("/v1/completions", context => mock.AnswerAsync(context, chat: false));
@@ -62,7 +64,7 @@ public sealed class MockEngine : IAsyncDisposable
         MockRequest request = new(id, Interlocked.Increment(ref number), stream, PromptTokens(body, chat), most, context.Request.Headers.Authorization, body.Clone());
         LastBody = request.Body;
         MockPlan plan = script(request);
-        MockCount count = counts.GetOrAdd(id, _ => new MockCount());
+        MockCount count = request.Number < countsMax ? counts.GetOrAdd(id, _ => new MockCount()) : new MockCount();
         await plan.FirstWhen;
         if (plan.First > TimeSpan.Zero || plan.First == Timeout.InfiniteTimeSpan) await Task.Delay(plan.First, TimeProvider.System, context.RequestAborted).ContinueWith(static _ => { }, TaskScheduler.Default);
         if (context.RequestAborted.IsCancellationRequested)

@@ -158,7 +158,9 @@ internal sealed class ReaderPool : IDisposable
                 if (turn is not null) await turn.WaitAsync(CancellationToken.None).ConfigureAwait(false);
                 try
                 {
+                    long began = StoreEvents.Log.Begin();
                     reader.Database.Reading(() => Fill(chunk), cancel);
+                    StoreEvents.Log.Ended("reading", chunk.Count, began);
                 }
                 finally
                 {

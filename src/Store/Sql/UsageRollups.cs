@@ -109,6 +109,7 @@ internal sealed class UsageRollups(SqlDatabase database, int recordsMax)
     /// <summary>Everything gathered goes into the tables. What is gathered changes only after that has succeeded.</summary>
     private void Write()
     {
+        long began = StoreEvents.Log.Begin();
         Dictionary<RollupKey, RollupSum> hours = _isWritten ? [] : new(_committed!), days = [];
         AddAll(hours, _transaction);
         AddAll(hours, _fact);
@@ -117,6 +118,7 @@ internal sealed class UsageRollups(SqlDatabase database, int recordsMax)
         Write(days, "usage_days");
         if (database.KeepsUsageOfTenants) database[$"INSERT INTO usage_of_tenants SELECT tenant, completed_at, id, no FROM usage WHERE no > ({Through}) ORDER BY tenant, completed_at, id"].Run();
         database["UPDATE summed_through SET record = (SELECT coalesce(max(no), 0) FROM usage)"].Run();
+        StoreEvents.Log.Ended("sums", hours.Count, began);
         _transaction.Clear();
         _fact.Clear();
         _isWritten = true;

@@ -46,7 +46,9 @@ internal sealed class Checkpointer : IDisposable
         if (_finish)
         {
             _finish = false;
+            long began = StoreEvents.Log.Begin();
             CheckpointFrames frames = Checkpoint(_writer, CheckpointMode.Passive);
+            StoreEvents.Log.Ended("end of the copy", frames.LoggedFrames, began);
             // A reader of an old state keeps the log from being begun anew: try again when it has grown by as much once more.
             _nextFrames = frames.LeftFrames == 0 ? _beginFrames : frames.LoggedFrames + _beginFrames;
         }
@@ -73,11 +75,15 @@ internal sealed class Checkpointer : IDisposable
         _wanted.Wait();
         while (!_closing)
         {
+            long began = StoreEvents.Log.Begin();
             for (int round = 0; round < RoundsMax; round++)
             {
                 if (Checkpoint(_copier, CheckpointMode.Passive).LeftFrames <= LeftFramesMax) break;
             }
+            StoreEvents.Log.Ended("copy of the log", 1, began);
+            began = StoreEvents.Log.Begin();
             FlushFile();
+            StoreEvents.Log.Ended("flush of the copy", 1, began);
             _idle.Set();
             _wanted.Wait();
         }

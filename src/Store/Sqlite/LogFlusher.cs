@@ -88,7 +88,9 @@ internal sealed class LogFlusher : IDisposable
     {
         try
         {
+            long began = StoreEvents.Log.Begin();
             _log.Flush();
+            StoreEvents.Log.Ended("flush of the log", 1, began);
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
