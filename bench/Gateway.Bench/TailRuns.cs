@@ -7,8 +7,9 @@ namespace Qanat.Gateway.Bench;
 /// <summary>The slowest hundredth of a gateway's calls of an upstream, run after run: one run says little of what happens every twenty seconds. With a trace, what went on while they waited.</summary>
 internal static class TailRuns
 {
-    /// <summary>Before each run, as in a server that was busy before: it leaves records to post, and a heap as large as that load needs.</summary>
-    private const int BurstSeconds = 4;
+    /// <summary>Before each run, as in a server that was busy before: it leaves records to post, and a heap as large as that load needs. Posting looks every five seconds whether it is due: with runs of ten
+    /// seconds it would else fall into the same second of each, or into none.</summary>
+    private const int BurstSeconds = 3;
 
     private const double SlowPart = 0.01;
 
