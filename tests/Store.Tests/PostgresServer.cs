@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using System.Security.Cryptography;
 using Npgsql;
 
 namespace Qanat.Store.Tests;
@@ -10,7 +11,13 @@ namespace Qanat.Store.Tests;
 public sealed class PostgresServer : IDisposable
 {
     private const string Missing = "PostgreSQL is not installed (Debian: postgresql)";
-    private static readonly Lazy<PostgresServer?> s_shared = new(() => Programs() is null ? null : Made(new PostgresServer(durable: false)));
+
+    /// <summary>Linux gives programs ports from 32768 on, to listen and to connect from: one below stays free while the server is stopped.</summary>
+    private const int PortMin = 15_000, PortMax = 32_000;
+
+    /// <summary>PostgreSQL's own programs wait less: whoever takes longer hangs.</summary>
+    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(5);
+    private static readonly Lazy<PostgresServer?> s_shared = new(() => Programs() is null ? null : new PostgresServer(durable: false));
     private readonly string _directory;
     private readonly bool _durable;
     private readonly int _port;
@@ -22,11 +29,7 @@ public sealed class PostgresServer : IDisposable
     {
         _durable = durable;
         _directory = Directory.CreateTempSubdirectory("qanat-postgres-").FullName;
-        using (TcpListener free = new(IPAddress.Loopback, 0))
-        {
-            free.Start();
-            _port = ((IPEndPoint)free.LocalEndpoint).Port;
-        }
+        _port = FreePort();
         if (Environment.IsPrivilegedProcess) Run("chown", "postgres", _directory);
         _watch = Watch();
         RunAsOwner("initdb", "-D", Data, "-U", "qanat", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync");
@@ -37,7 +40,7 @@ public sealed class PostgresServer : IDisposable
     private string Data => Path.Combine(_directory, "data");
     public string ConnectionString => string.Create(CultureInfo.InvariantCulture, $"Host=127.0.0.1;Port={_port};Username=qanat;Database=postgres;Timeout=5");
 
-    /// <summary>One server for all tests that only need a schema of their own; skips by name without the programs, which in CI is a failure.</summary>
+    /// <summary>One server for all tests that only need a schema of their own. It is ended by the one that watches: the runner fails a process that takes seconds to end. Skips by name without the programs, which in CI is a failure.</summary>
     public static PostgresServer Shared
     {
         get
@@ -73,11 +76,11 @@ public sealed class PostgresServer : IDisposable
         command.ExecuteNonQuery();
     }
 
-    public void Start() => RunAsOwner("pg_ctl", "start", "-w", "-D", Data, "-l", Path.Combine(_directory, "log"), "-o",
+    public void Start() => RunAsOwner("pg_ctl", "start", "-w", "-t", "240", "-D", Data, "-l", Path.Combine(_directory, "log"), "-o",
         string.Create(CultureInfo.InvariantCulture, $"-p {_port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={_directory} -c fsync={(_durable ? "on" : "off")} -c max_connections=60"));
 
     /// <summary>Like the power going: connections break in the middle of whatever they do.</summary>
-    public void Stop() => RunAsOwner("pg_ctl", "stop", "-m", "immediate", "-D", Data);
+    public void Stop() => RunAsOwner("pg_ctl", "stop", "-m", "immediate", "-t", "240", "-D", Data);
 
     public void Dispose()
     {
@@ -92,23 +95,36 @@ public sealed class PostgresServer : IDisposable
     public void Abandon()
     {
         _watch.StandardInput.Close();
-        _watch.WaitForExit();
+        _watch.StandardOutput.ReadToEnd();
         _watch.Dispose();
     }
 
-    /// <summary>A shell, in a session of its own, that reads from a pipe of this process: when the pipe ends without a word, the process was killed, and the shell ends the server and removes its files.</summary>
+    /// <summary>A shell, in a session of its own and nobody's child, that reads from a pipe of this process: when the pipe ends without a word, the process was killed, and the shell ends the server and removes its files.
+    /// What was making the files or starting the server at that moment goes on for a while, so that it looks again.</summary>
     private Process Watch()
     {
-        ProcessStartInfo start = new("setsid") { UseShellExecute = false, RedirectStandardInput = true, WorkingDirectory = "/" };
-        const string script = "exec >/dev/null 2>&1; read -r ended && exit 0; directory=$1; shift; \"$@\"; rm -rf \"$directory\" \"$directory.log\"";
-        foreach (string argument in (string[])["/bin/sh", "-c", script, "watch", _directory, .. AsOwner("pg_ctl", "stop", "-m", "immediate", "-D", Data)]) start.ArgumentList.Add(argument);
+        ProcessStartInfo start = new("setsid") { UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true, WorkingDirectory = "/" };
+        const string script = "exec 2>/dev/null; read -r ended && exit 0; directory=$1; shift; for look in 1 2 3 4 5 6 7 8 9; do \"$@\" >&2; rm -rf \"$directory\" \"$directory.log\"; sleep 1; [ -e \"$directory\" ] || exit 0; done";
+        foreach (string argument in (string[])["--fork", "/bin/sh", "-c", script, "watch", _directory, .. AsOwner("pg_ctl", "stop", "-m", "immediate", "-D", Data)]) start.ArgumentList.Add(argument);
         return Process.Start(start)!;
     }
 
-    private static PostgresServer Made(PostgresServer server)
+    private static int FreePort()
     {
-        AppDomain.CurrentDomain.ProcessExit += (_, _) => server.Dispose();
-        return server;
+        for (int tries = 0; ; tries++)
+        {
+            int port = RandomNumberGenerator.GetInt32(PortMin, PortMax);
+            try
+            {
+                using TcpListener free = new(IPAddress.Loopback, port);
+                free.Start();
+                return port;
+            }
+            catch (SocketException) when (tries < 100)
+            {
+                // Somebody's: another.
+            }
+        }
     }
 
     private static string? Programs() => !Directory.Exists("/usr/lib/postgresql") ? null
@@ -133,9 +149,10 @@ public sealed class PostgresServer : IDisposable
         foreach (string argument in (string[])["-c", "exec \"$0\" \"$@\" >>\"$QANAT_LOG\" 2>&1 </dev/null", program, .. arguments]) start.ArgumentList.Add(argument);
         start.Environment["QANAT_LOG"] = _directory + ".log";
         using Process process = Process.Start(start)!;
-        process.WaitForExit();
+        bool hasEnded = process.WaitForExit(s_patience);
+        if (!hasEnded) process.Kill(entireProcessTree: true);
         string log = File.ReadAllText(_directory + ".log");
         File.Delete(_directory + ".log");
-        if (process.ExitCode != 0) throw new InvalidOperationException($"{program} failed: {log}");
+        if (!hasEnded || process.ExitCode != 0) throw new InvalidOperationException($"{string.Join(' ', arguments.Prepend(program))} {(hasEnded ? "failed" : "did not end")}: {log}");
     }
 }
