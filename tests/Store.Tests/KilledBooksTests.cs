@@ -10,6 +10,10 @@ public sealed class KilledBooksTests : IDisposable
 {
     private const string DirectoryVariable = "QANAT_STORE_KILLED_BOOKS";
     private const string WorkVariable = "QANAT_STORE_KILLED_WORK";
+    private const string AtVariable = "QANAT_STORE_KILLED_AT";
+
+    /// <summary>What is said of the fact that ends a close.</summary>
+    private const string Last = "close";
 
     private readonly TestDirectory _directory = new(onDisk: true);
     private readonly Random _random = new(1_126);
@@ -24,9 +28,9 @@ public sealed class KilledBooksTests : IDisposable
         await using (SqliteBookStore store = await Open(calm)) await new MonthBooks().WriteAsync(store, recordsPerHour: 12, Cancel);
         Copy(calm, killed);
         int facts = await CloseAsync(calm, _ => { });
-        // Somewhere in the postings, in what is due at the end, and while everything is read once more.
-        foreach (int after in (int[])[_random.Next(1, facts / 2), _random.Next(1, facts / 2), facts - 1])
-            await KillAsync(killed, "close", (line, count) => count == after);
+        // Somewhere in the postings, twice, and when everything has been read once more. There it goes no further by itself: however late the kill comes, the next one has something left to do.
+        foreach (string at in (string[])[Number(_random.Next(1, facts / 4)), Number(_random.Next(1, facts / 4)), Last])
+            await KillAsync(killed, "close", (line, count) => line == at || Number(count) == at, at);
         await CloseAsync(killed, _ => { });
         await using SqliteBookStore undisturbed = await Open(calm), disturbed = await Open(killed);
         // Pool time that a killed posting had counted is not counted again, so that the postings may be cut otherwise; every balance is the same.
@@ -92,12 +96,13 @@ public sealed class KilledBooksTests : IDisposable
     }
 
     /// <summary>Runs the work in a process of its own and kills it as soon as the condition holds for a line that it says; it may end before.</summary>
-    private static async Task KillAsync(string directory, string work, Func<string, int, bool> now)
+    private static async Task KillAsync(string directory, string work, Func<string, int, bool> now, string at = "")
     {
         ProcessStartInfo start = new(Path.Combine(AppContext.BaseDirectory, "Qanat.Store.Tests")) { UseShellExecute = false, RedirectStandardOutput = true };
         foreach (string argument in (string[])["-method", $"{typeof(KilledBooksTests).FullName}.{nameof(Works_until_it_is_killed)}", "-explicit", "only", "-noColor"]) start.ArgumentList.Add(argument);
         start.Environment[DirectoryVariable] = directory;
         start.Environment[WorkVariable] = work;
+        start.Environment[AtVariable] = at;
         using Process process = Process.Start(start)!;
         int said = 0;
         bool killed = false;
@@ -123,7 +128,15 @@ public sealed class KilledBooksTests : IDisposable
         await using Stream output = Console.OpenStandardOutput();
         switch (Environment.GetEnvironmentVariable(WorkVariable))
         {
-            case "close": await CloseAsync(directory, Say); break;
+            case "close":
+                string at = Environment.GetEnvironmentVariable(AtVariable)!;
+                int facts = 0;
+                await CloseAsync(directory, what =>
+                {
+                    Say(what);
+                    if (Number(++facts) == at || what == at) Thread.Sleep(TimeSpan.FromMinutes(10));
+                });
+                break;
             case "migrate":
                 Say("opening");
                 await using (await Open(directory)) Say("open");
@@ -162,7 +175,7 @@ public sealed class KilledBooksTests : IDisposable
 
         public override async Task AppendAsync(Fact fact, CancellationToken cancel = default)
         {
-            say("fact");
+            say(fact is Together { Facts: [Declared, ..] } ? Last : "fact");
             Interlocked.Increment(ref _facts);
             await base.AppendAsync(fact, cancel);
         }
@@ -172,6 +185,8 @@ public sealed class KilledBooksTests : IDisposable
 
     private static async Task<string> Balances(IBookStore store) => string.Join('\n', (await store.SumEntriesAsync(new SumQuery(Period.All, GroupBy.Tenant | GroupBy.Project | GroupBy.Model | GroupBy.Pool | GroupBy.Day), Cancel))
         .Where(sum => !sum.Amount.IsZero).Select(sum => $"{sum.Key} {sum.Account} {sum.Amount}").Order(StringComparer.Ordinal));
+
+    private static string Number(int count) => count.ToString(CultureInfo.InvariantCulture);
 
     private static bool Pass(TimeSpan time)
     {

@@ -39,6 +39,8 @@ public sealed class KilledWriterTests : IDisposable
             start.ArgumentList.Add(argument);
         start.Environment[DirectoryVariable] = directory;
         using Process writer = Process.Start(start)!;
+        // It would write for ever, should this test end before it.
+        using IDisposable ending = new Killed(writer);
         Task<string> errors = writer.StandardError.ReadToEndAsync(Cancel);
         Dictionary<string, Stage> acknowledged = [];
         List<string> other = [];
@@ -84,6 +86,11 @@ public sealed class KilledWriterTests : IDisposable
             Assert.Equal(posted.Contains(record.Id), journal.Contains(record.Id.ToString()));
         }
         Assert.Equal(settled.Count, audited.Count);
+    }
+
+    private sealed class Killed(Process process) : IDisposable
+    {
+        public void Dispose() => process.Kill();
     }
 
     private enum Stage { Placed, Metered, Settled, Posted }
