@@ -29,6 +29,11 @@ public sealed class InferenceEngineTests
         }
     }
 
+    private sealed class Released(ManualResetEventSlim held) : IDisposable
+    {
+        public void Dispose() => held.Set();
+    }
+
     private static readonly SequenceRequest Plain = Rig.Request(Rig.Id(1), Rig.Prompt(9), 12);
 
     private static InferenceEngine Start(IStepSink sink, FakeRunner? runner = null, int waitingMax = 100)
@@ -119,6 +124,8 @@ public sealed class InferenceEngineTests
         };
         var facts = new Facts();
         await using InferenceEngine engine = Start(facts, runner, waitingMax: 3);
+        // However this ends: an engine that is held in its step cannot be disposed of.
+        using IDisposable released = new Released(release);
         engine.Submit(Plain);
         running.Wait(TestContext.Current.CancellationToken);
         // The first one may count as waiting until its step is over.

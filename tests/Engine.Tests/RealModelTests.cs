@@ -127,10 +127,10 @@ public abstract class RealModelPromises(TinyModelFixture tiny)
     public async Task The_engine_streams_the_text_of_its_tokens()
     {
         var sink = new Recorder();
-        var ended = new TaskCompletionSource();
+        var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var telling = new Telling(sink, () =>
         {
-            if (sink.Answers.Count == Texts.Length && sink.Answers.Values.All(a => a.Finish is not null)) ended.SetResult();
+            if (sink.Answers.Count == Texts.Length && sink.Answers.Values.All(a => a.Finish is not null)) ended.TrySetResult();
         });
         await using var engine = new InferenceEngine(tiny.Model, new EngineOptions(), telling, TimeProvider.System);
         Assert.StartsWith(tiny.Model.Network.KernelTier, engine.Status.KernelTier, StringComparison.Ordinal);
