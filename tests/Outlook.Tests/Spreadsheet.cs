@@ -8,6 +8,8 @@ namespace Qanat.Outlook.Tests;
 /// <summary>A program that nobody here wrote (LibreOffice) computes a workbook afresh, with no cached value to lean on.</summary>
 internal static partial class Spreadsheet
 {
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(10);
+
     /// <summary>The rows of one sheet after a recalculation; skips the test when LibreOffice is missing.</summary>
     /// <param name="sheet">Its number, from 1.</param>
     public static CsvRow[] Recompute(InputTests.Folder folder, byte[] workbook, string name, int sheet, string sheetName)
@@ -22,8 +24,12 @@ internal static partial class Spreadsheet
         File.WriteAllBytes(file, Rewrite(workbook, "xl/worksheets/", xml => CachedValue().Replace(xml, "</f></c>")));
         var start = new ProcessStartInfo(office, ["--headless", $"-env:UserInstallation=file://{folder.Path}/profile", "--convert-to", $"csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,false,false,false,false,{sheet}", "--outdir", folder.Path, file]) { RedirectStandardOutput = true, UseShellExecute = false };
         using Process process = Process.Start(start)!;
-        process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
+        process.BeginOutputReadLine();
+        if (!process.WaitForExit(Patience))
+        {
+            process.Kill(entireProcessTree: true);
+            Assert.Fail($"LibreOffice did not end within {Patience}.");
+        }
         return [.. Csv.Read(File.ReadAllText(Path.Combine(folder.Path, $"{name}-{sheetName}.csv")), name)];
     }
 

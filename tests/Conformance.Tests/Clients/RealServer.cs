@@ -33,6 +33,7 @@ public sealed class RealServer : IAsyncLifetime
         while (true)
         {
             using HttpResponseMessage response = await process!.Http.GetAsync("api/usage/" + requestId, TestContext.Current.CancellationToken);
+            Assert.True(response.IsSuccessStatusCode || response.StatusCode == System.Net.HttpStatusCode.NotFound, $"{requestId}: {response.StatusCode}");
             if (response.IsSuccessStatusCode) return (await response.Content.ReadFromJsonAsync<JsonNode>(TestContext.Current.CancellationToken))!;
             await Task.Delay(20, TestContext.Current.CancellationToken);
         }

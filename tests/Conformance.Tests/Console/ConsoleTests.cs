@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text.Json.Nodes;
 using Microsoft.Playwright;
 
@@ -205,16 +206,17 @@ public sealed class ConsoleTests(DemoServer server) : IClassFixture<DemoServer>
     public async Task No_page_scrolls_sideways_or_fails_to_load_anything(Screen screen)
     {
         IPage page = await server.SignInAsync(screen);
-        List<string> faults = [];
-        page.PageError += (_, error) => faults.Add(error);
-        page.Response += (_, response) => { if (response.Status >= 400) faults.Add($"{response.Status} {response.Url}"); };
-        page.Request += (_, request) => { if (new Uri(request.Url).Authority != server.Address.Authority) faults.Add($"leaves the server: {request.Url}"); };
+        // The browser tells of them beside the test.
+        ConcurrentQueue<string> faults = [];
+        page.PageError += (_, error) => faults.Enqueue(error);
+        page.Response += (_, response) => { if (response.Status >= 400) faults.Enqueue($"{response.Status} {response.Url}"); };
+        page.Request += (_, request) => { if (new Uri(request.Url).Authority != server.Address.Authority) faults.Enqueue($"leaves the server: {request.Url}"); };
         foreach (string path in (string[])["/", "/pnl?period=all", "/pnl?period=week&by=day", "/requests?period=all", "/journal?period=all", "/journal?view=trial", "/journal?view=sheet", "/tenants", "/upstreams", "/prices", "/playground", "/checks", "/invoices", "/contracts", "/costs", "/capacity?period=all", "/periods", "/audit", "/settings"])
         {
             await page.GotoAsync(path);
             await page.WaitForSelectorAsync("main h1");
             int excess = await page.EvaluateAsync<int>("() => document.documentElement.scrollWidth - document.documentElement.clientWidth");
-            if (excess > 0) faults.Add($"{path} is {excess} px too wide");
+            if (excess > 0) faults.Enqueue($"{path} is {excess} px too wide");
         }
         Assert.Empty(faults);
     }

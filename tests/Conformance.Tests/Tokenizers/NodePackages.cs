@@ -10,6 +10,12 @@ internal static class NodePackages
 {
     private static readonly Lock Installing = new();
 
+    /// <summary>For programs and for what they fetch: whoever takes longer hangs.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(10);
+
+    /// <summary>For the rest of what was said, once a program has ended.</summary>
+    private static readonly TimeSpan LastWords = TimeSpan.FromSeconds(20);
+
     /// <summary>The folder with node_modules and the scripts beside the package.json; skips the test when node or npm is missing.</summary>
     /// <param name="source">A folder with package.json and *.mjs.</param>
     public static string Install(string source)
@@ -37,26 +43,27 @@ internal static class NodePackages
                 Skip($"npm could not install the packages of {source}: {problem}");
             File.WriteAllText(done, "");
         }
-        foreach (string script in Directory.EnumerateFiles(source, "*.mjs"))
-            File.Copy(script, Path.Combine(folder, Path.GetFileName(script)), overwrite: true);
+        foreach (string script in Directory.EnumerateFiles(source, "*.mjs")) Place(script, Path.Combine(folder, Path.GetFileName(script)));
         return folder;
+    }
+
+    /// <summary>A script that is there already may just be read by a program: it is replaced as a whole, and only by another.</summary>
+    private static void Place(string script, string target)
+    {
+        byte[] text = File.ReadAllBytes(script);
+        if (File.Exists(target) && File.ReadAllBytes(target).AsSpan().SequenceEqual(text)) return;
+        string unfinished = FormattableString.Invariant($"{target}.{Environment.ProcessId}");
+        File.WriteAllBytes(unfinished, text);
+        File.Move(unfinished, target, overwrite: true);
     }
 
     /// <summary>Runs a program to its end in a folder and gives all that it printed; null: it failed, and what it printed is in the problem.</summary>
     public static string? Run(ProcessStartInfo start, out string problem)
     {
         ArgumentNullException.ThrowIfNull(start);
-        start.RedirectStandardError = start.RedirectStandardOutput = start.RedirectStandardInput = true;
-        start.UseShellExecute = false;
-        using Process process = Process.Start(start)!;
-        process.StandardInput.Close();
-        var errors = new StringBuilder();
-        process.ErrorDataReceived += (_, line) => errors.AppendLine(line.Data);
-        process.BeginErrorReadLine();
-        string output = process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
+        bool succeeded = RunToEnd(start, out string output, out string errors);
         problem = output + errors;
-        return process.ExitCode == 0 ? output : null;
+        return succeeded ? output : null;
     }
 
     /// <summary>Runs a script in the installed folder to its end.</summary>
@@ -84,24 +91,42 @@ internal static class NodePackages
 
     private static bool TryRun(string tool, string[] arguments, string folder, out string problem, Action<string>? printed = null)
     {
-        problem = "";
-        var start = new ProcessStartInfo(tool, arguments) { WorkingDirectory = folder, RedirectStandardError = true, RedirectStandardOutput = true, UseShellExecute = false };
         try
         {
-            using Process process = Process.Start(start)!;
-            var errors = new StringBuilder();
-            process.ErrorDataReceived += (_, line) => errors.AppendLine(line.Data);
-            process.BeginErrorReadLine();
-            string output = process.StandardOutput.ReadToEnd();
-            process.WaitForExit();
-            problem = errors.ToString();
+            bool succeeded = RunToEnd(new ProcessStartInfo(tool, arguments) { WorkingDirectory = folder }, out string output, out problem);
             printed?.Invoke(output);
-            return process.ExitCode == 0;
+            return succeeded;
         }
         catch (Win32Exception e)
         {
             problem = e.Message;
             return false;
+        }
+    }
+
+    /// <summary>Waits for the program, not for what it leaves running, which would keep its pipes open.</summary>
+    private static bool RunToEnd(ProcessStartInfo start, out string output, out string errors)
+    {
+        start.RedirectStandardError = start.RedirectStandardOutput = start.RedirectStandardInput = true;
+        start.UseShellExecute = false;
+        using Process process = Process.Start(start)!;
+        process.StandardInput.Close();
+        StringBuilder said = new(), complained = new();
+        Task[] listening = [ListenAsync(process.StandardOutput, said), ListenAsync(process.StandardError, complained)];
+        bool hasEnded = process.WaitForExit(Patience);
+        if (!hasEnded) process.Kill(entireProcessTree: true);
+        Task.WaitAll(listening, LastWords);
+        lock (said) output = said.ToString();
+        lock (complained) errors = complained + (hasEnded ? "" : $"\n{start.FileName} {string.Join(' ', start.ArgumentList)} did not end within {Patience}.");
+        return hasEnded && process.ExitCode == 0;
+    }
+
+    private static async Task ListenAsync(StreamReader pipe, StringBuilder heard)
+    {
+        char[] buffer = new char[4096];
+        while (await pipe.ReadAsync(buffer).ConfigureAwait(false) is > 0 and int count)
+        {
+            lock (heard) heard.Append(buffer, 0, count);
         }
     }
 }
