@@ -15,10 +15,10 @@ public sealed class DrainTests
     {
         CancellationToken cancel = TestContext.Current.CancellationToken;
         string data = Directory.CreateTempSubdirectory("qanat-drain").FullName;
-        ServerProcess server = await ServerProcess.StartAsync(data, cancel);
+        await using ServerProcess server = await ServerProcess.StartAsync(data, cancel);
         TaskCompletionSource begun = new(TaskCreationOptions.RunContinuationsAsynchronously);
         Task<Seen>[] streams = [.. Enumerable.Range(0, StreamsAtOnce).Select(seed => StreamingClient.RunAsync(server.Http, "Tell me of water", TokensEach, seed, () => begun.TrySetResult(), cancel))];
-        await begun.Task.WaitAsync(cancel);
+        await Task.WhenAny(begun.Task, Task.WhenAll(streams));
         Task stopping = server.StopAsync(cancel);
         bool saidSo = false, refused = false;
         while (!saidSo && !streams.All(stream => stream.IsCompleted))

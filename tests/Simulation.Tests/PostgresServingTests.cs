@@ -38,7 +38,7 @@ public sealed class PostgresServingTests
             {
                 if (Interlocked.Increment(ref received) == 20) begun.SetResult();
             }, Cancel);
-            await begun.Task.WaitAsync(Cancel);
+            await Task.WhenAny(begun.Task, stream);
             await server.KillAsync();
             cut = await stream;
         }

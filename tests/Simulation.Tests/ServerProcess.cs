@@ -11,6 +11,7 @@ internal sealed class ServerProcess : IAsyncDisposable
     private readonly Process process;
     private readonly Task output;
     private readonly Transcript errors;
+    private bool isDisposed;
 
     private ServerProcess(Process process, Task output, Transcript errors, string url)
     {
@@ -35,15 +36,23 @@ internal sealed class ServerProcess : IAsyncDisposable
         Transcript errors = new();
         process.ErrorDataReceived += (_, line) => errors.Add(line.Data);
         process.BeginErrorReadLine();
-        while (await process.StandardOutput.ReadLineAsync(cancel) is { } line)
+        ServerProcess? server = null;
+        try
         {
-            string[] words = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
-            if (words is ["API", { } url, ..]) return new ServerProcess(process, process.StandardOutput.ReadToEndAsync(cancel), errors, url[..^"/v1".Length]);
+            while (await process.StandardOutput.ReadLineAsync(cancel) is { } line)
+            {
+                string[] words = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+                if (words is ["API", { } url, ..]) return server = new ServerProcess(process, process.StandardOutput.ReadToEndAsync(cancel), errors, url[..^"/v1".Length]);
+            }
+            throw new InvalidOperationException($"qanat up ended before it served:\n{errors}");
         }
-        throw new InvalidOperationException($"qanat up ended before it served:\n{errors}");
+        finally
+        {
+            if (server is null) process.Kill();
+        }
     }
 
-    /// <summary>Waits until the server has written a line that begins like this to standard error.</summary>
+    /// <summary>Waits until the server has written a line that begins like this to standard error; fails when it ends before.</summary>
     public Task SaidAsync(string beginning, CancellationToken cancel) => errors.WaitAsync(beginning).WaitAsync(cancel);
 
     /// <summary>What the server has written to standard error so far.</summary>
@@ -60,6 +69,8 @@ internal sealed class ServerProcess : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        if (isDisposed) return;
+        isDisposed = true;
         if (!process.HasExited) await KillAsync();
         Http.Dispose();
         await output.ContinueWith(_ => { }, TaskScheduler.Default);
@@ -110,12 +121,19 @@ internal sealed class Transcript
     private readonly Lock gate = new();
     private readonly List<string> lines = [];
     private readonly List<(string Beginning, TaskCompletionSource Said)> waiting = [];
+    private bool hasEnded;
 
+    /// <param name="line">Null: there will be no more.</param>
     public void Add(string? line)
     {
-        if (line is null) return;
         lock (gate)
         {
+            if (line is null)
+            {
+                hasEnded = true;
+                foreach ((string beginning, TaskCompletionSource said) in waiting) said.TrySetException(NeverSaid(beginning));
+                return;
+            }
             lines.Add(line);
             foreach ((string beginning, TaskCompletionSource said) in waiting)
             {
@@ -130,10 +148,13 @@ internal sealed class Transcript
         {
             TaskCompletionSource said = new(TaskCreationOptions.RunContinuationsAsynchronously);
             if (lines.Any(line => line.StartsWith(beginning, StringComparison.Ordinal))) said.SetResult();
+            else if (hasEnded) said.SetException(NeverSaid(beginning));
             waiting.Add((beginning, said));
             return said.Task;
         }
     }
+
+    private InvalidOperationException NeverSaid(string beginning) => new($"It ended without a line that begins with '{beginning}':\n{string.Join('\n', lines)}");
 
     public override string ToString()
     {

@@ -36,23 +36,29 @@ public sealed class UpstreamLoadTests
         using (CancellationTokenSource end = CancellationTokenSource.CreateLinkedTokenSource(cancel))
         {
             ServerProcess server = await ServerProcess.StartAsync(data, cancel);
-            keys = await SetUpAsync(server, mocks, cancel);
-            target.Set(server.Http.BaseAddress!);
-            Task<List<LoadSeen>>[] clients = [.. Enumerable.Range(0, Streams).Select(index => Task.Run(() => new LoadClient(target, keys[index % Tenants], Seed + index).RunAsync(end.Token), cancel))];
-            for (int elapsed = 0; elapsed < Seconds; elapsed += KillEvery)
+            try
             {
-                await Task.Delay(TimeSpan.FromSeconds(KillEvery), TimeProvider.System, cancel);
-                target.Clear();
-                await server.KillAsync();
-                await server.DisposeAsync();
-                server = await ServerProcess.StartAsync(data, cancel);
+                keys = await SetUpAsync(server, mocks, cancel);
                 target.Set(server.Http.BaseAddress!);
+                Task<List<LoadSeen>>[] clients = [.. Enumerable.Range(0, Streams).Select(index => Task.Run(() => new LoadClient(target, keys[index % Tenants], Seed + index).RunAsync(end.Token), cancel))];
+                for (int elapsed = 0; elapsed < Seconds; elapsed += KillEvery)
+                {
+                    await Task.Delay(TimeSpan.FromSeconds(KillEvery), TimeProvider.System, cancel);
+                    target.Clear();
+                    await server.DisposeAsync();
+                    server = await ServerProcess.StartAsync(data, cancel);
+                    target.Set(server.Http.BaseAddress!);
+                }
+                await Task.Delay(TimeSpan.FromSeconds(1), TimeProvider.System, cancel);
+                await end.CancelAsync();
+                foreach (List<LoadSeen> each in await Task.WhenAll(clients)) seen.AddRange(each);
             }
-            await Task.Delay(TimeSpan.FromSeconds(1), TimeProvider.System, cancel);
-            await end.CancelAsync();
-            foreach (List<LoadSeen> each in await Task.WhenAll(clients)) seen.AddRange(each);
-            await server.KillAsync();
-            await server.DisposeAsync();
+            finally
+            {
+                // It is killed.
+                await end.CancelAsync();
+                await server.DisposeAsync();
+            }
         }
         // One more start settles what the last kill left open, one orderly end posts it.
         await using (ServerProcess last = await ServerProcess.StartAsync(data, cancel)) await last.StopAsync(cancel);
