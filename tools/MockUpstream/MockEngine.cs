@@ -112,6 +112,7 @@ public sealed class MockEngine : IAsyncDisposable
         {
             for (int word = 0; word < words; word++)
             {
+                if (plan.CutAfter == word || plan.ErrorAfter == word) await plan.FailsWhen.WaitAsync(gone);
                 if (plan.CutAfter == word)
                 {
                     context.Abort();

@@ -32,6 +32,9 @@ public sealed record MockPlan
     /// <summary>Says an error after so many words, then ends cleanly.</summary>
     public int? ErrorAfter { get; init; }
 
+    /// <summary>The cut or the error waits for this: for the client that is to have read the words before.</summary>
+    public Task FailsWhen { get; init; } = Task.CompletedTask;
+
     /// <summary>Ends cleanly after its words, without a finish_reason.</summary>
     public bool ForgetsFinish { get; init; }
 

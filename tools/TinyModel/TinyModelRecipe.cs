@@ -129,7 +129,8 @@ public sealed record TinyModelRecipe
         if (File.Exists(path))
             return path;
         Directory.CreateDirectory(folder);
-        string unfinished = FormattableString.Invariant($"{path}.{Environment.ProcessId}.tmp");
+        // Whoever else needs it at this moment, of whatever process, writes one too: the last is there in the end, and each was whole.
+        string unfinished = FormattableString.Invariant($"{path}.{Environment.ProcessId}.{Environment.CurrentManagedThreadId}.tmp");
         using (FileStream stream = new(unfinished, FileMode.Create, FileAccess.Write, FileShare.None, bufferSize: 1 << 20))
             Write(stream);
         File.Move(unfinished, path, overwrite: true);

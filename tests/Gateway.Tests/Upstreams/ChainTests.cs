@@ -75,16 +75,16 @@ public sealed class ChainTests
     public async Task When_the_built_in_engine_is_full_an_upstream_stands_in()
     {
         await using UpstreamFixture fixture = await UpstreamFixture.StartAsync();
-        HeldSteps? steps = null;
-        Deployment deployment = await fixture.DeployAsync(Tiny, new EngineOptions { WaitingMax = 2, SequencesMax = 1 }, sink => steps = new HeldSteps(sink));
+        using HeldSteps steps = new();
+        Deployment deployment = await fixture.DeployAsync(Tiny, new EngineOptions { WaitingMax = 2, SequencesMax = 1 }, steps.Before);
         await fixture.AddAsync("spare", _ => new MockPlan { Tokens = 4 });
         await StandInAsync(fixture, Tiny, UpstreamFixture.Model);
         Call tiny = TinyChat(fixture);
         Task<List<CallEvent>> running = fixture.RunAsync(tiny);
-        await steps!.Entered;
+        await Task.WhenAny(steps.Entered, running);
         Task<List<CallEvent>> waiting = fixture.RunAsync(tiny);
         // Until the first step has ended, the one that runs counts as waiting too.
-        while (deployment.Engine.Status.Waiting < 2) await Task.Yield();
+        while (deployment.Engine.Status.Waiting < 2 && !waiting.IsCompleted) await Task.Yield();
         List<CallEvent> events = await fixture.RunAsync(tiny);
         Admitted admitted = Assert.Single(events.OfType<Admitted>());
         Assert.Equal((UpstreamFixture.Model, 1), (admitted.ServedModel, admitted.Attempts));
@@ -100,14 +100,14 @@ public sealed class ChainTests
     public async Task Calls_go_on_to_an_upstream_while_as_many_wait_in_the_engine_as_the_route_says()
     {
         await using UpstreamFixture fixture = await UpstreamFixture.StartAsync();
-        HeldSteps? steps = null;
-        Deployment deployment = await fixture.DeployAsync(Tiny, behind: sink => steps = new HeldSteps(sink));
+        using HeldSteps steps = new();
+        Deployment deployment = await fixture.DeployAsync(Tiny, behind: steps.Before);
         await fixture.AddAsync("spare", _ => new MockPlan { Tokens = 4 });
         UpstreamRoute route = new(Tiny, RoutePolicy.Prefix, [UpstreamFixture.Model]) { WaitingMax = 1 };
         await fixture.Directory_.SetRouteAsync(route, "test", Cancel);
         Assert.Equal(1, UpstreamJson.ReadRoute(System.Text.Encoding.UTF8.GetBytes(UpstreamJson.Of(route).ToJsonString())).WaitingMax);
         Task<List<CallEvent>> running = fixture.RunAsync(TinyChat(fixture));
-        await steps!.Entered;
+        await Task.WhenAny(steps.Entered, running);
         Assert.Equal(UpstreamFixture.Model, Assert.IsType<Settled>((await fixture.RunAsync(TinyChat(fixture)))[^1]).ServedModel);
         steps.Release();
         await running;
@@ -148,8 +148,13 @@ public sealed class ChainTests
     [InlineData(false, 400, "upstream_refused")]
     public async Task Nothing_stands_in_once_text_was_sent_or_for_a_request_that_is_wrong_itself(bool cuts, int status, string code)
     {
-        await using UpstreamFixture fixture = await StartAsync(_ => cuts ? new MockPlan { Tokens = 9, CutAfter = 4, PerToken = TimeSpan.FromMilliseconds(1) } : new MockPlan { Status = 400 });
-        ApiException error = await Assert.ThrowsAsync<ApiException>(() => fixture.RunAsync(fixture.Chat()));
+        TaskCompletionSource begun = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using UpstreamFixture fixture = await StartAsync(_ => cuts ? new MockPlan { Tokens = 9, CutAfter = 4, PerToken = TimeSpan.FromMilliseconds(1), FailsWhen = begun.Task } : new MockPlan { Status = 400 });
+        ApiException error = await Assert.ThrowsAsync<ApiException>(async () =>
+        {
+            await foreach (CallEvent happened in fixture.Pipeline.RunAsync(fixture.Chat(), Cancel))
+                if (happened is Delta) begun.TrySetResult();
+        });
         Assert.Equal((status, code), (error.Status, error.Code));
         Assert.DoesNotContain(await fixture.Store.ReadUsageAsync(new UsageQuery(Period.All), Cancel), record => record.Pool == UpstreamFixture.Pool);
         await fixture.AssertSoundAsync();
@@ -237,15 +242,23 @@ public sealed class ChainTests
     /// <summary>As the built-in engine is asked: with the tokens of the prompt.</summary>
     private static Call TinyChat(UpstreamFixture fixture) => fixture.Chat(maxTokens: 8) with { Model = Tiny, Prompt = [.. Enumerable.Range(1, 10)] };
 
-    /// <summary>Keeps the engine in its first step until it is released.</summary>
-    private sealed class HeldSteps(IStepSink sink) : IStepSink
+    /// <summary>Keeps the engine in its first step until it is released, or the test has ended: an engine that is held cannot be disposed of.</summary>
+    private sealed class HeldSteps : IStepSink, IDisposable
     {
+        private IStepSink? sink;
         private readonly TaskCompletionSource entered = new(TaskCreationOptions.RunContinuationsAsynchronously);
         private readonly TaskCompletionSource released = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
         public Task Entered => entered.Task;
 
+        public IStepSink Before(IStepSink next)
+        {
+            sink = next;
+            return this;
+        }
+
         public void Release() => released.TrySetResult();
+        public void Dispose() => Release();
 
         public void OnStep(StepFact step)
         {
@@ -254,7 +267,7 @@ public sealed class ChainTests
                 entered.TrySetResult();
                 released.Task.Wait();
             }
-            sink.OnStep(step);
+            sink!.OnStep(step);
         }
     }
 }

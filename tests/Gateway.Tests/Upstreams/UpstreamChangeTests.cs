@@ -61,7 +61,7 @@ public sealed class UpstreamChangeTests
         });
         UpstreamConnections connections = fixture.Directory_.Find("a")!.Link.Connections!;
         Task<List<CallEvent>> running = fixture.RunAsync(fixture.Chat());
-        await asked.Task;
+        await Task.WhenAny(asked.Task, running);
         UpstreamSpec spec = fixture.Directory_.Find("a")!.Spec;
         await using MockEngine other = await MockEngine.StartAsync(_ => new MockPlan());
         await (change switch

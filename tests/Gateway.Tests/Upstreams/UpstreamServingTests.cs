@@ -113,11 +113,18 @@ public sealed class UpstreamServingTests
     public async Task An_answer_that_is_cut_ends_with_an_error_and_costs_what_came_but_is_not_charged(bool aborts)
     {
         await using UpstreamFixture fixture = await UpstreamFixture.StartAsync();
-        await fixture.AddAsync("a", _ => aborts ? new MockPlan { Tokens = 9, CutAfter = 4, PerToken = TimeSpan.FromMilliseconds(1) } : new MockPlan { Tokens = 9, ErrorAfter = 4, PerToken = TimeSpan.FromMilliseconds(1) });
+        // What comes in one piece with its failure has never begun, and is tried again.
+        TaskCompletionSource begun = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        MockPlan plan = new() { Tokens = 9, PerToken = TimeSpan.FromMilliseconds(1), FailsWhen = begun.Task };
+        await fixture.AddAsync("a", _ => aborts ? plan with { CutAfter = 4 } : plan with { ErrorAfter = 4 });
         List<CallEvent> events = [];
         ApiException error = await Assert.ThrowsAsync<ApiException>(async () =>
         {
-            await foreach (CallEvent happened in fixture.Pipeline.RunAsync(fixture.Chat(), Cancel)) events.Add(happened);
+            await foreach (CallEvent happened in fixture.Pipeline.RunAsync(fixture.Chat(), Cancel))
+            {
+                events.Add(happened);
+                if (happened is Delta) begun.TrySetResult();
+            }
         });
         Assert.Equal((502, "upstream_cut"), (error.Status, error.Code));
         Assert.DoesNotContain("secret", error.Message, StringComparison.Ordinal);
