@@ -45,10 +45,12 @@ internal sealed class NativeTasks(IDocumentStore documents, AnswerServing answer
     /// <exception cref="ApiException">404: there is no such task of this tenant.</exception>
     public async Task<JsonObject> FindAsync(TenantId tenant, string id, CancellationToken cancel)
     {
+        // Before it is read: one that ends meanwhile has said how, before it counts as running no more.
+        bool wasRunning = running.ContainsKey(id);
         StoredDocument found = await documents.FindAsync(KeyOf(tenant, id), cancel)
             ?? throw new ApiException(404, Refusal.InvalidRequest, "task_not_found", $"There is no task '{id[..Math.Min(80, id.Length)]}': it expired, or belongs to another tenant.", "task_id");
         JsonObject content = JsonNode.Parse(found.Content.Span)!.AsObject();
-        bool cutOff = (string?)content["output"]!["task_status"] is "PENDING" or "RUNNING" && !running.ContainsKey(id);
+        bool cutOff = (string?)content["output"]!["task_status"] is "PENDING" or "RUNNING" && !wasRunning;
         if (cutOff) Fail(content["output"]!.AsObject(), "InternalError", "The server ended before the task did. Ask again.");
         return content;
     }
