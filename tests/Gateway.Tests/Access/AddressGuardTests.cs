@@ -56,8 +56,13 @@ public sealed class AddressGuardTests
 
         using HttpClient allowed = new(new AddressGuard([IPNetwork.Parse("127.0.0.0/8")]).Handler());
         Task<HttpResponseMessage> asking = allowed.GetAsync(uri, TestContext.Current.CancellationToken);
-        using (TcpClient accepted = await listener.AcceptTcpClientAsync(TestContext.Current.CancellationToken))
-            await accepted.GetStream().WriteAsync("HTTP/1.1 204 No Content\r\n\r\n"u8.ToArray(), TestContext.Current.CancellationToken);
+        Task<TcpClient> accepting = listener.AcceptTcpClientAsync(TestContext.Current.CancellationToken).AsTask();
+        // A refusal is told and not waited out.
+        if (await Task.WhenAny(accepting, asking) == asking) await asking;
+        using TcpClient accepted = await accepting;
+        // Answered and closed before it was asked, the connection would break.
+        Assert.NotEqual(0, await accepted.GetStream().ReadAsync(new byte[1024], TestContext.Current.CancellationToken));
+        await accepted.GetStream().WriteAsync("HTTP/1.1 204 No Content\r\n\r\n"u8.ToArray(), TestContext.Current.CancellationToken);
         Assert.Equal(HttpStatusCode.NoContent, (await asking).StatusCode);
     }
 }

@@ -40,7 +40,14 @@ internal sealed class MailBox : IAsyncDisposable
             while (true)
             {
                 using TcpClient client = await listener.AcceptTcpClientAsync(stopping.Token);
-                await TalkAsync(client);
+                try
+                {
+                    await TalkAsync(client);
+                }
+                catch (IOException)
+                {
+                    // It left in the middle; the next may come.
+                }
             }
         }
         catch (OperationCanceledException)

@@ -25,7 +25,7 @@ public sealed class BatchResumeTests
             return Script.SayAndWait(call, hold.Task, cancel);
         };
         string id = (string)(await BatchTests.CreateAsync(gateway, BatchTests.Rows(4))).Body["id"]!;
-        await stuck.Task;
+        await BatchTests.UntilAsync(gateway, id, _ => stuck.Task.IsCompleted);
         await BatchTests.UntilAsync(gateway, id, batch => (int)batch["request_counts"]!["completed"]! == 2);
 
         // The process ends; of row 2 the usage was settled and its answer lost, of row 3 nothing was settled.
@@ -61,7 +61,7 @@ public sealed class BatchResumeTests
             return Script.SayAndWait(call, Task.Delay(Timeout.Infinite, cancel), cancel);
         };
         string id = (string)(await BatchTests.CreateAsync(gateway, BatchTests.Rows(1))).Body["id"]!;
-        await stuck.Task;
+        await BatchTests.UntilAsync(gateway, id, _ => stuck.Task.IsCompleted);
         await ((IHostedService)gateway.Get<BatchRunner>()).StopAsync(CancellationToken.None);
         await SettleAsync(gateway, gateway.Script.Calls.Single().Id!.Value);
 
@@ -69,7 +69,7 @@ public sealed class BatchResumeTests
         using (BatchRunner second = new(gateway.Get<BatchTools>()))
         {
             await second.StartAsync(CancellationToken.None);
-            await stuck.Task;
+            await BatchTests.UntilAsync(gateway, id, _ => stuck.Task.IsCompleted);
             await second.StopAsync(CancellationToken.None);
         }
         gateway.Script.Answer = (call, _) => Script.Say(call, "at last");
@@ -176,7 +176,7 @@ public sealed class BatchResumeTests
             return Script.SayAndWait(call, gate.Task, cancel);
         };
         string id = (string)(await BatchTests.CreateAsync(gateway, BatchTests.Rows(3))).Body["id"]!;
-        await begun.Task;
+        await BatchTests.UntilAsync(gateway, id, _ => begun.Task.IsCompleted);
         clock.Advance(TimeSpan.FromHours(25));
         gate.SetResult();
         Task<JsonNode> ended = BatchTests.UntilAsync(gateway, id, BatchTests.HasEnded);

@@ -150,7 +150,7 @@ public sealed class BatchTests(GatewayFixture fixture) : IClassFixture<GatewayFi
             return Script.SayAndWait(call, Task.Delay(Timeout.Infinite, cancel), cancel);
         };
         string id = (string)(await CreateAsync(gateway, Rows(4))).Body["id"]!;
-        await stuck.Task;
+        await UntilAsync(gateway, id, _ => stuck.Task.IsCompleted);
         await UntilAsync(gateway, id, batch => (int)batch["request_counts"]!["completed"]! == 3);
         Assert.Equal(200, (await gateway.PostAsync($"/v1/batches/{id}/cancel", "{}")).Status);
         JsonNode batch = await UntilAsync(gateway, id, HasEnded);
@@ -281,6 +281,7 @@ public sealed class BatchTests(GatewayFixture fixture) : IClassFixture<GatewayFi
         {
             JsonNode batch = (await gateway.GetAsync("/v1/batches/" + id)).Body;
             if (holds(batch)) return batch;
+            Assert.False(HasEnded(batch), $"It has ended: {batch.ToJsonString()}");
             await Task.Delay(5, TestContext.Current.CancellationToken);
         }
     }

@@ -33,10 +33,10 @@ public sealed class LimitedCallsTests
         Assert.Equal(200, (await gateway.PostAsync("/v1/chat/completions", Hello)).Status);
         RateLimits rates = gateway.Get<RateLimits>();
         Task<Answer> waits = gateway.PostAsync("/v1/chat/completions", Hello);
-        while (rates.WaitingCount < 1) await Task.Yield();
+        while (rates.WaitingCount < 1 && !waits.IsCompleted) await Task.Yield();
         using CancellationTokenSource leaves = new();
         Task<HttpResponseMessage> left = gateway.Http.PostAsync("/v1/chat/completions", new StringContent(Hello, Encoding.UTF8, "application/json"), leaves.Token);
-        while (rates.WaitingCount < 2) await Task.Yield();
+        while (rates.WaitingCount < 2 && !left.IsCompleted) await Task.Yield();
         Answer full = await gateway.PostAsync("/v1/chat/completions", Hello);
         Assert.Equal((429, "3"), (full.Status, full.Header("Retry-After")));
         Assert.Contains("\nqanat_requests_in_line 2\n", await gateway.Owner.GetStringAsync("/metrics", TestContext.Current.CancellationToken), StringComparison.Ordinal);
@@ -47,7 +47,7 @@ public sealed class LimitedCallsTests
         Assert.Equal(200, (await waits).Status);
 
         Task<Answer> stopped = gateway.PostAsync("/v1/chat/completions", Hello);
-        while (rates.WaitingCount < 1) await Task.Yield();
+        while (rates.WaitingCount < 1 && !stopped.IsCompleted) await Task.Yield();
         await gateway.AdminAsync("POST", "/api/tenants/acme/stop", "{}");
         Assert.Equal((403, "tenant_stopped"), ((await stopped).Status, (await stopped).Code));
         Assert.Equal((0, 2), (rates.WaitingCount, gateway.Script.Calls.Count));

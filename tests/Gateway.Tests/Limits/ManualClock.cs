@@ -30,8 +30,11 @@ internal sealed class ManualClock : TimeProvider
     public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
     {
         ManualTimer timer = new(this, callback, state);
-        timer.Change(dueTime, period);
-        lock (gate) timers.Add(timer);
+        lock (gate)
+        {
+            timer.Change(dueTime, period);
+            timers.Add(timer);
+        }
         return timer;
     }
 
@@ -44,8 +47,12 @@ internal sealed class ManualClock : TimeProvider
 
         public bool Change(TimeSpan dueTime, TimeSpan period)
         {
-            Due = dueTime < TimeSpan.Zero ? DateTimeOffset.MaxValue : clock.GetUtcNow() + dueTime;
-            Period = period;
+            // Not while the clock moves, which would forget it.
+            lock (clock.gate)
+            {
+                Due = dueTime < TimeSpan.Zero ? DateTimeOffset.MaxValue : clock.now + dueTime;
+                Period = period;
+            }
             return true;
         }
 

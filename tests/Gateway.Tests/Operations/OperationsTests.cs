@@ -13,7 +13,7 @@ public sealed partial class OperationsTests
     public async Task A_draining_server_says_so_takes_nothing_new_and_lets_what_runs_finish()
     {
         await using TestGateway gateway = await TestGateway.StartAsync();
-        TaskCompletionSource gate = new(), begun = new();
+        TaskCompletionSource gate = new(TaskCreationOptions.RunContinuationsAsynchronously), begun = new(TaskCreationOptions.RunContinuationsAsynchronously);
         gateway.Script.Answer = (call, cancel) =>
         {
             begun.SetResult();
@@ -21,7 +21,7 @@ public sealed partial class OperationsTests
         };
         Assert.Equal("ready", (string?)(await gateway.GetAsync("/readyz")).Body["status"]);
         Task<Answer> running = gateway.PostAsync("/v1/chat/completions", Hello);
-        await begun.Task;
+        await Task.WhenAny(begun.Task, running);
         DrainState drain = gateway.Get<DrainState>();
         drain.Begin();
         Answer ready = await gateway.GetAsync("/readyz");
