@@ -112,6 +112,9 @@ public sealed record EngineStatus(int Waiting, int Running, int BlocksFree, int 
     /// <summary>The recurrent states of a network that has them; null: it has none.</summary>
     public StateCounts? States { get; init; }
 
+    /// <summary>Weights that still lie as the file has them, in bytes: until they are packed, between steps, steps take longer.</summary>
+    public long UnpackedBytes { get; init; }
+
     /// <summary>The last thing that went wrong in a step, a sink or a sequence; null when nothing ever did.</summary>
     public string? LastFailure { get; init; }
 }

@@ -65,6 +65,7 @@ public sealed class InferenceEngine : IAsyncDisposable
                     Preemptions = p.Preemptions,
                     CachedPromptTokens = p.CachedPromptTokens,
                     States = _loop.States is { } states ? new StateCounts(states.SlotCount, p.StatesHeld, p.Checkpoints) : null,
+                    UnpackedBytes = _runner.UnpackedBytes,
                     LastFailure = p.LastFailure,
                 };
             }

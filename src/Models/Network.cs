@@ -18,6 +18,9 @@ public abstract class Network : IDisposable
     /// <returns>Some are left.</returns>
     public virtual bool PackNext(long bytes) => false;
 
+    /// <summary>Bytes of weights that wait for <see cref="PackNext"/>. Any thread may ask.</summary>
+    public virtual long UnpackedBytes => 0;
+
     /// <summary>Computes a row through its first layers for nobody, so that code is compiled before somebody waits for it.</summary>
     public virtual void WarmUp()
     {

@@ -27,6 +27,9 @@ internal interface IModelRunner : IDisposable
 
     /// <summary>Does a little of what makes later steps faster, between two of them; false when nothing is left to do.</summary>
     bool Prepare() => false;
+
+    /// <summary>What is left of that, in bytes. Any thread may ask.</summary>
+    long UnpackedBytes => 0;
 }
 
 /// <summary>Runs plans on a network of Qanat's own. Owns the KV cache, not the network.</summary>
@@ -73,6 +76,7 @@ internal sealed class ModelRunner : IModelRunner
     public ReadOnlySpan<float> HiddenVector(int index) => _hidden.AsSpan(index * HiddenSize, HiddenSize);
 
     public bool Prepare() => _network.PackNext(PackedBetweenStepsBytes);
+    public long UnpackedBytes => _network.UnpackedBytes;
 
     public void Dispose() => _cache.Dispose();
 

@@ -28,6 +28,7 @@ internal sealed class StatusApi(RoutingState routing, LiveMeter live)
             ["waiting"] = status.Waiting,
             ["blocks"] = new JsonObject { ["free"] = status.BlocksFree, ["cached"] = status.BlocksCached, ["used"] = status.BlocksUsed },
             ["states"] = status.States is { } states ? new JsonObject { ["slots"] = states.Slots, ["held"] = states.Held, ["checkpoints"] = states.Checkpoints } : null,
+            ["unpacked_bytes"] = status.UnpackedBytes,
             ["steps"] = status.Steps,
             ["prompt_tokens"] = status.PromptTokens,
             ["generated_tokens"] = status.GeneratedTokens,

@@ -32,6 +32,7 @@ internal sealed class MetricsText(IBookStore store, DirectoryState directory, Ta
         Of("qanat_engine_blocks_free", "gauge", "Blocks of keys and values that are free.", status => status.BlocksFree);
         Of("qanat_engine_states_held", "gauge", "Recurrent states of running sequences (models with gated DeltaNets).", status => status.States?.Held ?? 0);
         Of("qanat_engine_states_kept", "gauge", "Recurrent states kept as checkpoints of the prefix cache.", status => status.States?.Checkpoints ?? 0);
+        Of("qanat_engine_unpacked_bytes", "gauge", "Weights that are not packed yet: until 0 steps take longer.", status => status.UnpackedBytes);
         Of("qanat_engine_steps_total", "counter", "Steps since the start.", status => status.Steps);
         Of("qanat_engine_prompt_tokens_total", "counter", "Prompt tokens computed since the start.", status => status.PromptTokens);
         Of("qanat_engine_generated_tokens_total", "counter", "Tokens generated since the start.", status => status.GeneratedTokens);

@@ -94,6 +94,8 @@ public sealed unsafe class DecoderNetwork : Network
         RunLayers(cache, layers, wanted: []);
     }
 
+    public override long UnpackedBytes => _weights.UnpackedBytes;
+
     public override bool PackNext(long bytes)
     {
         if (_file is null)

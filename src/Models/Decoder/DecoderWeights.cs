@@ -40,6 +40,7 @@ internal sealed class DecoderWeights : IDisposable
     /// <summary>Packs more of the matrices that are not packed yet.</summary>
     /// <returns>Some are left.</returns>
     public bool PackNext(long bytes) => _reader.PackNext(bytes);
+    public long UnpackedBytes => _reader.UnpackedBytes;
 
     public void Dispose() => _reader.Dispose();
 

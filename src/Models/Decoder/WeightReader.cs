@@ -11,12 +11,16 @@ internal sealed unsafe class WeightReader(ModelSource file, WorkerTeam team, Wei
     private readonly NativeArena _matrices = new();
     private readonly List<IDisposable> _owned = [];
     private readonly Queue<Unpacked> _unpacked = new();
+    private long _unpackedBytes;
 
     /// <exception cref="InvalidOperationException">It was closed.</exception>
     public ModelSource File => _file ?? throw new InvalidOperationException("nothing more was to be read of the file");
 
     /// <summary>Bytes of everything read.</summary>
     public long Bytes { get; private set; }
+
+    /// <summary>Of matrices that still lie as the file has them. Any thread may ask.</summary>
+    public long UnpackedBytes => Volatile.Read(ref _unpackedBytes);
 
     /// <summary>The matrix [outputs x inputs] of that name, packed.</summary>
     /// <exception cref="ModelFileException">The tensor is missing, of another shape, or of a type without kernels.</exception>
@@ -29,6 +33,7 @@ internal sealed unsafe class WeightReader(ModelSource file, WorkerTeam team, Wei
         {
             PackedMatrix matrix = Own(PackedMatrix.Over(format, outputs, inputs, data.Pointer));
             _unpacked.Enqueue(new Unpacked(matrix, data));
+            _unpackedBytes += matrix.Bytes;
             return matrix;
         }
         using (data)
@@ -46,7 +51,9 @@ internal sealed unsafe class WeightReader(ModelSource file, WorkerTeam team, Wei
         }
         while (bytes > 0 && _unpacked.TryPeek(out Unpacked next))
         {
-            bytes -= next.Matrix.PackNext(bytes, team, _matrices, next.Data.ReleaseTo);
+            long packed = next.Matrix.PackNext(bytes, team, _matrices, next.Data.ReleaseTo);
+            bytes -= packed;
+            Volatile.Write(ref _unpackedBytes, _unpackedBytes - packed);
             if (!next.Matrix.IsPacked)
                 continue;
             next.Data.Dispose();

@@ -111,9 +111,13 @@ public sealed class DecoderNetworkTests
         GgufTensor tensor = model.File.Tensor("token_embd.weight");
         using (Network network = Network.Load(model.File, new NetworkOptions { Threads = 1, Packing = WeightPacking.Later }))
         {
+            long all = network.UnpackedBytes;
+            Assert.InRange(all, 1, network.WeightBytes * 2);
             Assert.True(network.PackNext(1));
+            Assert.InRange(network.UnpackedBytes, 1, all - 1);
             model.File.Read(tensor).Dispose();
             Assert.False(network.PackNext(long.MaxValue));
+            Assert.Equal(0, network.UnpackedBytes);
             Assert.Throws<ObjectDisposedException>(() => model.File.Read(tensor));
             Assert.False(network.PackNext(1));
         }
