@@ -23,14 +23,13 @@ public sealed class AddressGuard(ImmutableArray<IPNetwork> allowed)
         return Array.Exists(inside, network => network.Contains(plain)) || OutsideAddresses.IsPublic(plain);
     }
 
-    /// <summary>Whether an address may be kept at all: http or https, without a user in it, and not literally inside. The name's address is checked when it is connected to.</summary>
+    /// <summary>Whether an address may be kept at all: http or https, without a user in it, and not inside as it is written. A name's address is checked when it is connected to.</summary>
     /// <exception cref="ApiException">400: not such an address, or a literal one that is not allowed.</exception>
     public void Check(string address, string param)
     {
         if (!Uri.TryCreate(address, UriKind.Absolute, out Uri? uri) || uri.Scheme is not ("http" or "https") || uri.UserInfo.Length > 0)
             throw Refusal.Value(param, "it must be an http or https address without a user name in it.");
-        if (IPAddress.TryParse(uri.DnsSafeHost, out IPAddress? literal) && !Allows(literal))
-            throw Refusal.Value(param, $"{literal} is an address of this machine or of a private network; whoever runs the server can allow it (allowed_networks in qanat.json).");
+        if (OutsideAddresses.IsInsideAsWritten(uri, Allows)) throw Refusal.Value(param, $"{OutsideAddresses.Sentence(uri.Host)}; whoever runs the server can allow it (allowed_networks in qanat.json).");
     }
 
     /// <summary>An HTTP handler that connects to allowed addresses only, and follows no redirect.</summary>

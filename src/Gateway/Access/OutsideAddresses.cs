@@ -34,19 +34,29 @@ public static class OutsideAddresses
         return !Array.Exists(Inside, network => network.BaseAddress.AddressFamily == address.AddressFamily && network.Contains(address));
     }
 
-    /// <summary>Resolves a name, and connects to the first address that is allowed and answers.</summary>
-    /// <param name="insideAllowed">The operator allows private addresses for this purpose.</param>
-    /// <exception cref="HttpRequestException">No address is allowed, or none answers.</exception>
-    public static ValueTask<Stream> ConnectAsync(DnsEndPoint target, bool insideAllowed, CancellationToken cancel) => ConnectAsync(target, address => insideAllowed || IsPublic(address), cancel);
+    /// <summary>Whether a host is inside as it is written: an address, or a name that always means this machine (RFC 6761). Where other names lead is known when they are connected to.</summary>
+    public static bool IsInsideAsWritten(Uri uri, Predicate<IPAddress> allows)
+    {
+        ArgumentNullException.ThrowIfNull(uri);
+        ArgumentNullException.ThrowIfNull(allows);
+        string host = uri.DnsSafeHost.TrimEnd('.');
+        if (IPAddress.TryParse(host, out IPAddress? literal)) return !allows(literal);
+        bool isThisMachine = host.Equals("localhost", StringComparison.OrdinalIgnoreCase) || host.EndsWith(".localhost", StringComparison.OrdinalIgnoreCase);
+        return isThisMachine && !allows(IPAddress.Loopback) && !allows(IPAddress.IPv6Loopback);
+    }
 
-    /// <summary>The same with a rule of the caller's.</summary>
+    /// <summary>What is wrong with a host inside, when it is written and when it is connected to.</summary>
+    public static string Sentence(string host) => $"{host} is an address of this machine or of a private network, which is not allowed here";
+
+    /// <summary>Resolves a name, and connects to the first address that is allowed and answers.</summary>
+    /// <exception cref="HttpRequestException">No address is allowed, or none answers.</exception>
     public static async ValueTask<Stream> ConnectAsync(DnsEndPoint target, Predicate<IPAddress> allows, CancellationToken cancel)
     {
         ArgumentNullException.ThrowIfNull(target);
         IPAddress[] addresses = IPAddress.TryParse(target.Host, out IPAddress? literal) ? [literal] : await Dns.GetHostAddressesAsync(target.Host, cancel);
         IPAddress[] allowed = Array.FindAll(addresses, allows);
         if (allowed.Length == 0)
-            throw new HttpRequestException(HttpRequestError.ConnectionError, addresses.Length == 0 ? $"{target.Host} has no address." : $"{target.Host} is a private address, which is not allowed here.");
+            throw new HttpRequestException(HttpRequestError.ConnectionError, addresses.Length == 0 ? $"{target.Host} has no address." : $"{Sentence(target.Host)}.");
         Socket socket = new(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         try
         {

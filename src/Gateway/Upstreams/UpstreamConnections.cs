@@ -41,7 +41,7 @@ internal sealed class UpstreamConnections
         PooledConnectionLifetime = TimeSpan.FromMinutes(10),
         MaxConnectionsPerServer = spec.ConcurrentMax + 1,
         ActivityHeadersPropagator = null,
-        ConnectCallback = (context, cancel) => OutsideAddresses.ConnectAsync(context.DnsEndPoint, spec.AllowPrivate, cancel),
+        ConnectCallback = (context, cancel) => OutsideAddresses.ConnectAsync(context.DnsEndPoint, spec.AllowsAddress, cancel),
     }, disposeHandler: true));
 
     /// <summary>Whether both settings make the same connections.</summary>

@@ -109,12 +109,14 @@ public sealed class UpstreamDirectory : IDisposable
 
     /// <summary>Adds an upstream, or replaces one of the same name.</summary>
     /// <param name="secret">Null: the one it has, if any.</param>
+    /// <exception cref="ApiException">400: it is at a private address, and that is not allowed for it.</exception>
     public Task SaveAsync(UpstreamSpec spec, string? secret, string who, CancellationToken cancel)
     {
         ArgumentNullException.ThrowIfNull(spec);
         return ChangeAsync(async () =>
         {
             Upstream? before = Find(spec.Name);
+            CheckAddress(spec, before?.Spec);
             byte[]? sealedSecret = secret is not null ? secrets.Seal(spec.Name, secret) : await SealedAsync(spec.Name, cancel);
             JsonObject json = UpstreamJson.Of(spec);
             if (sealedSecret is not null) json["secret"] = Convert.ToBase64String(sealedSecret);
@@ -155,6 +157,14 @@ public sealed class UpstreamDirectory : IDisposable
     {
         foreach (Upstream upstream in current.All) upstream.Link.Dispose();
         changing.Dispose();
+    }
+
+    /// <summary>By the rule of its connections, as far as the address is known before it is resolved. One that is there already can always be turned off.</summary>
+    private static void CheckAddress(UpstreamSpec spec, UpstreamSpec? before)
+    {
+        bool isTurnedOff = spec.IsOff && before is not null && UpstreamSpec.IsSameAddress(spec, before);
+        if (!isTurnedOff && OutsideAddresses.IsInsideAsWritten(spec.Url, spec.AllowsAddress))
+            throw Refusal.Value("url", $"{OutsideAddresses.Sentence(spec.Url.Host)}; if it is meant to be there, say so (allow_private, --allow-private).");
     }
 
     private Upstream Read(StoredDocument document)

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Net;
 using Qanat.Books;
 
 namespace Qanat.Gateway;
@@ -24,6 +25,9 @@ public sealed record UpstreamSpec(string Name, UpstreamProtocol Protocol, Uri Ur
     private const int NameCharsMax = 64;
 
     public bool AllowPrivate { get; init; }
+
+    /// <summary>Whether it may be connected to at an address.</summary>
+    internal bool AllowsAddress(IPAddress address) => AllowPrivate || OutsideAddresses.IsPublic(address);
 
     /// <summary>It is known and keeps its history, but no call goes to it.</summary>
     public bool IsOff { get; init; }

@@ -133,7 +133,7 @@ public sealed class RoutingTests
     [InlineData("127.0.0.1")]
     public async Task A_private_address_is_connected_to_only_where_the_operator_allows_it(string host)
     {
-        HttpRequestException error = await Assert.ThrowsAsync<HttpRequestException>(async () => await OutsideAddresses.ConnectAsync(new DnsEndPoint(host, 1), insideAllowed: false, TestContext.Current.CancellationToken));
+        HttpRequestException error = await Assert.ThrowsAsync<HttpRequestException>(async () => await OutsideAddresses.ConnectAsync(new DnsEndPoint(host, 1), OutsideAddresses.IsPublic, TestContext.Current.CancellationToken));
         Assert.Contains("private", error.Message, StringComparison.Ordinal);
     }
 

@@ -47,6 +47,40 @@ public sealed class UpstreamChangeTests
     }
 
     [Theory]
+    [InlineData("http://169.254.169.254/v1", "169.254.169.254")]
+    [InlineData("http://[fe80::1]:8000/v1", "[fe80::1]")]
+    [InlineData("http://0x7f.1/v1", "127.0.0.1")]
+    [InlineData("http://localhost:8000/v1", "localhost")]
+    public async Task One_at_a_private_address_is_refused_when_it_is_saved_in_the_words_of_its_connections(string address, string host)
+    {
+        await using UpstreamFixture fixture = await UpstreamFixture.StartAsync();
+        UpstreamSpec spec = new("inside", UpstreamProtocol.OpenAi, new Uri(address), [new UpstreamModel(UpstreamFixture.Model, "theirs", null)]);
+        ApiException refused = await Assert.ThrowsAsync<ApiException>(() => fixture.Directory_.SaveAsync(spec, null, "test", Cancel));
+        Assert.Equal((400, "url"), (refused.Status, refused.Param));
+        Assert.Contains(OutsideAddresses.Sentence(host), refused.Message, StringComparison.Ordinal);
+        await Assert.ThrowsAsync<ApiException>(() => fixture.Directory_.SaveAsync(spec with { IsOff = true }, null, "test", Cancel));
+        Assert.Null(fixture.Directory_.Find("inside"));
+
+        UpstreamConnections connections = UpstreamConnections.Open(spec);
+        HttpRequestException unasked = await Assert.ThrowsAsync<HttpRequestException>(() => connections.SendAsync(new HttpRequestMessage(HttpMethod.Get, spec.Url), Cancel));
+        connections.Release();
+        Assert.Contains(OutsideAddresses.Sentence(host), unasked.Message, StringComparison.Ordinal);
+        await fixture.Directory_.SaveAsync(spec with { AllowPrivate = true }, null, "test", Cancel);
+        Assert.NotNull(fixture.Directory_.Find("inside"));
+    }
+
+    [Fact]
+    public async Task One_that_was_let_in_at_a_private_address_is_turned_off_without_a_question_and_not_on()
+    {
+        await using UpstreamFixture fixture = await UpstreamFixture.StartAsync();
+        await fixture.AddAsync("a", _ => new MockPlan());
+        UpstreamSpec spec = fixture.Directory_.Find("a")!.Spec with { AllowPrivate = false };
+        await fixture.Directory_.SaveAsync(spec with { IsOff = true }, null, "test", Cancel);
+        Assert.True(fixture.Directory_.Find("a")!.Spec.IsOff);
+        await Assert.ThrowsAsync<ApiException>(() => fixture.Directory_.SaveAsync(spec, null, "test", Cancel));
+    }
+
+    [Theory]
     [InlineData("settings")]
     [InlineData("address")]
     [InlineData("removal")]
