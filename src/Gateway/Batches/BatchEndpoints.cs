@@ -83,7 +83,7 @@ internal sealed class BatchEndpoints(Callers callers, BatchStore batches, BatchR
         // As it is shown: at its end a batch is shown a moment before it is stored.
         if (new BatchState(Latest(batch)).HasEnded) throw new ApiException(409, Refusal.InvalidRequest, "batch_ended", "The batch has ended already.");
         await runner.CancelAsync(batch.Id);
-        await SendAsync(context, Latest(batch));
+        await SendAsync(context, Latest(await FindAsync(context)));
     }
 
     private JsonObject Latest(BatchState batch) => runner.Show(batch.Id) ?? batch.ToJson();

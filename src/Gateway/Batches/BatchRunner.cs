@@ -10,6 +10,9 @@ namespace Qanat.Gateway;
 internal sealed class BatchRunner(BatchTools tools) : IHostedService, IDisposable
 {
     private readonly ConcurrentDictionary<string, BatchWork> works = new(StringComparer.Ordinal);
+
+    /// <summary>Those that an error of our own stopped: the next start goes on with them, or whoever cancels them.</summary>
+    private readonly ConcurrentDictionary<string, BatchWork> stopped = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<Task, byte> running = [];
     private readonly CancellationTokenSource stopping = new();
 
@@ -42,32 +45,81 @@ internal sealed class BatchRunner(BatchTools tools) : IHostedService, IDisposabl
     public async Task CancelAsync(string id)
     {
         if (works.TryGetValue(id, out BatchWork? work)) await work.CancelAsync();
+        await EndStoppedAsync(id);
     }
 
     public void Dispose() => stopping.Dispose();
 
     private async Task RunAsync(BatchWork work)
     {
+        string id = work.Batch.Id;
         try
         {
-            await work.RunAsync();
+            await RunToItsEndAsync(work);
         }
         catch (OperationCanceledException) when (stopping.IsCancellationRequested)
         {
             // The next process goes on from here.
         }
+        catch (Exception error)
+        {
+            // Not marked as failed: the next start tries again from what is kept.
+            tools.Log.LogError(error, "Batch {Batch} stopped; it goes on at the next start", id);
+            stopped[id] = work;
+        }
+        finally
+        {
+            // Another work on it may have begun since it counts as stopped.
+            works.TryRemove(KeyValuePair.Create(id, work));
+        }
+        if (work.IsCancelled) await EndIfStoppedAsync(id);
+    }
+
+    /// <summary>Whoever cancelled a batch while it stopped has found it working, and not stopped yet.</summary>
+    private async Task EndIfStoppedAsync(string id)
+    {
+        try
+        {
+            await EndStoppedAsync(id);
+        }
+        catch (Exception error)
+        {
+            tools.Log.LogError(error, "Batch {Batch} could not be ended; it can be cancelled again", id);
+        }
+    }
+
+    private static async Task RunToItsEndAsync(BatchWork work)
+    {
+        try
+        {
+            await work.RunAsync();
+        }
         catch (ApiException refused)
         {
             await work.FailAsync(new BatchRowError(null, refused.Code, refused.Message, refused.Param));
         }
-        catch (Exception error)
+    }
+
+    /// <summary>Brings one that had stopped to its end: what was served is delivered, and no further row is served.</summary>
+    private async Task EndStoppedAsync(string id)
+    {
+        // Whoever takes it out goes on with it, and nobody else.
+        if (stopping.IsCancellationRequested || !stopped.TryRemove(id, out BatchWork? work)) return;
+        try
         {
-            // Not marked as failed: the next start tries again from what is kept.
-            tools.Log.LogError(error, "Batch {Batch} stopped; it goes on at the next start", work.Batch.Id);
+            // As it is kept: its last change may not have been.
+            if (await tools.Batches.FindAsync(work.Tenant, id, CancellationToken.None) is not { HasEnded: false } batch) return;
+            if (batch.Status is not (BatchStatus.Cancelling or BatchStatus.Finalizing))
+            {
+                batch.Enter(BatchStatus.Cancelling, tools.Clock.GetUtcNow().ToUnixTimeSeconds());
+                await tools.Batches.SaveAsync(work.Tenant, batch, CancellationToken.None);
+            }
+            Begin(work.Tenant, batch);
         }
-        finally
+        catch
         {
-            works.TryRemove(work.Batch.Id, out _);
+            stopped[id] = work;
+            throw;
         }
     }
 }

@@ -24,7 +24,11 @@ internal sealed class BatchWork(BatchTools tools, TenantId tenant, BatchState ba
     private Exception? broken;
     private int sinceSave;
 
+    public TenantId Tenant => tenant;
     public BatchState Batch => batch;
+
+    /// <summary>Somebody cancelled it while it was worked on.</summary>
+    public bool IsCancelled => cancelled.IsCancellationRequested && !shutdown.IsCancellationRequested;
 
     /// <summary>As it is at this moment.</summary>
     public JsonObject Show()

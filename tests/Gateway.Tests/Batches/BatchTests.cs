@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Text;
 using System.Text.Json.Nodes;
 using Qanat.Books;
@@ -157,6 +158,46 @@ public sealed class BatchTests(GatewayFixture fixture) : IClassFixture<GatewayFi
         Assert.Equal(("cancelled", 3), ((string?)batch["status"], (int)batch["request_counts"]!["completed"]!));
         Assert.Equal(3, (await LinesAsync(gateway, (string)batch["output_file_id"]!)).Length);
         Assert.Equal((409, "batch_ended"), ((await gateway.PostAsync($"/v1/batches/{id}/cancel", "{}")).Status, (await gateway.PostAsync($"/v1/batches/{id}/cancel", "{}")).Code));
+    }
+
+    /// <summary>Before it is cancelled, or because it is: an error of our own in either order.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_batch_that_an_error_of_our_own_stopped_is_cancelled_and_keeps_what_was_answered(bool whileItIsCancelled)
+    {
+        TestGateway gateway = fixture.Fresh();
+        TaskCompletionSource stuck = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        gateway.Script.Answer = (call, cancel) =>
+        {
+            if (!ScriptedModel.TextOf(call.Prompt).Contains("number 3", StringComparison.Ordinal)) return Script.Say(call, "ok");
+            stuck.TrySetResult();
+            return FailAsync(whileItIsCancelled, cancel);
+        };
+        string id = (string)(await CreateAsync(gateway, Rows(4))).Body["id"]!;
+        BatchRunner runner = gateway.Get<BatchRunner>();
+        if (whileItIsCancelled) await UntilAsync(gateway, id, batch => stuck.Task.IsCompleted && (int)batch["request_counts"]!["completed"]! == 3);
+        else
+        {
+            while (runner.Show(id) is not null) await Task.Yield();
+            Assert.Equal("in_progress", (string?)(await gateway.GetAsync("/v1/batches/" + id)).Body["status"]);
+        }
+        Answer[] asked = await Task.WhenAll(Enumerable.Range(0, 3).Select(_ => gateway.PostAsync($"/v1/batches/{id}/cancel", "{}")));
+        Assert.All(asked, answer => Assert.True(answer.Status is 200 or 409, answer.Text));
+        JsonNode batch = await UntilAsync(gateway, id, HasEnded);
+        Assert.Equal(("cancelled", 3), ((string?)batch["status"], (int)batch["request_counts"]!["completed"]!));
+        Assert.Equal(["row-0", "row-1", "row-2"], (await LinesAsync(gateway, (string)batch["output_file_id"]!)).Select(line => (string?)line["custom_id"]));
+        Assert.Equal(4, gateway.Script.Calls.Count);
+        Assert.Contains(gateway.Log.Lines, line => line.Contains(id, StringComparison.Ordinal));
+    }
+
+    private static async IAsyncEnumerable<CallEvent> FailAsync(bool whenCancelled, [EnumeratorCancellation] CancellationToken cancel)
+    {
+        TaskCompletionSource ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using CancellationTokenRegistration registered = cancel.Register(() => ended.TrySetResult());
+        if (whenCancelled) await ended.Task;
+        if (ended is not null) throw new InvalidOperationException("As the test wants it.");
+        yield break;
     }
 
     [Fact]
