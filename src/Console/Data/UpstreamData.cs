@@ -5,10 +5,13 @@ using Qanat.Gateway;
 namespace Qanat.Console;
 
 /// <summary>What the page of the upstreams reads and changes. Secrets go in and never come out.</summary>
-public sealed class UpstreamData(UpstreamDirectory directory, IBookStore store)
+public sealed class UpstreamData(UpstreamDirectory directory, RoutingState routing, IBookStore store)
 {
     public ImmutableArray<Upstream> All => directory.Current.All;
     public ImmutableArray<UpstreamRoute> Routes => [.. directory.Current.RoutesInForce];
+
+    /// <summary>Who serves a model at this moment: its own upstreams or the built-in engine, others that stand in, or nobody.</summary>
+    public ServedBy WhoServes(ModelName model) => routing.WhoServes(model);
 
     /// <summary>What each upstream earned and cost in a period, from the books; one part per currency.</summary>
     public async Task<UpstreamMoney> MoneyAsync(Period period, CancellationToken cancel)

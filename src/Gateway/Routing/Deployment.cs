@@ -33,7 +33,7 @@ internal sealed record OutsidePlace(ImmutableArray<UpstreamSet> Sets) : ServingP
 internal sealed record InsidePlace(Deployment Deployment, int? WaitingMax) : ServingPlace;
 
 /// <summary>Who serves the calls of a model.</summary>
-internal enum ServedBy { Itself, StandIn, Nobody }
+public enum ServedBy { Itself, StandIn, Nobody }
 
 /// <summary>What is served under which name. Swapped whole when a deployment comes or goes.</summary>
 public sealed class RoutingState
@@ -94,7 +94,7 @@ public sealed class RoutingState
     }
 
     /// <summary>Who serves the calls of a model now.</summary>
-    internal ServedBy WhoServes(ModelName model)
+    public ServedBy WhoServes(ModelName model)
     {
         UpstreamMap map = Upstreams?.Current ?? UpstreamMap.Empty;
         bool IsServed(ModelName name) => map.Find(name) is not null || deployments.ContainsKey(name);

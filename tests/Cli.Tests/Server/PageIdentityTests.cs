@@ -61,6 +61,28 @@ public sealed partial class PageIdentityTests(PageIdentityFixture fixture) : ICl
     }
 
     [Fact]
+    public async Task The_page_of_upstreams_says_of_each_route_who_serves_it_even_when_there_is_no_upstream()
+    {
+        UpstreamDirectory upstreams = server.Get<UpstreamDirectory>();
+        Assert.Empty(upstreams.Current.All);
+        string served = server.Get<RoutingState>().Deployments.First().Name.Value;
+        await upstreams.SetRouteAsync(new UpstreamRoute(new ModelName("planned"), RoutePolicy.Prefix, [new ModelName("nowhere")]), "test", CancellationToken.None);
+        await upstreams.SetRouteAsync(new UpstreamRoute(new ModelName("alias"), RoutePolicy.Prefix, [new ModelName(served)]), "test", CancellationToken.None);
+        using Browser browser = await SignInAsync(KeyRole.Operator, Reach.Cloud);
+        string page = (await browser.GetAsync("/upstreams")).Text;
+        Assert.Contains("nobody", RowOf("planned"), StringComparison.Ordinal);
+        Assert.Contains("what stands in", RowOf("alias"), StringComparison.Ordinal);
+        Assert.DoesNotContain("nobody", RowOf("alias"), StringComparison.Ordinal);
+
+        string RowOf(string model)
+        {
+            int begin = page.IndexOf($"data-test=\"route {model}\"", StringComparison.Ordinal);
+            Assert.True(begin >= 0, page);
+            return page[begin..page.IndexOf("</tr>", begin, StringComparison.Ordinal)];
+        }
+    }
+
+    [Fact]
     public async Task A_tenants_own_people_see_nothing_of_another_tenant_on_any_page()
     {
         (string[] ids, string[] marks) = await OtherAsync();
