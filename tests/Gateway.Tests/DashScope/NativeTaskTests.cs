@@ -1,5 +1,11 @@
+using System.Collections.Immutable;
 using System.Text;
+using System.Text.Json;
 using System.Text.Json.Nodes;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging.Abstractions;
+using Qanat.Books;
+using Qanat.Store;
 
 namespace Qanat.Gateway.Tests;
 
@@ -60,6 +66,50 @@ public sealed class NativeTaskTests(GatewayFixture fixture) : IClassFixture<Gate
         await EndedAsync(gateway, begun);
     }
 
+    /// <summary>It ends before its document is read, or after.</summary>
+    [Theory]
+    [InlineData(true, "SUCCEEDED")]
+    [InlineData(false, "RUNNING")]
+    public async Task A_task_that_ends_while_it_is_looked_up_was_not_cut_off(bool endsFirst, string status)
+    {
+        TestGateway gateway = fixture.Fresh();
+        TaskCompletionSource asked = new(TaskCreationOptions.RunContinuationsAsynchronously), mayEnd = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        gateway.Script.Answer = (call, cancel) =>
+        {
+            asked.TrySetResult();
+            return Script.SayAndWait(call, mayEnd.Task, cancel);
+        };
+        LookedUp documents = new(gateway.Get<IDocumentStore>());
+        using NativeTasks tasks = new(documents, gateway.Get<AnswerServing>(), gateway.Get<GatewayOptions>(), TimeProvider.System, NullLogger<NativeTasks>.Instance);
+        DirectoryModel directory = gateway.Get<DirectoryState>().Current;
+        ApiKey key = directory.Keys.Single(each => each.Role == KeyRole.Inference);
+        Caller caller = new(directory.Tenant(key.Tenant), directory.Project(key.Project), key);
+        using JsonDocument body = JsonDocument.Parse(Ask);
+        NativeRequest request = gateway.Get<NativeRequests>().Read(JsonFields.OfRequest(body.RootElement), caller, new DefaultHttpContext().Request);
+        string id = (string)(await tasks.BeginAsync(caller, request))["output"]!["task_id"]!;
+        try
+        {
+            await asked.Task.WaitAsync(TestContext.Current.CancellationToken);
+            documents.OnNextRead = async read =>
+            {
+                StoredDocument? before = endsFirst ? null : await read();
+                mayEnd.SetResult();
+                while (StatusOf(await read()) is "RUNNING") await Task.Yield();
+                // It has said how it ended: nothing is left to be cancelled, and it does not count as running after this.
+                await tasks.StopAsync(TestContext.Current.CancellationToken);
+                return before ?? await read();
+            };
+            JsonObject found = await tasks.FindAsync(key.Tenant, id, TestContext.Current.CancellationToken);
+            Assert.Equal(status, (string?)found["output"]!["task_status"]);
+            Assert.Equal("SUCCEEDED", (string?)(await tasks.FindAsync(key.Tenant, id, TestContext.Current.CancellationToken))["output"]!["task_status"]);
+        }
+        finally
+        {
+            mayEnd.TrySetResult();
+            await tasks.StopAsync(CancellationToken.None);
+        }
+    }
+
     private static async Task<Answer> BeginAsync(TestGateway gateway)
     {
         using HttpRequestMessage request = new(HttpMethod.Post, Path) { Content = new StringContent(Ask, Encoding.UTF8, "application/json") };
@@ -78,4 +128,27 @@ public sealed class NativeTaskTests(GatewayFixture fixture) : IClassFixture<Gate
     }
 
     private static string PathOf(Answer begun) => "/api/v1/tasks/" + begun.Body["output"]!["task_id"];
+
+    private static string? StatusOf(StoredDocument? document) => (string?)JsonNode.Parse(document!.Content.Span)!["output"]!["task_status"];
+
+    /// <summary>Something happens while a document is being read.</summary>
+    private sealed class LookedUp(IDocumentStore documents) : IDocumentStore
+    {
+        /// <summary>Instead of the next reading; it may read by itself.</summary>
+        public Func<Func<Task<StoredDocument?>>, Task<StoredDocument?>>? OnNextRead { get; set; }
+
+        public Task<StoredDocument?> FindAsync(DocumentKey key, CancellationToken cancel = default)
+        {
+            Func<Func<Task<StoredDocument?>>, Task<StoredDocument?>>? instead = OnNextRead;
+            OnNextRead = null;
+            return instead is null ? documents.FindAsync(key, cancel) : instead(() => documents.FindAsync(key, cancel));
+        }
+
+        public Task<ImmutableArray<StoredDocument>> ListAsync(DocumentQuery query, CancellationToken cancel = default) => documents.ListAsync(query, cancel);
+        public Task<DocumentVersion?> TryAddAsync(NewDocument document, CancellationToken cancel = default) => documents.TryAddAsync(document, cancel);
+        public Task<bool> TryDeleteAsync(DocumentKey key, DocumentVersion? expected = null, CancellationToken cancel = default) => documents.TryDeleteAsync(key, expected, cancel);
+        public Task<long> DeleteExpiredAsync(int documentsMax, CancellationToken cancel = default) => documents.DeleteExpiredAsync(documentsMax, cancel);
+        public Task<DocumentVersion?> TryReplaceAsync(DocumentKey key, DocumentVersion expected, ReadOnlyMemory<byte> content, Instant? expiresAt = null, CancellationToken cancel = default) =>
+            documents.TryReplaceAsync(key, expected, content, expiresAt, cancel);
+    }
 }
