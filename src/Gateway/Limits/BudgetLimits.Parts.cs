@@ -17,7 +17,8 @@ public readonly record struct CallParts(string? User, ModelName? Model)
 /// request under it; what was spent before, in the running month, is read from the books then.</summary>
 public sealed partial class BudgetLimits
 {
-    private const string ProjectPart = "project", KeyPart = "key", UserPart = "user ", ModelPart = "model ";
+    internal const string UserPart = "user ";
+    private const string ProjectPart = "project", KeyPart = "key", ModelPart = "model ";
     private readonly Dictionary<TenantId, PartCount> counts = [];
     private IBookReader? books;
     private DateOnly prunedOn;
@@ -33,7 +34,8 @@ public sealed partial class BudgetLimits
     /// <summary>Whether what the parts of a tenant have spent is known. If not, it is asked for.</summary>
     public bool KnowsParts(TenantId tenant) => KnowPartsAsync(tenant).IsCompletedSuccessfully;
 
-    private Task KnowPartsAsync(TenantId tenant)
+    /// <summary>The same of all parts of a tenant.</summary>
+    internal Task KnowPartsAsync(TenantId tenant)
     {
         lock (gate)
         {
@@ -64,7 +66,7 @@ public sealed partial class BudgetLimits
             if (states.Count > countedMax) return null;
             (BudgetSpan month, BudgetSpan day) = (CurrentMonth(), CurrentDay());
             return [.. states.Where(pair => pair.Key.Part.StartsWith(UserPart, StringComparison.Ordinal) && (pair.Key.Span == month || pair.Key.Span == day))
-                .Select(pair => new UserUse(new TenantId(pair.Key.Id), pair.Key.Span.Kind, new Money(pair.Value.Spent + pair.Value.Held, pair.Key.Currency)))];
+                .Select(pair => new UserUse(new TenantId(pair.Key.Id), pair.Key.Part, pair.Key.Span.Kind, new Money(pair.Value.Spent, pair.Key.Currency), new Money(pair.Value.Held, pair.Key.Currency)))];
         }
     }
 
@@ -174,5 +176,10 @@ public sealed partial class BudgetLimits
     }
 }
 
-/// <param name="Used">Spent and held.</param>
-public readonly record struct UserUse(TenantId Tenant, SpanKind Span, Money Used);
+/// <summary>What a user has spent and holds, in the running month or day.</summary>
+/// <param name="Part">As the user's budgets are counted under.</param>
+public readonly record struct UserUse(TenantId Tenant, string Part, SpanKind Span, Money Spent, Money Held)
+{
+    public Money Used => Spent + Held;
+    public string User => Part[BudgetLimits.UserPart.Length..];
+}

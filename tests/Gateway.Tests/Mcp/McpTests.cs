@@ -39,6 +39,47 @@ public sealed class McpTests
     }
 
     [Fact]
+    public async Task Every_budget_that_somebody_set_is_told_to_those_who_see_its_tenant()
+    {
+        await using TestGateway gateway = await TestGateway.StartAsync();
+        DirectoryState directory = gateway.Get<DirectoryState>();
+        ApiKey key = directory.Current.Keys.Single(each => each.Role == KeyRole.Inference);
+        await gateway.AdminAsync("PUT", "/api/tenants/acme/budget", """{"monthly_budget":"20"}""");
+        await gateway.AdminAsync("PUT", "/api/tenants/acme/limits", """{"daily_budget":"10 USD","each_user":{"monthly_budget":"0.50 USD","daily_budget":"0.40 USD"},"models":{"scripted-1":{"daily_budget":"2 USD","monthly_budget":"9 USD"}}}""");
+        await gateway.AdminAsync("POST", "/api/tenants/acme/credit", """{"amount":"5"}""");
+        await gateway.AdminAsync("PUT", $"/api/projects/{key.Project}/budget", """{"monthly_budget":"8"}""");
+        await gateway.AdminAsync("PUT", $"/api/projects/{key.Project}/limits", """{"daily_budget":"7 USD"}""");
+        await gateway.AdminAsync("PUT", $"/api/keys/{key.Id}/budget", """{"monthly_budget":"6"}""");
+        await gateway.AdminAsync("PUT", $"/api/keys/{key.Id}/terms", """{"daily_budget":"3 USD"}""");
+        (DirectoryModel current, BudgetLimits budgets) = (directory.Current, gateway.Get<BudgetLimits>());
+        Caller caller = new(current.FindTenant("acme")!, current.FindProject(key.Project)!, current.FindKey(key.Id)!);
+        await budgets.KnowPartsAsync(caller);
+        await budgets.PlaceAsync(caller, Money.Parse("0.10", Currency.Usd), CancellationToken.None, new CallParts("bob", new ModelName("scripted-1")));
+        await budgets.PlaceAsync(caller, Money.Parse("0.25", Currency.Usd), CancellationToken.None, new CallParts("ann", new ModelName("scripted-1")));
+
+        using HttpClient signedIn = await gateway.ClientOfAsync("acme", KeyRole.Viewer, Reach.Tenant);
+        await using McpClient client = await ConnectAsync(gateway, signedIn.DefaultRequestHeaders.Authorization!.Parameter!);
+        JsonNode row = Assert.Single((await CallAsync(client, "budgets"))["data"]!.AsArray())!;
+        string[] told = [.. row["budgets"]!.AsArray().Select(each => string.Join(' ', ((string[])["level", "project", "model", "user", "budget", "limit", "held", "left"]).Select(name => (string?)each![name]).OfType<string>()))];
+        string[] expected =
+        [
+            "tenant month 20 0.35 19.65", "tenant day 10 0.35 9.65", "tenant credit 5 0.35 4.65", "model scripted-1 month 9 0.35 8.65", "model scripted-1 day 2 0.35 1.65",
+            "project default month 8 0.35 7.65", "project default day 7 0.35 6.65", "key default month 6 0.35 5.65", "key default day 3 0.35 2.65",
+            "user ann day 0.4 0.25 0.15", "user ann month 0.5 0.25 0.25", "user bob day 0.4 0.1 0.3", "user bob month 0.5 0.1 0.4",
+        ];
+        Assert.Equal(expected, told);
+        Assert.Equal((0, key.Prefix), ((int)row["users_left_out"]!, (string?)row["budgets"]![7]!["key"]!["prefix"]));
+
+        await using McpClient owner = await ConnectAsync(gateway, TestGateway.OwnerKey);
+        JsonNode house = (await CallAsync(owner, "budgets"))["data"]!.AsArray().Single(each => (string?)each!["tenant"]!["name"] == "house")!;
+        Assert.Empty(house["budgets"]!.AsArray());
+        Assert.False(house.AsObject().ContainsKey("users_left_out"));
+        using HttpClient stranger = await gateway.ClientOfAsync("house", KeyRole.Viewer, Reach.Tenant);
+        await using McpClient other = await ConnectAsync(gateway, stranger.DefaultRequestHeaders.Authorization!.Parameter!);
+        Assert.DoesNotContain("acme", (await CallAsync(other, "budgets")).ToJsonString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Without_a_persons_key_the_door_stays_shut()
     {
         await using TestGateway gateway = await TestGateway.StartAsync();
