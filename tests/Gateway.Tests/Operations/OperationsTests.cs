@@ -1,7 +1,9 @@
 using System.Diagnostics;
+using System.Diagnostics.Metrics;
 using System.Net;
 using System.Text.RegularExpressions;
 using Qanat.Books;
+using Qanat.Models;
 
 namespace Qanat.Gateway.Tests;
 
@@ -119,6 +121,58 @@ public sealed partial class OperationsTests
         Assert.Equal(5L, own[0].GetTagItem("gen_ai.usage.output_tokens"));
         Assert.Equal(("queue_full", ActivityStatusCode.Error), (own[1].GetTagItem("error.type"), own[1].Status));
         Assert.DoesNotContain(own.SelectMany(span => span.TagObjects), tag => tag.Value?.ToString()?.Contains("private", StringComparison.Ordinal) == true);
+    }
+
+    [Fact]
+    public async Task A_streamed_call_of_two_choices_says_what_was_asked_who_answered_and_why_each_choice_ended()
+    {
+        await using TestGateway gateway = await TestGateway.StartAsync();
+        string tenant = CallerOf(gateway).Tenant.Id.ToString(), answerer = "stand-in-" + tenant;
+        List<Activity> spans = [];
+        List<string> measured = [];
+        using ActivityListener listener = new()
+        {
+            ShouldListenTo = source => source.Name == GenAiTelemetry.Name,
+            Sample = (ref _) => ActivitySamplingResult.AllDataAndRecorded,
+            ActivityStopped = span => { lock (spans) spans.Add(span); },
+        };
+        using MeterListener measures = new() { InstrumentPublished = (instrument, meters) => { if (instrument.Meter.Name == GenAiTelemetry.Name) meters.EnableMeasurementEvents(instrument); } };
+        measures.SetMeasurementEventCallback<double>((instrument, _, tags, _) => Measure(instrument, tags));
+        measures.SetMeasurementEventCallback<long>((instrument, _, tags, _) => Measure(instrument, tags));
+        measures.Start();
+        ActivitySource.AddActivityListener(listener);
+        gateway.Script.Answer = (call, _) => TwoAsync(call, new ModelName(answerer));
+        await gateway.StreamAsync("/v1/chat/completions", """{"model":"scripted-1","n":2,"temperature":0.5,"stream":true,"messages":[{"role":"user","content":"private"}]}""");
+
+        Activity span;
+        lock (spans) span = spans.Single(each => each.GetTagItem("qanat.tenant.id") as string == tenant);
+        Assert.Equal(["stop", "length"], (string[])span.GetTagItem("gen_ai.response.finish_reasons")!);
+        Assert.Equal((2, true, 0.5, answerer), (span.GetTagItem("gen_ai.request.choice.count"), span.GetTagItem("gen_ai.request.stream"), span.GetTagItem("gen_ai.request.temperature"), span.GetTagItem("gen_ai.response.model")));
+        Assert.Equal((1L, 0L), (span.GetTagItem("gen_ai.usage.cache_read.input_tokens"), span.GetTagItem("gen_ai.usage.cache_creation.input_tokens")));
+        Assert.IsType<double>(span.GetTagItem("gen_ai.response.time_to_first_chunk"));
+        lock (measured) Assert.Equal(["gen_ai.client.token.usage", "gen_ai.client.token.usage", "gen_ai.server.request.duration", "gen_ai.server.time_per_output_token"], measured.Order(StringComparer.Ordinal));
+
+        void Measure(Instrument instrument, ReadOnlySpan<KeyValuePair<string, object?>> tags)
+        {
+            foreach (KeyValuePair<string, object?> tag in tags)
+            {
+                if (tag is not { Key: "gen_ai.response.model", Value: string model } || model != answerer) continue;
+                lock (measured) measured.Add(instrument.Name);
+            }
+        }
+    }
+
+    /// <summary>The second choice ends first.</summary>
+    private static async IAsyncEnumerable<CallEvent> TwoAsync(Call call, ModelName answerer)
+    {
+        await Task.Yield();
+        Admitted admitted = Script.Admit(call);
+        yield return admitted;
+        yield return new Delta(1, [new TextPiece("b")], []);
+        yield return new ChoiceFinished(1, AnswerEnd.Length);
+        yield return new Delta(0, [new TextPiece("a")], []);
+        yield return new ChoiceFinished(0, AnswerEnd.Stop);
+        yield return Script.Settle(call, admitted, 4) with { ServedModel = answerer };
     }
 
     private static Caller CallerOf(TestGateway gateway)
