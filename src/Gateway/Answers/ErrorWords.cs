@@ -12,7 +12,11 @@ internal abstract class ErrorWords
     public static readonly ErrorWords DashScope = new DashScopeErrors();
     public static readonly ErrorWords Ollama = new OllamaErrors();
 
-    public abstract void Write(Utf8JsonWriter json, ApiException error);
+    /// <summary>The header that clients of OpenAI's API read the request's id from, and everybody else can.</summary>
+    public const string IdHeader = "x-request-id";
+
+    /// <param name="requestId">By which the server's log knows the request; null: what it belongs to is told already.</param>
+    public abstract void Write(Utf8JsonWriter json, ApiException error, string? requestId = null);
 
     /// <summary>The words of the API that a request came in by.</summary>
     public static ErrorWords Of(HttpRequest request)
@@ -33,13 +37,15 @@ internal abstract class ErrorWords
             response.Headers["retry-after-ms"] = ((long)Math.Max(1, pause.TotalMilliseconds)).ToString(CultureInfo.InvariantCulture);
         }
         if (error.Status == 401) response.Headers.WWWAuthenticate = "Bearer";
+        // Known before it was refused: what is in the books has that id.
+        if (response.Headers[IdHeader] is not [{ Length: > 0 } id]) response.Headers[IdHeader] = id = response.HttpContext.TraceIdentifier;
         using JsonAnswer json = new();
-        Write(json.Writer, error);
+        Write(json.Writer, error, id);
         await json.SendAsync(response);
     }
 
     private sealed class OpenAiErrors : ErrorWords
     {
-        public override void Write(Utf8JsonWriter json, ApiException error) => ErrorBody.Write(json, error);
+        public override void Write(Utf8JsonWriter json, ApiException error, string? requestId = null) => ErrorBody.Write(json, error);
     }
 }

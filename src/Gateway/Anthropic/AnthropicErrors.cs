@@ -5,7 +5,7 @@ namespace Qanat.Gateway;
 /// <summary>Anthropic's errors: {"type":"error","error":{type,message}}; our code and field stand beside them.</summary>
 internal sealed class AnthropicErrors : ErrorWords
 {
-    public override void Write(Utf8JsonWriter json, ApiException error)
+    public override void Write(Utf8JsonWriter json, ApiException error, string? requestId = null)
     {
         json.WriteStartObject();
         json.WriteString("type", "error");
@@ -15,6 +15,7 @@ internal sealed class AnthropicErrors : ErrorWords
         json.WriteString("code", error.Code);
         json.WriteString("param", error.Param);
         json.WriteEndObject();
+        if (requestId is not null) json.WriteString("request_id", requestId);
         json.WriteEndObject();
     }
 

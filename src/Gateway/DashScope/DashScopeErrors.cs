@@ -5,11 +5,11 @@ namespace Qanat.Gateway;
 /// <summary>DashScope's errors: {"request_id","code","message"}, in its own codes.</summary>
 internal sealed class DashScopeErrors : ErrorWords
 {
-    public override void Write(Utf8JsonWriter json, ApiException error)
+    public override void Write(Utf8JsonWriter json, ApiException error, string? requestId = null)
     {
         json.WriteStartObject();
         WriteFields(json, error);
-        json.WriteString("request_id", "");
+        json.WriteString("request_id", requestId ?? "");
         json.WriteEndObject();
     }
 

@@ -20,10 +20,19 @@ internal sealed class ErrorBoundary(RequestDelegate next, GatewayOptions options
         catch (Exception error) when (!context.Response.HasStarted)
         {
             ApiException told = Word(error);
-            if (told.Status >= 500) log.LogError(error, "{Method} {Path} failed.", context.Request.Method, context.Request.Path);
+            Log(log, context, error);
             Clear(context.Response);
             await ErrorWords.Of(context.Request).SendAsync(context.Response, told, options);
         }
+    }
+
+    /// <summary>What is no client's to know, under the id that the client is told. What cannot be served at the moment is no fault to be traced: its sentence says all.</summary>
+    public static void Log(ILogger log, HttpContext context, Exception error)
+    {
+        ApiException told = Word(error);
+        (string method, PathString path, string id) = (context.Request.Method, context.Request.Path, context.TraceIdentifier);
+        if (error is ApiException { Status: 503 }) log.LogWarning("{Method} {Path} was refused ({Request}, {Code}): {Sentence}", method, path, id, told.Code, told.Message);
+        else if (told.Status >= 500) log.LogError(error, "{Method} {Path} failed ({Request}).", method, path, id);
     }
 
     /// <summary>What the client may know of a failure.</summary>

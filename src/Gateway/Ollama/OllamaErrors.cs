@@ -5,7 +5,7 @@ namespace Qanat.Gateway;
 /// <summary>Ollama's errors: {"error": "a sentence"}; code and field stand beside it.</summary>
 internal sealed class OllamaErrors : ErrorWords
 {
-    public override void Write(Utf8JsonWriter json, ApiException error)
+    public override void Write(Utf8JsonWriter json, ApiException error, string? requestId = null)
     {
         json.WriteStartObject();
         json.WriteString("error", error.Message);

@@ -2,11 +2,12 @@ using System.Buffers;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.Logging;
 
 namespace Qanat.Gateway;
 
 /// <summary>Serves a request that carries an id of the client's own once, however often it is sent: while it runs, a retry follows the same answer; for a while after, it is sent the answer again. So nothing is billed twice.</summary>
-internal sealed class RetryJoin(RequestDelegate next, Recordings recordings, Callers callers, GatewayOptions options, IServiceProvider services)
+internal sealed class RetryJoin(RequestDelegate next, Recordings recordings, Callers callers, GatewayOptions options, IServiceProvider services, ILogger<RetryJoin> log)
 {
     private const int IdLengthMax = 256;
     private static readonly string[] IdHeaders = ["Idempotency-Key", "x-ms-client-request-id", "x-client-request-id"];
@@ -57,14 +58,16 @@ internal sealed class RetryJoin(RequestDelegate next, Recordings recordings, Cal
         catch (Exception error) when (followed.Recording.Length == 0)
         {
             ApiException told = ErrorBoundary.Word(error);
+            if (!context.RequestAborted.IsCancellationRequested) ErrorBoundary.Log(log, context, error);
             context.Response.Clear();
             await ErrorWords.Of(context.Request).SendAsync(context.Response, told, options);
             await context.Response.CompleteAsync();
         }
-        catch (Exception)
+        catch (Exception error)
         {
             // Its clients were told by the answer itself.
             broken = true;
+            if (!context.RequestAborted.IsCancellationRequested) ErrorBoundary.Log(log, context, error is StreamBrokenOffException { InnerException: { } cause } ? cause : error);
         }
         finally
         {
@@ -99,7 +102,7 @@ internal sealed class RetryJoin(RequestDelegate next, Recordings recordings, Cal
             LocalIpAddress = context.Connection.LocalIpAddress,
             LocalPort = context.Connection.LocalPort,
         });
-        DefaultHttpContext copy = new(features) { RequestServices = services };
+        DefaultHttpContext copy = new(features) { RequestServices = services, TraceIdentifier = context.TraceIdentifier };
         copy.SetEndpoint(context.GetEndpoint());
         copy.Request.RouteValues = new RouteValueDictionary(context.Request.RouteValues);
         return copy;

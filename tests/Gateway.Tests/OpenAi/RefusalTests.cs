@@ -112,6 +112,33 @@ public sealed class RefusalTests(GatewayFixture fixture) : IClassFixture<Gateway
         Assert.Equal((400, code), (answer.Status, answer.Code));
     }
 
+    [Theory]
+    [InlineData("/v1/chat/completions", null)]
+    [InlineData("/v1/nothing", null)]
+    [InlineData("/v1/messages", "request_id")]
+    [InlineData("/api/v1/services/aigc/text-generation/generation", "request_id")]
+    [InlineData("/api/chat", null)]
+    public async Task Every_refusal_has_an_id_in_its_header_and_where_the_API_has_one_in_its_body(string path, string? field)
+    {
+        TestGateway gateway = fixture.Fresh();
+        Answer[] refused = [await gateway.PostAsync(path, "{}"), await gateway.PostAsync(path, "{}")];
+        Assert.All(refused, each => Assert.True(each.Status >= 400 && each.Header("x-request-id") is { Length: > 0 }, each.Text));
+        Assert.NotEqual(refused[0].Header("x-request-id"), refused[1].Header("x-request-id"));
+        if (field is not null) Assert.Equal(refused[0].Header("x-request-id"), (string?)refused[0].Body[field]);
+    }
+
+    [Fact]
+    public async Task What_is_not_served_at_the_moment_is_logged_in_one_line()
+    {
+        TestGateway gateway = fixture.Fresh();
+        gateway.Script.Answer = (_, _) => Script.Refuse(new ApiException(503, "server_error", "model_not_served", "Nobody serves it, says this test."));
+        Answer refused = await gateway.PostAsync(Chat, """{"model":"scripted-1","messages":[{"role":"user","content":"Hi"}]}""");
+        string line = Assert.Single(gateway.Log.Lines, each => each.Contains("Nobody serves it, says this test.", StringComparison.Ordinal));
+        Assert.StartsWith("Warning", line, StringComparison.Ordinal);
+        Assert.Contains(refused.Header("x-request-id")!, line, StringComparison.Ordinal);
+        Assert.DoesNotContain(" at ", line, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Nesting_has_a_limit()
     {

@@ -22,6 +22,23 @@ public sealed class RetryJoinTests(GatewayFixture fixture) : IClassFixture<Gatew
         Assert.Single(gateway.Script.Calls);
     }
 
+    /// <summary>The client is told to look there.</summary>
+    [Theory]
+    [InlineData(null, false)]
+    [InlineData("Idempotency-Key", false)]
+    [InlineData("x-client-request-id", true)]
+    public async Task What_failed_on_our_side_is_in_the_log_under_the_id_that_the_client_is_told(string? header, bool midway)
+    {
+        TestGateway gateway = fixture.Fresh();
+        string cause = $"cause {header} {midway}";
+        gateway.Script.Answer = (call, _) => Script.SayAndFail(call, midway ? "begun" : "", new InvalidOperationException(cause));
+        using HttpRequestMessage request = Request(header ?? "x-none", cause, midway ? Streamed : Ask);
+        using HttpResponseMessage response = await gateway.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, TestContext.Current.CancellationToken);
+        if (midway) await Assert.ThrowsAnyAsync<Exception>(() => response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
+        string line = Assert.Single(gateway.Log.Lines, each => each.StartsWith("Error Qanat.Gateway", StringComparison.Ordinal) && each.Contains(cause, StringComparison.Ordinal));
+        if (!midway) Assert.Contains(response.Headers.GetValues("x-request-id").Single(), line, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Another_body_under_the_same_id_is_another_request()
     {
