@@ -34,6 +34,7 @@ internal sealed class NativeRequests(ServedModels models, GatewayOptions options
             Sampling = sampling.Read(parameters, model),
             Stop = sampling.ReadStop(parameters),
             LoopTokensMax = SamplingFields.ReadLoop(parameters),
+            UserTag = Prompts.UserTag(parameters, options),
             Stream = WantsStream(http),
         };
         return new NativeRequest(ask.ToRequest(caller), new NativeFormat(asMessage, parameters.Flag("incremental_output") ?? false));

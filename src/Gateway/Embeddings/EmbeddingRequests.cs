@@ -54,14 +54,14 @@ internal sealed class EmbeddingRequests(ServedModels models, OllamaRequests olla
             texts.Add(model.IsOutside ? TextAsked.Of(isQuery ? EmbeddingFormat.QueryText(task, text) : text) : TextAsked.Of(prompt));
         }
         CheckCount(texts.Count, "input.texts");
-        return Ask(model, texts, parameters ?? input, "dimension", caller, null);
+        return Ask(model, texts, parameters ?? input, "dimension", caller, Prompts.UserTag(parameters ?? input, options));
     }
 
     /// <summary>Ollama's: a text or an array of texts, as "input" or, of old, "prompt".</summary>
     public EmbeddingAsk ReadOllama(JsonFields fields, Caller caller)
     {
         ServedModel model = Embedding(ollama.Find(fields));
-        return Ask(model, ReadInputs(fields, fields.Says("input") ? "input" : "prompt", model), fields, "dimensions", caller, null);
+        return Ask(model, ReadInputs(fields, fields.Says("input") ? "input" : "prompt", model), fields, "dimensions", caller, Prompts.UserTag(fields, options));
     }
 
     /// <summary>An upstream is asked once for all texts; the built-in engine reads each by itself.</summary>

@@ -32,21 +32,24 @@ internal sealed class RerankRequests(ServedModels models, GatewayOptions options
         string query = input.RequiredText("query");
         List<string> documents = ReadDocuments(input);
         string? instruction = wishes.Text("instruct") ?? wishes.Text("instruction");
-        return new RerankAsk(model, [.. CallsOf(caller, model, query, documents, instruction, input.PathOf("documents"))], documents,
+        return new RerankAsk(model, [.. CallsOf(new Asker(caller, Prompts.UserTag(wishes, options)), model, query, documents, instruction, input.PathOf("documents"))], documents,
             (int)(wishes.Integer("top_n", 1, int.MaxValue) ?? documents.Count), wishes.Flag("return_documents") ?? false);
     }
 
-    private static IEnumerable<Call> CallsOf(Caller caller, ServedModel model, string query, List<string> documents, string? instruction, string param)
+    private static IEnumerable<Call> CallsOf(Asker asker, ServedModel model, string query, List<string> documents, string? instruction, string param)
     {
         if (model.Reading is not { } words)
         {
             foreach (string document in documents) Prompts.Checked(model, param, (long)query.Length + document.Length, () => []);
-            return [TextReading.CallOf(caller, Operation.Rerank, model, new TextsAsked([.. documents.Select(TextAsked.Of)], query) { Instruction = instruction }, null)];
+            return [TextReading.CallOf(asker.Caller, Operation.Rerank, model, new TextsAsked([.. documents.Select(TextAsked.Of)], query) { Instruction = instruction }, asker.User)];
         }
         PromptReading reading = new([words.Yes, words.No]);
-        return documents.Select(document => TextReading.CallOf(caller, Operation.Rerank, model,
-            Prompts.Checked(model, param, (long)query.Length + document.Length, () => words.Ranking(instruction ?? RerankFormat.DefaultInstruction, query, document)), reading, null));
+        return documents.Select(document => TextReading.CallOf(asker.Caller, Operation.Rerank, model,
+            Prompts.Checked(model, param, (long)query.Length + document.Length, () => words.Ranking(instruction ?? RerankFormat.DefaultInstruction, query, document)), reading, asker.User));
     }
+
+    /// <param name="User">For whom of the caller's own; null: it did not say.</param>
+    private readonly record struct Asker(Caller Caller, string? User);
 
     /// <summary>Texts, or objects with a text.</summary>
     private List<string> ReadDocuments(JsonFields input)

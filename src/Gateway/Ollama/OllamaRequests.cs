@@ -6,7 +6,7 @@ using Qanat.Models;
 namespace Qanat.Gateway;
 
 /// <summary>Reads the bodies of Ollama's /api/chat and /api/generate. They stream unless told not to.</summary>
-internal sealed class OllamaRequests(ServedModels models, SamplingFields sampling)
+internal sealed class OllamaRequests(ServedModels models, SamplingFields sampling, GatewayOptions limits)
 {
     private static readonly JsonElement Nothing = JsonDocument.Parse("{}").RootElement;
 
@@ -32,7 +32,7 @@ internal sealed class OllamaRequests(ServedModels models, SamplingFields samplin
         {
             ImmutableArray<int> tokens = Prompts.Checked(model, "prompt", prompt.Length, () => model.Encode(prompt));
             ChatAsk raw = Ask(fields, model, Conversation.Of(), "prompt");
-            Call call = new(caller, Operation.Completion, model.Name, tokens, 1, raw.MaxTokens, raw.Sampling, raw.Stop, -1, IgnoreStopTokens: false, null) { PromptText = prompt, LoopTokensMax = raw.LoopTokensMax };
+            Call call = new(caller, Operation.Completion, model.Name, tokens, 1, raw.MaxTokens, raw.Sampling, raw.Stop, -1, IgnoreStopTokens: false, raw.UserTag) { PromptText = prompt, LoopTokensMax = raw.LoopTokensMax };
             return new GenerationRequest(model, [call], raw.Stream, IncludeUsage: true, []);
         }
         ChatMessage said = new(ChatRole.User, prompt);
@@ -61,6 +61,7 @@ internal sealed class OllamaRequests(ServedModels models, SamplingFields samplin
             Sampling = sampling.Read(options, model) with { RepetitionPenalty = options.Number("repeat_penalty", 0.01, 10) ?? 1 },
             Stop = sampling.ReadStop(options),
             LoopTokensMax = SamplingFields.ReadLoop(options),
+            UserTag = Prompts.UserTag(fields, limits),
             Stream = fields.Flag("stream") ?? true,
         };
     }

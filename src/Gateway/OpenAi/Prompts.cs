@@ -25,10 +25,12 @@ internal static class Prompts
 
     public static bool IncludeUsage(JsonFields fields) => fields.Object("stream_options")?.Flag("include_usage") ?? false;
 
+    /// <summary>For which of the tenant's users the request is: `safety_identifier`, or `user` as it was called before (ADR 51).</summary>
     public static string? UserTag(JsonFields fields, GatewayOptions options)
     {
-        string? tag = fields.Text("user");
-        if (tag?.Length > options.UserTagLengthMax) throw Refusal.Value("user", FormattableString.Invariant($"at most {options.UserTagLengthMax} characters are allowed."));
+        string name = fields.Text("safety_identifier") is null ? "user" : "safety_identifier";
+        string? tag = fields.Text(name);
+        if (tag?.Length > options.UserTagLengthMax) throw Refusal.Value(fields.PathOf(name), FormattableString.Invariant($"at most {options.UserTagLengthMax} characters are allowed."));
         return string.IsNullOrEmpty(tag) ? null : tag;
     }
 }

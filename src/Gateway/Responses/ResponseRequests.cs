@@ -26,7 +26,7 @@ internal sealed class ResponseRequests(ServedModels models, GatewayOptions optio
             MaxTokens = fields.IntegerAtLeast("max_output_tokens", 1),
             Sampling = sampling.Read(fields, model),
             LoopTokensMax = SamplingFields.ReadLoop(fields),
-            UserTag = UserTag(fields),
+            UserTag = Prompts.UserTag(fields, options),
             Stream = fields.Flag("stream") ?? false,
         };
         return new ResponseAsk(ask.ToRequest(caller))
@@ -142,13 +142,6 @@ internal sealed class ResponseRequests(ServedModels models, GatewayOptions optio
         "xhigh" or "max" => ReasoningEffort.XHigh,
         _ => throw Refusal.Value("reasoning.effort", "it must be 'none', 'minimal', 'low', 'medium', 'high' or 'xhigh'."),
     };
-
-    private string? UserTag(JsonFields fields)
-    {
-        string? tag = fields.Text("safety_identifier") ?? fields.Text("user");
-        if (tag?.Length > options.UserTagLengthMax) throw Refusal.Value("user", FormattableString.Invariant($"at most {options.UserTagLengthMax} characters are allowed."));
-        return string.IsNullOrEmpty(tag) ? null : tag;
-    }
 
     private static JsonObject EchoOf(JsonFields fields) => new()
     {

@@ -18,6 +18,31 @@ public sealed class ServerRuleTests(GatewayFixture fixture) : IClassFixture<Gate
     }
 
     /// <summary>Texts that are only read are billed as those that are continued.</summary>
+    /// <summary>Limits and budgets of each user hold for whoever is named.</summary>
+    [Theory]
+    [InlineData("/v1/chat/completions", """{"model":"scripted-1","messages":[{"role":"user","content":"Hi"}],"user":"ann"}""")]
+    [InlineData("/v1/chat/completions", """{"model":"scripted-1","messages":[{"role":"user","content":"Hi"}],"user":"old","safety_identifier":"ann"}""")]
+    [InlineData("/v1/completions", """{"model":"scripted-1","prompt":"Hi","safety_identifier":"ann"}""")]
+    [InlineData("/v1/responses", """{"model":"scripted-1","input":"Hi","safety_identifier":"ann","store":false}""")]
+    [InlineData("/v1/embeddings", """{"model":"scripted-1","input":"Hi","user":"ann"}""")]
+    [InlineData("/v1/rerank", """{"model":"scripted-1","query":"Hi","documents":["a"],"user":"ann"}""")]
+    [InlineData("/v1/messages", """{"model":"scripted-1","max_tokens":9,"messages":[{"role":"user","content":"Hi"}],"metadata":{"user_id":"ann"}}""")]
+    [InlineData("/api/v1/services/aigc/text-generation/generation", """{"model":"scripted-1","input":{"prompt":"Hi"},"parameters":{"user":"ann"}}""")]
+    [InlineData("/api/v1/services/embeddings/text-embedding/text-embedding", """{"model":"scripted-1","input":{"texts":["Hi"]},"parameters":{"user":"ann"}}""")]
+    [InlineData("/api/v1/services/rerank/text-rerank/text-rerank", """{"model":"scripted-1","input":{"query":"Hi","documents":["a"]},"parameters":{"user":"ann"}}""")]
+    [InlineData("/api/chat", """{"model":"scripted-1","messages":[{"role":"user","content":"Hi"}],"user":"ann","stream":false}""")]
+    [InlineData("/api/generate", """{"model":"scripted-1","prompt":"Hi","raw":true,"user":"ann","stream":false}""")]
+    [InlineData("/api/embed", """{"model":"scripted-1","input":"Hi","user":"ann"}""")]
+    public async Task Whom_a_request_is_for_is_known_on_every_surface(string path, string body)
+    {
+        TestGateway gateway = fixture.Fresh();
+        Answer answer = await gateway.PostAsync(path, body);
+        Assert.True(answer.Status == 200, answer.Text);
+        Assert.Equal("ann", gateway.Script.LastCall.UserTag);
+        Answer tooLong = await gateway.PostAsync(path, body.Replace("ann", new string('a', new GatewayOptions().UserTagLengthMax + 1), StringComparison.Ordinal));
+        Assert.Equal((400, 1), (tooLong.Status, gateway.Script.Calls.Count));
+    }
+
     [Theory]
     [InlineData("/v1/embeddings", """{"model":"scripted-1","input":"a"}""")]
     [InlineData("/compatible-mode/v1/embeddings", """{"model":"scripted-1","input":["a","b"],"encoding_format":"base64"}""")]
