@@ -151,7 +151,8 @@ public sealed class UpstreamServing(UpstreamDirectory directory, TariffState tar
         try
         {
             // What comes as a whole cannot be ended midway: only where the hold pays for all of it.
-            bool stream = !(call.Call.Whole && call.MaxNewTokens is { } most && most <= call.AllowedNewTokens);
+            // And its first byte is its last: only where it is there in time from an engine that takes a second for a token.
+            bool stream = !(call.Call.Whole && call.MaxNewTokens is { } most && most <= call.AllowedNewTokens && most <= target.Spec.FirstByteTimeout.TotalSeconds);
             long asked = clock.GetTimestamp();
             answer = await target.Link.AskAsync(call.Call, target.Model, call.Hold.Id, call.MaxNewTokens, stream, cancel);
             await answer.ReadAsync(events);

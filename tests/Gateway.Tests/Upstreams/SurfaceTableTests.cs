@@ -27,12 +27,12 @@ public sealed class SurfaceTableFixture : IAsyncLifetime
         Gateway.Script.Answer = pipeline.RunAsync;
     }
 
-    /// <summary>The same upstream from now on speaks another language.</summary>
+    /// <summary>The same upstream from now on speaks another language. It has time enough for answers to be fetched as a whole.</summary>
     internal Task SpeakAsync(UpstreamProtocol protocol)
     {
         string path = protocol == UpstreamProtocol.ModelStudio ? "compatible-mode/v1" : "v1";
         UpstreamModel model = new(new ModelName(ScriptedModel.Name), "theirs", UpstreamFixture.Asked);
-        return directory!.SaveAsync(new UpstreamSpec("elsewhere", protocol, new Uri(Mock.Url, path), [model]) { AllowPrivate = true }, "sk-theirs", "test", default);
+        return directory!.SaveAsync(new UpstreamSpec("elsewhere", protocol, new Uri(Mock.Url, path), [model]) { AllowPrivate = true, FirstByteTimeout = TimeSpan.FromHours(2) }, "sk-theirs", "test", default);
     }
 
     public async ValueTask DisposeAsync()

@@ -92,6 +92,24 @@ public sealed class UpstreamServingTests
         await fixture.AssertSoundAsync();
     }
 
+    /// <summary>The first byte of what comes as a whole is its last.</summary>
+    [Theory]
+    [InlineData(20, false)]
+    [InlineData(21, true)]
+    public async Task What_may_take_longer_than_the_time_to_a_first_byte_is_fetched_in_pieces_though_its_client_wants_it_whole(int maxTokens, bool inPieces)
+    {
+        await using UpstreamFixture fixture = await UpstreamFixture.StartAsync();
+        bool? asked = null;
+        await fixture.AddAsync("a", request =>
+        {
+            asked = request.Stream;
+            return new MockPlan { Tokens = 3 };
+        }, spec => spec with { FirstByteTimeout = TimeSpan.FromSeconds(20) });
+        Assert.Equal("w0 w1 w2 ", UpstreamFixture.TextOf(await fixture.RunAsync(fixture.Chat(maxTokens: maxTokens) with { Whole = true })));
+        Assert.Equal(inPieces, asked);
+        await fixture.AssertSoundAsync();
+    }
+
     [Fact]
     public async Task An_upstream_that_says_nothing_in_time_is_left_and_may_have_cost()
     {
