@@ -14,7 +14,8 @@ internal sealed class AnswerServing(RunCall run, TariffState tariffs, GatewayOpt
     public async Task<ToldAnswer> GatherAsync(GenerationRequest request, AnswerTeller teller, CancellationToken cancel)
     {
         AnswerPieces pieces = new(request, new Bill(request, tariffs), teller.IdPrefix);
-        await foreach (PromptEvent next in CallGroup.RunAsync(run, request.Calls, cancel))
+        // Nobody sees it before: an upstream may be asked for it as a whole.
+        await foreach (PromptEvent next in CallGroup.RunAsync(run, [.. request.Calls.Select(call => call with { Whole = true })], cancel))
             pieces.Take(next);
         pieces.EnsureComplete();
         return pieces.Answer;
@@ -24,7 +25,7 @@ internal sealed class AnswerServing(RunCall run, TariffState tariffs, GatewayOpt
     {
         ToldAnswer answer = await GatherAsync(request, teller, context.RequestAborted);
         if (settled is not null) await settled(answer);
-        BillHeaders.SetStart(context.Response, answer.Bill);
+        SetStart(context.Response, teller, answer.Bill);
         BillHeaders.SetEnd(context.Response, answer.Bill);
         using JsonAnswer json = new();
         teller.WriteWhole(json.Writer, answer);
@@ -45,7 +46,7 @@ internal sealed class AnswerServing(RunCall run, TariffState tariffs, GatewayOpt
             {
                 bool first = !pieces.Answer.IsStarted;
                 pieces.Take(events.Current, telling.Tell, telling.Finish);
-                if (first) SetHeaders(response, stream, pieces.Answer.Bill);
+                if (first) SetHeaders(response, teller, stream, pieces.Answer.Bill);
             }
             pieces.EnsureComplete();
             if (settled is not null) await settled(pieces.Answer);
@@ -62,11 +63,17 @@ internal sealed class AnswerServing(RunCall run, TariffState tariffs, GatewayOpt
         }
     }
 
-    private static void SetHeaders(HttpResponse response, EventStream stream, Bill bill)
+    private static void SetHeaders(HttpResponse response, AnswerTeller teller, EventStream stream, Bill bill)
     {
         stream.Open();
-        BillHeaders.SetStart(response, bill);
+        SetStart(response, teller, bill);
         BillHeaders.DeclareTrailers(response);
+    }
+
+    private static void SetStart(HttpResponse response, AnswerTeller teller, Bill bill)
+    {
+        BillHeaders.SetStart(response, bill);
+        teller.Errors.RepeatId(response);
     }
 
     /// <summary>Opens the answer before the first thing that is told of it.</summary>

@@ -15,6 +15,15 @@ internal abstract class ErrorWords
     /// <summary>The header that clients of OpenAI's API read the request's id from, and everybody else can.</summary>
     public const string IdHeader = "x-request-id";
 
+    /// <summary>What the API's own clients read it from; null: the same.</summary>
+    protected virtual string? OwnIdHeader => null;
+
+    /// <summary>Says the request's id where the API's own clients look for it too.</summary>
+    public void RepeatId(HttpResponse response)
+    {
+        if (OwnIdHeader is { } own) response.Headers[own] = response.Headers[IdHeader];
+    }
+
     /// <param name="requestId">By which the server's log knows the request; null: what it belongs to is told already.</param>
     public abstract void Write(Utf8JsonWriter json, ApiException error, string? requestId = null);
 
@@ -39,6 +48,7 @@ internal abstract class ErrorWords
         if (error.Status == 401) response.Headers.WWWAuthenticate = "Bearer";
         // Known before it was refused: what is in the books has that id.
         if (response.Headers[IdHeader] is not [{ Length: > 0 } id]) response.Headers[IdHeader] = id = response.HttpContext.TraceIdentifier;
+        RepeatId(response);
         using JsonAnswer json = new();
         Write(json.Writer, error, id);
         await json.SendAsync(response);

@@ -5,6 +5,8 @@ namespace Qanat.Gateway;
 /// <summary>Anthropic's errors: {"type":"error","error":{type,message}}; our code and field stand beside them.</summary>
 internal sealed class AnthropicErrors : ErrorWords
 {
+    protected override string? OwnIdHeader => "request-id";
+
     public override void Write(Utf8JsonWriter json, ApiException error, string? requestId = null)
     {
         json.WriteStartObject();

@@ -26,6 +26,10 @@ public sealed class MessagesTests(GatewayFixture fixture) : IClassFixture<Gatewa
         Assert.Equal(200, answer.Status);
         Snapshot.Match("anthropic-whole.json", answer.Pretty());
         Assert.Equal(answer.Header("x-qanat-charge"), (string?)answer.Body["usage"]!["x_qanat"]!["charge"]);
+        // Where Anthropic's own client reads it.
+        Assert.Equal((string?)answer.Body["usage"]!["x_qanat"]!["request_id"], answer.Header("request-id"));
+        Answer refused = await fixture.Fresh().PostAsync(Path, "{}");
+        Assert.Equal((string?)refused.Body["request_id"], refused.Header("request-id"));
     }
 
     [Fact]
