@@ -15,9 +15,6 @@ internal sealed class OwnRun : IDisposable
     private readonly LoadedModel _model;
     private readonly Random _random = new(1);
 
-    // One for all runs, as an engine has one for all steps: garbage of runs gone by is no part of peak memory.
-    private readonly float[] _logits;
-
     /// <summary>Loads the whole model as a server would, tokenizer and chat format too.</summary>
     /// <param name="isPacked">All weights are packed, as they are soon after a server has begun to serve.</param>
     public OwnRun(BenchOptions options, bool isPacked)
@@ -25,7 +22,6 @@ internal sealed class OwnRun : IDisposable
         _model = LoadedModel.Load(options.Model, new LoadOptions { Threads = options.Threads }, null, CancellationToken.None);
         if (isPacked)
             Network.PackNext(long.MaxValue);
-        _logits = GC.AllocateUninitializedArray<float>(options.Parallel.Append(1).Max() * Network.Shape.Vocabulary);
     }
 
     private Network Network => _model.Network;
@@ -37,7 +33,7 @@ internal sealed class OwnRun : IDisposable
     /// <summary>Tokens per second of one prompt from an empty cache, logits of its last token.</summary>
     public double Prefill(int tokens)
     {
-        using var run = new Sequences(Network, _random, 1, tokens, Logits(1));
+        using var run = new Sequences(Network, _random, 1, tokens);
         CacheBytesMax = Math.Max(CacheBytesMax, run.CacheBytes);
         long started = Stopwatch.GetTimestamp();
         for (int done = 0; done < tokens; done += StepRows)
@@ -48,7 +44,7 @@ internal sealed class OwnRun : IDisposable
     /// <summary>Tokens per second of all sequences together, each growing from <paramref name="context"/> tokens by one a step.</summary>
     public double Decode(int sequences, int tokens, int context = 1)
     {
-        using var run = new Sequences(Network, _random, sequences, context + tokens, Logits(sequences));
+        using var run = new Sequences(Network, _random, sequences, context + tokens);
         CacheBytesMax = Math.Max(CacheBytesMax, run.CacheBytes);
         run.Step(context);
         long started = Stopwatch.GetTimestamp();
@@ -73,8 +69,6 @@ internal sealed class OwnRun : IDisposable
 
     public void Dispose() => _model.Dispose();
 
-    private Memory<float> Logits(int sequences) => _logits.AsMemory(0, sequences * Network.Shape.Vocabulary);
-
     private sealed class Sequences : IDisposable
     {
         private readonly Network _network;
@@ -83,10 +77,9 @@ internal sealed class OwnRun : IDisposable
         private readonly int _count;
         private readonly int _blocks;
         private readonly int[] _tables;
-        private readonly Memory<float> _logits;
         private int _done;
 
-        public Sequences(Network network, Random random, int count, int tokens, Memory<float> logits)
+        public Sequences(Network network, Random random, int count, int tokens)
         {
             _network = network;
             _random = random;
@@ -94,7 +87,6 @@ internal sealed class OwnRun : IDisposable
             _blocks = (tokens + BlockTokens - 1) / BlockTokens;
             _cache = network.CreateKvCache(count * _blocks, BlockTokens, stateCount: count);
             _tables = [.. Enumerable.Range(0, count * _blocks)];
-            _logits = logits;
         }
 
         public long CacheBytes => _cache.Bytes;
@@ -109,7 +101,7 @@ internal sealed class OwnRun : IDisposable
                 Slices = Enumerable.Range(0, _count).Select(i => new StepSlice(i * tokens, tokens, i * _blocks, _blocks, _done == 0 ? StepSlice.None : i, i)).ToArray(),
                 BlockTables = _tables,
                 LogitRows = Enumerable.Range(0, _count).Select(i => (i + 1) * tokens - 1).ToArray(),
-            }, _cache, _logits.Span);
+            }, _cache);
             _done += tokens;
         }
 

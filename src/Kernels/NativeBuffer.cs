@@ -11,7 +11,7 @@ public sealed unsafe partial class NativeBuffer : IDisposable
     private const int MadviseHugePage = 14;
 
     // The C library keeps freed blocks of up to 32 MB for later ones, up to twice the largest of them, once it has met some: the larger ones are asked of the system itself.
-    private const int MappedBytesMin = 1 << 20;
+    private const int MappedBytesMin = 1 << 16;
     private const int ReadAndWrite = 1 | 2;
     private const int PrivateAnonymous = 0x02 | 0x20;
 

@@ -40,12 +40,12 @@ public abstract class Network : IDisposable
     /// <summary>Computes every row of the step, writes its keys and values to the cache, moves the states on, and gives logits and hidden vectors of the rows asked for.</summary>
     /// <param name="step">Rows of all sequences, one after the other.</param>
     /// <param name="cache">Made by this network.</param>
-    /// <param name="logits">[step.LogitRows.Length x Vocabulary], row-major.</param>
     /// <param name="hidden">[step.HiddenRows.Length x Hidden], row-major.</param>
-    public abstract void Forward(in StepBatch step, KvCache cache, Span<float> logits, Span<float> hidden);
+    /// <returns>[step.LogitRows.Length x Vocabulary], row-major: in the network's memory, until its next step or its end. The caller may change them.</returns>
+    public abstract Span<float> Forward(scoped in StepBatch step, KvCache cache, Span<float> hidden);
 
     /// <summary>A step whose hidden vectors are not wanted.</summary>
-    public void Forward(in StepBatch step, KvCache cache, Span<float> logits) => Forward(step, cache, logits, []);
+    public Span<float> Forward(scoped in StepBatch step, KvCache cache) => Forward(step, cache, []);
 
     public abstract void Dispose();
 }

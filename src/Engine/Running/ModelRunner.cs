@@ -40,7 +40,6 @@ internal sealed class ModelRunner : IModelRunner
 
     private readonly Network _network;
     private readonly KvCache _cache;
-    private readonly float[] _logits;
     private float[] _hidden = [];
 
     /// <exception cref="ArgumentException">The memory for keys and values does not hold one block.</exception>
@@ -52,7 +51,6 @@ internal sealed class ModelRunner : IModelRunner
         long blocks = Math.Min(options.KvBytesMax / blockBytes, Array.MaxLength / options.BlockTokens);
         if (blocks < 1) throw new ArgumentException(string.Create(CultureInfo.InvariantCulture, $"KvBytesMax is {options.KvBytesMax} bytes, but one block of {options.BlockTokens} tokens needs {blockBytes}: allow more memory for keys and values."), nameof(options));
         _cache = network.CreateKvCache((int)blocks, options.BlockTokens, StatesOf(network, options));
-        _logits = GC.AllocateUninitializedArray<float>(checked(options.SequencesMax * network.Shape.Vocabulary));
         Work = StepWork.Of(network.Shape);
     }
 
@@ -66,11 +64,9 @@ internal sealed class ModelRunner : IModelRunner
 
     public Span<float> Run(StepPlan plan)
     {
-        Span<float> logits = _logits.AsSpan(0, plan.LogitCount * Vocabulary);
         if (_hidden.Length < plan.HiddenCount * HiddenSize) _hidden = new float[2 * plan.HiddenCount * HiddenSize];
         foreach (BlockCopy copy in plan.Copies) _cache.Copy(copy.From, copy.To);
-        _network.Forward(plan.Batch, _cache, logits, _hidden);
-        return logits;
+        return _network.Forward(plan.Batch, _cache, _hidden);
     }
 
     public ReadOnlySpan<float> HiddenVector(int index) => _hidden.AsSpan(index * HiddenSize, HiddenSize);

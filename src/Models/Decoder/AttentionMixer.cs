@@ -17,7 +17,7 @@ internal sealed unsafe class AttentionMixer : IDisposable
         _step = step;
         _attention = new Attention(step.Team);
         int queries = shape.Heads * shape.HeadDim, keys = shape.KvHeads * shape.HeadDim;
-        _memory = new RowMemory(step.Layer, queries, Math.Max(queries, 2 * keys), sizeof(AttentionTile) / sizeof(float), shape.HasOutputGate ? 2 * queries : 0);
+        _memory = RowMemory.OfPart(step.Memory, queries, Math.Max(queries, 2 * keys), sizeof(AttentionTile) / sizeof(float), shape.HasOutputGate ? 2 * queries : 0);
     }
 
     private float* Queries => _memory[0];
@@ -37,7 +37,6 @@ internal sealed unsafe class AttentionMixer : IDisposable
     /// <param name="kept">Rows that go on after all keys and values are stored; the step keeps them.</param>
     public void Run(AttentionWeights weights, KvLayout layout, byte* cache, ReadOnlySpan<int> kept)
     {
-        _memory.Reserve(_step.Rows);
         bool all = kept.Length == _step.Rows;
         Product key = _step.Product(weights.Key, Keys);
         Product value = _step.Product(weights.Value, Values);

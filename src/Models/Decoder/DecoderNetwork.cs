@@ -44,7 +44,7 @@ public sealed unsafe class DecoderNetwork : Network
         _attention = new AttentionMixer(Shape, _step);
         _deltaNet = Shape.DeltaNet is null ? null : new DeltaNetMixer(Shape, _step);
         _experts = Shape.Experts is null ? null : new ExpertFeedForward(Shape, _step);
-        _feedForward = new RowMemory(_step.Layer, Shape.FeedForward);
+        _feedForward = RowMemory.OfPart(_step.Memory, Shape.FeedForward);
     }
 
     public override ModelShape Shape { get; }
@@ -65,22 +65,20 @@ public sealed unsafe class DecoderNetwork : Network
     }
 
     /// <exception cref="ArgumentException">The step contradicts itself, the network or the cache.</exception>
-    public override void Forward(in StepBatch step, KvCache cache, Span<float> logits, Span<float> hidden)
+    public override Span<float> Forward(scoped in StepBatch step, KvCache cache, Span<float> hidden)
     {
         if (cache is not DecoderCache own || own.Layout != new KvLayout(Shape.KvHeads, Shape.HeadDim, own.BlockTokens, _kv))
             throw new ArgumentException("the cache is not one of this network", nameof(cache));
-        StepCheck.Throw(step, Shape, own, logits.Length, hidden.Length);
+        StepCheck.Throw(step, Shape, own, hidden.Length);
         if (step.Tokens.IsEmpty)
-            return;
+            return [];
         fixed (int* blockTables = step.BlockTables)
-        fixed (float* output = logits)
         fixed (float* vectors = hidden)
         {
             ReadOnlySpan<int> wanted = Wanted(step);
             Begin(step, blockTables);
             RunLayers(own, Shape.Layers, wanted);
-            if (_step.Rows > 0)
-                Finish(step, wanted, output, vectors);
+            return _step.Rows > 0 ? Finish(step, wanted, vectors) : [];
         }
     }
 
@@ -133,7 +131,6 @@ public sealed unsafe class DecoderNetwork : Network
     private void Begin(in StepBatch step, int* blockTables)
     {
         _step.Begin(step, blockTables);
-        _feedForward.Reserve(_step.Rows);
         for (int i = 0; i < step.Tokens.Length; i++)
             _weights.Embedding.Dequantize(step.Tokens[i], _step.Residual + (long)i * Shape.Hidden);
     }
@@ -188,7 +185,7 @@ public sealed unsafe class DecoderNetwork : Network
     }
 
     /// <summary>The last norm; then vectors and logits of the rows that asked for them.</summary>
-    private void Finish(in StepBatch step, ReadOnlySpan<int> wanted, float* logits, float* hidden)
+    private Span<float> Finish(scoped in StepBatch step, scoped ReadOnlySpan<int> wanted, float* hidden)
     {
         _step.Norm(_weights.OutputNorm);
         if (!step.HiddenRows.IsEmpty)
@@ -200,7 +197,10 @@ public sealed unsafe class DecoderNetwork : Network
                 places[i] = wanted.IndexOf(step.LogitRows[i]);
             _step.Keep(places.AsSpan(0, step.LogitRows.Length));
         }
-        if (_step.Rows > 0)
-            _matMul.Multiply([_step.Product(_weights.Output, logits)]);
+        if (_step.Rows == 0)
+            return [];
+        int count = checked(_step.Rows * Shape.Vocabulary);
+        _matMul.Multiply([_step.LastProduct(_weights.Output, out float* logits)]);
+        return new Span<float>(logits, count);
     }
 }

@@ -11,9 +11,7 @@ internal sealed unsafe class DecoderStep : IDisposable
     private readonly PreparedInputs _inputs;
     private readonly double[] _frequencies;
     private readonly float _magnitude;
-    private readonly LayerMemory _own = new();
     private readonly RowMemory _memory;
-    private int _capacity;
     private int[] _allRows = [];
     private StepSlice[] _slices = [];
 
@@ -28,15 +26,13 @@ internal sealed unsafe class DecoderStep : IDisposable
             ? Yarn.Frequencies(shape.RotaryDim, shape.RopeTheta, yarn.Factor, yarn.OriginalContext, yarn.BetaFast, yarn.BetaSlow)
             : Rope.Frequencies(shape.RotaryDim, shape.RopeTheta);
         _magnitude = shape.Yarn is null ? 1 : (float)Yarn.Magnitude(shape.Yarn.Factor);
-        _memory = new RowMemory(_own, shape.Hidden, shape.Hidden, shape.RotaryDim, 1, 1);
-        Reserve(RowsAtFirst);
+        _memory = RowMemory.OfAllLayers(Memory, shape.Hidden, shape.Hidden, shape.RotaryDim, 1, 1);
     }
 
     public MatMul MatMul { get; }
     public WorkerTeam Team { get; }
 
-    /// <summary>For mixers and feed-forwards, which never need it at the same time.</summary>
-    public LayerMemory Layer { get; } = new();
+    public StepMemory Memory { get; } = new();
 
     /// <summary>Rows that are still computed.</summary>
     public int Rows { get; private set; }
@@ -134,6 +130,16 @@ internal sealed unsafe class DecoderStep : IDisposable
     /// <summary>The product of the current input with a matrix, added to <paramref name="output"/>.</summary>
     public Product AddTo(PackedMatrix matrix, float* output) => new(matrix, _inputs.For(matrix), output, matrix.Outputs, ProductTarget.Add);
 
+    /// <summary>The product of the current input with a matrix, written over all rows: prepared, the input lies elsewhere, and nothing else of them is needed any more. The step ends here.</summary>
+    public Product LastProduct(PackedMatrix matrix, out float* output)
+    {
+        PreparedRows input = _inputs.For(matrix);
+        output = Memory.TakeAll((long)Rows * matrix.Outputs);
+        Rows = 0;
+        _inputs.Use(null, 0, 0);
+        return new Product(matrix, input, output, matrix.Outputs, ProductTarget.Write);
+    }
+
     /// <summary>How many rows a chunk of a job takes. Up to four rows are done sooner than the team is told of them.</summary>
     public int RowsPerChunk() => Rows <= 4 ? Math.Max(1, Rows) : Math.Max(1, Rows / (4 * Team.Threads));
 
@@ -141,19 +147,17 @@ internal sealed unsafe class DecoderStep : IDisposable
 
     public void Dispose()
     {
-        _own.Dispose();
-        Layer.Dispose();
+        Memory.Dispose();
         _inputs.Dispose();
     }
 
     private void Reserve(int rows)
     {
-        _memory.Reserve(rows);
-        if (rows <= _capacity)
+        int capacity = Memory.Reserve(Math.Max(rows, RowsAtFirst));
+        if (capacity == _allRows.Length)
             return;
-        _capacity = Math.Max(rows, Math.Min(2 * _capacity, 1 << 20));
-        _allRows = [.. Enumerable.Range(0, _capacity)];
-        _inputs.Reserve(_capacity);
+        _allRows = [.. Enumerable.Range(0, capacity)];
+        _inputs.Reserve(capacity);
     }
 
     private static void NormChunk(void* state, int chunk, int thread)

@@ -20,7 +20,7 @@ internal sealed unsafe class DeltaNetMixer
         _net = shape.DeltaNet!;
         _step = step;
         _parts = _noParts;
-        _memory = new RowMemory(step.Layer, _net.Channels, _net.Values, _net.Values, _net.ValueHeads, _net.ValueHeads);
+        _memory = RowMemory.OfPart(step.Memory, _net.Channels, _net.Values, _net.Values, _net.ValueHeads, _net.ValueHeads);
     }
 
     /// <summary>[Rows x Channels]: queries, keys, values.</summary>
@@ -43,7 +43,6 @@ internal sealed unsafe class DeltaNetMixer
     /// <param name="kept">Rows that go on after the states have moved; the step keeps them.</param>
     public void Run(DeltaNetWeights weights, DecoderCache cache, int layer, ReadOnlySpan<int> kept)
     {
-        _memory.Reserve(_step.Rows);
         FindStates(cache, layer);
         _step.MatMul.Multiply([_step.Product(weights.Mixed, Mixed), _step.Product(weights.Gate, Gate), _step.Product(weights.Alpha, Decay), _step.Product(weights.Beta, Beta)]);
         fixed (SequencePart* parts = _parts)

@@ -24,7 +24,7 @@ internal sealed unsafe class ExpertFeedForward : IDisposable
         _products = new ExpertMatMul(step.MatMul.Kernels, step.Team);
         _inner = new PreparedInputs(step.MatMul, _experts.FeedForward);
         int used = _experts.Used;
-        _memory = new RowMemory(step.Layer, _experts.Count, used, used, used, (long)used * _experts.FeedForward, (long)used * shape.Hidden, _experts.SharedFeedForward, shape.Hidden);
+        _memory = RowMemory.OfPart(step.Memory, _experts.Count, used, used, used, (long)used * _experts.FeedForward, (long)used * shape.Hidden, _experts.SharedFeedForward, shape.Hidden);
         _counts = new int[_experts.Count];
         _parts = new ExpertRows[_experts.Count];
     }
@@ -99,7 +99,6 @@ internal sealed unsafe class ExpertFeedForward : IDisposable
 
     private void Reserve(int rows)
     {
-        _memory.Reserve(rows);
         if (rows <= _capacity)
             return;
         _capacity = Math.Max(rows, Math.Min(2 * _capacity, 1 << 20));

@@ -4,7 +4,7 @@ namespace Qanat.Models;
 internal static class StepCheck
 {
     /// <exception cref="ArgumentException">Says what contradicts what.</exception>
-    public static void Throw(in StepBatch step, ModelShape shape, KvCache cache, int logits, int hidden)
+    public static void Throw(in StepBatch step, ModelShape shape, KvCache cache, int hidden)
     {
         int rows = step.Tokens.Length;
         if (step.Positions.Length != rows)
@@ -24,8 +24,8 @@ internal static class StepCheck
             throw Bad($"the slices cover {row} of {rows} rows");
         CheckRows(step.LogitRows, rows, "logit");
         CheckRows(step.HiddenRows, rows, "hidden");
-        if (logits < (long)step.LogitRows.Length * shape.Vocabulary)
-            throw Bad($"{step.LogitRows.Length} rows of {shape.Vocabulary} logits do not fit {logits} numbers");
+        if ((long)step.LogitRows.Length * shape.Vocabulary > Array.MaxLength)
+            throw Bad($"{step.LogitRows.Length} rows of {shape.Vocabulary} logits are more than can be given");
         if (hidden < (long)step.HiddenRows.Length * shape.Hidden)
             throw Bad($"{step.HiddenRows.Length} vectors of {shape.Hidden} numbers do not fit {hidden}");
         if (shape.DeltaNet is not null)

@@ -135,15 +135,14 @@ public sealed class LlamaCppParityTests(ITestOutputHelper log)
             int[] tokens = [.. prompts[prompt], .. peer.Tokens[prompt][..^1]];
             using KvCache cache = network.CreateKvCache((tokens.Length + 31) / 32, 32, 1);
             int[] blocks = [.. Enumerable.Range(0, cache.BlockCount)];
-            logits[prompt] = new float[NewTokens * vocabulary];
-            network.Forward(new StepBatch
+            logits[prompt] = network.Forward(new StepBatch
             {
                 Tokens = tokens,
                 Positions = [.. Enumerable.Range(0, tokens.Length)],
                 Slices = [new StepSlice(0, tokens.Length, 0, blocks.Length, StepSlice.None, 0)],
                 BlockTables = blocks,
                 LogitRows = [.. Enumerable.Range(prompts[prompt].Length - 1, NewTokens)],
-            }, cache, logits[prompt]);
+            }, cache).ToArray();
         }
         return LogitDistance.Between(peer, (prompt, step) => logits[prompt].AsSpan(step * vocabulary, vocabulary));
     }

@@ -182,8 +182,8 @@ public sealed class DecoderNetworkTests
         using Network network = Network.Load(model.File, new NetworkOptions { Threads = 2 });
         int[] tokens = RandomTokens(12, 15);
         using KvCache cache = network.CreateKvCache(2, 16, 2);
-        float[] logits = new float[2 * RandomDecoder.Vocabulary], hidden = new float[3 * network.Shape.Hidden], alone = new float[2 * RandomDecoder.Vocabulary];
-        void Forward(int[] hiddenRows, float[] logits, float[] hidden) => network.Forward(new StepBatch
+        var hidden = new float[3 * network.Shape.Hidden];
+        float[] Forward(int[] hiddenRows, float[] hidden) => network.Forward(new StepBatch
         {
             Tokens = tokens,
             Positions = [.. Enumerable.Range(0, 12)],
@@ -191,10 +191,10 @@ public sealed class DecoderNetworkTests
             BlockTables = [1],
             LogitRows = [4, 11],
             HiddenRows = hiddenRows,
-        }, cache, logits, hidden);
-        Forward([2, 4, 7], logits, hidden);
-        Forward([], alone, []);
-        AssertSame(alone, logits);
+        }, cache, hidden).ToArray();
+        float[] logits = Forward([2, 4, 7], hidden);
+        Assert.Equal(2 * RandomDecoder.Vocabulary, logits.Length);
+        AssertSame(Forward([], []), logits);
         float[][] expected = new DecoderReference(model.File).Hidden(tokens);
         for (int i = 0; i < 3; i++)
             Assert.InRange(RelativeDistance(expected[new[] { 2, 4, 7 }[i]], hidden[(i * network.Shape.Hidden)..((i + 1) * network.Shape.Hidden)]), 0, 1e-3);
@@ -213,6 +213,42 @@ public sealed class DecoderNetworkTests
         float[][] some = sequences.Forward(tokens, positions, slices, [0, 2], [0, 11, 12, 19]);
         AssertSame([all[0], all[11], all[12], all[19]], some);
         Assert.Empty(sequences.Forward(tokens, positions, slices, [3, 1], []));
+    }
+
+    [Theory]
+    [InlineData("narrow")]
+    [InlineData("qwen3moe")]
+    [InlineData("qwen35")]
+    [InlineData("qwen35moe")]
+    public void Logits_take_the_rows_memory_and_stay_until_the_next_step(string shape)
+    {
+        using var model = new RandomDecoder(shape == "narrow" ? RandomDecoder.Narrow : RandomDecoder.Of(shape), GgmlType.F32, seed: 16);
+        using Network network = Network.Load(model.File, new NetworkOptions { Threads = 2, Packing = WeightPacking.Later });
+        int[] tokens = RandomTokens(60, 16), rows = [.. Enumerable.Range(0, 60)];
+        using KvCache cache = network.CreateKvCache(4, 16, 1);
+        float[] alone = Of(60);
+        float[][] expected = new DecoderReference(model.File).Logits(tokens);
+        Assert.InRange(RelativeDistance([.. expected.SelectMany(row => row)], alone), 0, 1e-3);
+        // After steps that left the memory large, small parts of it changed, and full of other logits.
+        foreach (int count in new[] { 1, 17, 60, 2, 33 })
+            AssertSame(alone[..(count * RandomDecoder.Vocabulary)], Of(count));
+
+        float[] Of(int count)
+        {
+            Span<float> logits = network.Forward(new StepBatch
+            {
+                Tokens = tokens.AsSpan(0, count),
+                Positions = rows.AsSpan(0, count),
+                Slices = [new StepSlice(0, count, 0, 4, StepSlice.None, 0)],
+                BlockTables = [2, 0, 3, 1],
+                LogitRows = rows.AsSpan(0, count),
+            }, cache);
+            float[] before = logits.ToArray();
+            network.PackNext(1);
+            AssertSame(before, logits.ToArray());
+            logits.Fill(float.NaN); // Whoever chooses a token may change them: nothing of the next step may come from here.
+            return before;
+        }
     }
 
     [Theory]
@@ -242,10 +278,9 @@ public sealed class DecoderNetworkTests
         using var model = new RandomDecoder(RandomDecoder.Of(architecture), GgmlType.Q8_0, seed: 7);
         using Network network = Network.Load(model.File, new NetworkOptions { Threads = 2 });
         using KvCache cache = network.CreateKvCache(8, 16, 2);
-        var logits = new float[2 * RandomDecoder.Vocabulary];
         int[] tokens = [1, 2, 3, 4, 5, 6, 7, 8], positions = [0, 1, 2, 3, 4, 5, 6, 0], tables = [5, 2], rows = [6, 7];
         StepSlice[] slices = [new(0, 7, 0, 1, StepSlice.None, 0), new(7, 1, 1, 1, StepSlice.None, 1)];
-        void Step() => network.Forward(new StepBatch { Tokens = tokens, Positions = positions, Slices = slices, BlockTables = tables, LogitRows = rows }, cache, logits);
+        void Step() => network.Forward(new StepBatch { Tokens = tokens, Positions = positions, Slices = slices, BlockTables = tables, LogitRows = rows }, cache);
         for (int i = 0; i < 3; i++)
             Step();
         long before = GC.GetAllocatedBytesForCurrentThread();

@@ -14,6 +14,9 @@ internal sealed class RandomDecoder : IDisposable
 
     public static readonly Size Grouped = new(Layers: 3, Hidden: 128, FeedForward: 160, Heads: 4, KvHeads: 2, HeadDim: 64);
 
+    /// <summary>A row's logits are more numbers than all else that is kept of it.</summary>
+    public static readonly Size Narrow = new(Layers: 2, Hidden: 32, FeedForward: 32, Heads: 1, KvHeads: 1, HeadDim: 16);
+
     /// <summary>One of each known architecture, small. The hybrids end with a recurrent layer, which real ones do not.</summary>
     public static readonly Size[] Architectures =
     [

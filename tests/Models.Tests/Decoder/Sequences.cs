@@ -59,10 +59,8 @@ internal sealed class Sequences : IDisposable
 
     public float[][] Forward(int[] tokens, int[] positions, StepSlice[] slices, int[] tables, int[] logitRows)
     {
-        int vocabulary = _network.Shape.Vocabulary;
-        var logits = new float[logitRows.Length * vocabulary];
-        _network.Forward(new StepBatch { Tokens = tokens, Positions = positions, Slices = slices, BlockTables = tables, LogitRows = logitRows }, _cache, logits);
-        return [.. logits.Chunk(vocabulary)];
+        Span<float> logits = _network.Forward(new StepBatch { Tokens = tokens, Positions = positions, Slices = slices, BlockTables = tables, LogitRows = logitRows }, _cache);
+        return [.. logits.ToArray().Chunk(_network.Shape.Vocabulary)];
     }
 
     public void Dispose() => _cache.Dispose();

@@ -25,19 +25,18 @@ public sealed class StepCheckTests
         using var model = new RandomDecoder(RandomDecoder.Odd, GgmlType.F32, seed: 1);
         using Network network = Network.Load(model.File, new NetworkOptions { Threads = 1 });
         using KvCache cache = network.CreateKvCache(4, 16);
-        var logits = new float[rows.Length * RandomDecoder.Vocabulary];
         ArgumentException e = Assert.Throws<ArgumentException>(() =>
-            network.Forward(new StepBatch { Tokens = tokens, Positions = positions, Slices = slices, BlockTables = tables, LogitRows = rows }, cache, logits));
+            network.Forward(new StepBatch { Tokens = tokens, Positions = positions, Slices = slices, BlockTables = tables, LogitRows = rows }, cache));
         Assert.Contains(expected, e.Message, StringComparison.Ordinal);
     }
 
     [Fact]
-    public void Too_little_room_for_logits_is_refused()
+    public void Too_little_room_for_vectors_is_refused()
     {
         using var model = new RandomDecoder(RandomDecoder.Odd, GgmlType.F32, seed: 1);
         using Network network = Network.Load(model.File, new NetworkOptions { Threads = 1 });
         using KvCache cache = network.CreateKvCache(4, 16);
         Assert.Throws<ArgumentException>(() => network.Forward(
-            new StepBatch { Tokens = [1], Positions = [0], Slices = [new(0, 1, 0, 1)], BlockTables = [0], LogitRows = [0] }, cache, new float[RandomDecoder.Vocabulary - 1]));
+            new StepBatch { Tokens = [1], Positions = [0], Slices = [new(0, 1, 0, 1)], BlockTables = [0], LogitRows = [], HiddenRows = [0] }, cache, new float[network.Shape.Hidden - 1]));
     }
 }
