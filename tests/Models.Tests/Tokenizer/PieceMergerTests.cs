@@ -44,6 +44,25 @@ public sealed class PieceMergerTests
     }
 
     [Fact]
+    public void A_full_table_gives_every_pair_its_first_rank_and_no_other_any()
+    {
+        const int Tokens = 400;
+        var random = new Random(3);
+        Merge[] merges = [.. Enumerable.Range(0, 70_000).Select(rank => new Merge(random.Next(Tokens), random.Next(Tokens), rank))];
+        var firstRanks = new Dictionary<(int, int), int>();
+        for (int rank = 0; rank < merges.Length; rank++)
+            firstRanks.TryAdd((merges[rank].Left, merges[rank].Right), rank);
+        var table = new MergeTable(merges);
+        for (int left = 0; left < Tokens; left++)
+            for (int right = 0; right < Tokens; right++)
+            {
+                int expected = firstRanks.GetValueOrDefault((left, right), -1);
+                if (table.RankOf(left, right) != expected || (expected >= 0 && table.MergedOf(expected) != expected))
+                    Assert.Fail(FormattableString.Invariant($"{left} and {right}: rank {table.RankOf(left, right)}, not {expected}"));
+            }
+    }
+
+    [Fact]
     public void A_very_long_piece_is_merged_too()
     {
         var merges = new MergeTable([new Merge(0, 0, 1), new Merge(1, 1, 2), new Merge(2, 2, 3)]);
