@@ -27,7 +27,13 @@ internal sealed record Measure(string Name, ImmutableArray<double> Ours, Immutab
 /// <param name="PeerLoadSeconds">The same of the peer.</param>
 /// <param name="PeakBytes">The process' largest working set.</param>
 /// <param name="CacheBytes">Keys and values of the largest measure.</param>
-internal sealed record BenchReport(string Model, long ModelBytes, int Threads, string Tier, string? Peer, double LoadSeconds, double? PeerLoadSeconds, long PeakBytes, long CacheBytes, ImmutableArray<Measure> Measures)
+/// <param name="Packing">What was waited for after loading.</param>
+internal sealed record BenchReport(string Model, long ModelBytes, int Threads, string Tier, string? Peer, double LoadSeconds, double? PeerLoadSeconds, long PeakBytes, long CacheBytes, PackingPauses Packing, ImmutableArray<Measure> Measures)
 {
     public static JsonSerializerOptions Layout { get; } = new(JsonSerializerDefaults.Web) { WriteIndented = true };
 }
+
+/// <summary>What a sequence that is served right after loading waits for between its steps, until all weights are packed.</summary>
+/// <param name="Share">Of the time until then.</param>
+/// <param name="StepMs">A step meanwhile, which packs on its way what is not packed yet; median.</param>
+internal sealed record PackingPauses(int Count, double MedianMs, double LongestMs, double Share, double StepMs);

@@ -13,9 +13,11 @@ internal static class Comparison
         (double[] loads, double[] peerLoads) = Loads(options, peer);
         double loadSeconds = Median(loads);
         double? peerLoadSeconds = peer is null ? null : Median(peerLoads);
-        using var own = new OwnRun(options, isPacked: true);
+        using var own = new OwnRun(options);
         log.WriteLine(FormattableString.Invariant($"{Path.GetFileName(options.Model)}, {own.Tier}"));
         log.WriteLine(FormattableString.Invariant($"load             {loadSeconds,8:F2} s") + (peerLoadSeconds is { } known ? FormattableString.Invariant($"       llama.cpp {known,8:F2}   ratio {Median(loads.Zip(peerLoads, (a, b) => a / b)):F2} (less is better)") : ""));
+        PackingPauses packing = own.Pack();
+        log.WriteLine(FormattableString.Invariant($"packing          {packing.Count} pauses between steps: median {packing.MedianMs:F1} ms, longest {packing.LongestMs:F1} ms, {100 * packing.Share:F0} % of the time; a step meanwhile {packing.StepMs:F1} ms"));
         own.Prefill(32);
         own.Decode(1, 4);
 
@@ -27,7 +29,7 @@ internal static class Comparison
         using var process = Process.GetCurrentProcess();
         long fileBytes = new FileInfo(options.Model).Length, peakBytes = process.PeakWorkingSet64;
         log.WriteLine(FormattableString.Invariant($"peak memory      {peakBytes / 1e6,8:F0} MB, {(double)peakBytes / (fileBytes + own.CacheBytesMax):F2} of file, keys and values"));
-        return new BenchReport(Path.GetFileName(options.Model), fileBytes, options.Threads, own.Tier, peer?.Name, loadSeconds, peerLoadSeconds, peakBytes, own.CacheBytesMax, measures.ToImmutable());
+        return new BenchReport(Path.GetFileName(options.Model), fileBytes, options.Threads, own.Tier, peer?.Name, loadSeconds, peerLoadSeconds, peakBytes, own.CacheBytesMax, packing, measures.ToImmutable());
     }
 
     private static (double[] Ours, double[] Theirs) Loads(BenchOptions options, LlamaRun? peer)

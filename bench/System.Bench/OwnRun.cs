@@ -15,20 +15,37 @@ internal sealed class OwnRun : IDisposable
     private readonly LoadedModel _model;
     private readonly Random _random = new(1);
 
+    /// <summary>Bytes of weights that an engine packs between two steps.</summary>
+    private const long SliceBytes = 16L << 20;
+
     /// <summary>Loads the whole model as a server would, tokenizer and chat format too.</summary>
-    /// <param name="isPacked">All weights are packed, as they are soon after a server has begun to serve.</param>
-    public OwnRun(BenchOptions options, bool isPacked)
-    {
-        _model = LoadedModel.Load(options.Model, new LoadOptions { Threads = options.Threads }, null, CancellationToken.None);
-        if (isPacked)
-            Network.PackNext(long.MaxValue);
-    }
+    public OwnRun(BenchOptions options) => _model = LoadedModel.Load(options.Model, new LoadOptions { Threads = options.Threads }, null, CancellationToken.None);
 
     private Network Network => _model.Network;
 
     /// <summary>Keys and values of the largest run so far.</summary>
     public long CacheBytesMax { get; private set; }
     public string Tier => Network.KernelTier;
+
+    /// <summary>Packs all weights between the steps of one sequence, as an engine does for whoever is served at once: what its tokens wait for, beside steps over weights that are not packed yet.</summary>
+    public PackingPauses Pack()
+    {
+        var slices = new List<double>();
+        var steps = new List<double>();
+        using var run = new Sequences(Network, _random, 1, (int)(2 * Network.UnpackedBytes / SliceBytes) + 16);
+        for (bool isLeft = Network.UnpackedBytes > 0; isLeft;)
+        {
+            long started = Stopwatch.GetTimestamp();
+            run.Step(1);
+            long packed = Stopwatch.GetTimestamp();
+            isLeft = Network.PackNext(SliceBytes);
+            steps.Add(Stopwatch.GetElapsedTime(started, packed).TotalMilliseconds);
+            slices.Add(Stopwatch.GetElapsedTime(packed).TotalMilliseconds);
+        }
+        return slices.Count == 0 ? new PackingPauses(0, 0, 0, 0, 0) : new PackingPauses(slices.Count, Median(slices), slices.Max(), slices.Sum() / (slices.Sum() + steps.Sum()), Median(steps));
+
+        static double Median(List<double> values) => values.Order().ElementAt(values.Count / 2);
+    }
 
     /// <summary>Tokens per second of one prompt from an empty cache, logits of its last token.</summary>
     public double Prefill(int tokens)

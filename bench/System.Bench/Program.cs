@@ -10,7 +10,7 @@ const string Usage =
 
 if (args is [OwnRun.LoadOnly, string model, string threads])
 {
-    using var loaded = new OwnRun(new BenchOptions { Model = model, Threads = BenchOptions.Number(threads) }, isPacked: false);
+    using var loaded = new OwnRun(new BenchOptions { Model = model, Threads = BenchOptions.Number(threads) });
     loaded.Prefill(1);
     return 0;
 }
