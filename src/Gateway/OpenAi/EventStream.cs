@@ -8,6 +8,7 @@ namespace Qanat.Gateway;
 internal sealed class EventStream(HttpResponse response, StreamFraming framing, TimeSpan heartbeatInterval, TimeProvider clock) : IDisposable
 {
     private readonly Utf8JsonWriter json = new(response.BodyWriter, JsonAnswer.Options);
+    private CancellationTokenSource? beating;
     private Task? heartbeat;
     private bool unflushed;
     private bool isOpen;
@@ -35,8 +36,8 @@ internal sealed class EventStream(HttpResponse response, StreamFraming framing, 
             await FlushAsync(cancel);
             while (!waiting.IsCompleted)
             {
-                // One timer serves many tokens: it is replaced only when it has run out.
-                heartbeat ??= Task.Delay(heartbeatInterval, clock, cancel);
+                // One timer serves many tokens: it is replaced only when it has run out. It ends with the stream: those of thousands that have ended meanwhile would all be looked through, and kept, until they run out.
+                heartbeat ??= Task.Delay(heartbeatInterval, clock, (beating ??= new CancellationTokenSource()).Token);
                 await Task.WhenAny(waiting, heartbeat);
                 if (!heartbeat.IsCompleted) continue;
                 heartbeat = null;
@@ -83,7 +84,12 @@ internal sealed class EventStream(HttpResponse response, StreamFraming framing, 
         await response.BodyWriter.FlushAsync(cancel);
     }
 
-    public void Dispose() => json.Dispose();
+    public void Dispose()
+    {
+        beating?.Cancel();
+        beating?.Dispose();
+        json.Dispose();
+    }
 
     private void Write(ReadOnlySpan<byte> bytes)
     {
