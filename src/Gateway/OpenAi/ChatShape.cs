@@ -29,16 +29,23 @@ internal sealed class ChatShape : AnswerShape
     {
         BeginChoice(json, head, choice);
         json.WriteStartObject("delta");
+        // Nearly all of a stream is this.
+        if (part.Pieces is [TextPiece only]) json.WriteString("content", only.Text);
+        else WriteSaid(json, part);
+        json.WriteEndObject();
+        WriteLogprobs(json, part.Model, part.Tokens, part.ToldLogprobs);
+        json.WriteNull("finish_reason");
+        EndChoice(json, part.UsageFollows);
+    }
+
+    private static void WriteSaid(Utf8JsonWriter json, ChunkPart part)
+    {
         string reasoning = string.Concat(part.Pieces.OfType<ReasoningPiece>().Select(piece => piece.Text));
         string content = string.Concat(part.Pieces.OfType<TextPiece>().Select(piece => piece.Text));
         bool callsTools = part.Pieces.Any(piece => piece is ToolCallStart or ToolCallArguments);
         if (reasoning.Length > 0) json.WriteString("reasoning_content", reasoning);
         if (content.Length > 0 || (reasoning.Length == 0 && !callsTools)) json.WriteString("content", content);
         if (callsTools) ToolCallsJson.WriteDelta(json, part.Pieces);
-        json.WriteEndObject();
-        WriteLogprobs(json, part.Model, part.Tokens, part.ToldLogprobs);
-        json.WriteNull("finish_reason");
-        EndChoice(json, part.UsageFollows);
     }
 
     public override void WriteFinish(Utf8JsonWriter json, AnswerHead head, ChoiceText choice, Bill? bill, bool usageFollows)
