@@ -237,6 +237,7 @@ internal sealed class OpenAiEvents(int choices, bool chat) : IAnswerEvents
     private const string Streamed = "delta";
     private readonly HashSet<int> finished = [];
     private readonly HashSet<(int Choice, int Index)> begun = [];
+    private readonly PlainChunks plainChunks = new();
     private bool done;
 
     public void Take(ReadOnlySpan<byte> data, List<UpstreamEvent> events)
@@ -272,7 +273,7 @@ internal sealed class OpenAiEvents(int choices, bool chat) : IAnswerEvents
     {
         try
         {
-            if (chat && message == Streamed && PlainChunk.TryRead(data, out PlainChunk plain) && plain.Choice >= 0 && plain.Choice < choices)
+            if (chat && message == Streamed && plainChunks.TryRead(data, out PlainChunk plain) && plain.Choice >= 0 && plain.Choice < choices)
             {
                 if (plain.Content.Length > 0) events.Add(new UpstreamPieces(plain.Choice, [new TextPiece(plain.Content)], 0));
                 return;

@@ -3,8 +3,8 @@ using System.Text.Json;
 namespace Qanat.Gateway;
 
 /// <summary>The chunk that nearly all of a stream consists of: a piece of one choice's text and nothing else. It is read without making a document of it; every other one is left to <see cref="OpenAiEvents"/>, which reads this one too.</summary>
-/// <param name="Content">May be empty.</param>
-internal readonly record struct PlainChunk(int Choice, string Content)
+/// <param name="Content">May be empty.</param> <param name="Place">Where it stands in the chunk, its quotes included.</param>
+internal readonly record struct PlainChunk(int Choice, string Content, Range Place)
 {
     /// <exception cref="JsonException">It is no JSON.</exception>
     public static bool TryRead(ReadOnlySpan<byte> data, out PlainChunk chunk)
@@ -40,6 +40,7 @@ internal readonly record struct PlainChunk(int Choice, string Content)
         if (!json.Read() || json.TokenType != JsonTokenType.StartArray || !json.Read() || json.TokenType != JsonTokenType.StartObject) return false;
         int? index = null;
         string? content = null;
+        Range place = default;
         while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
         {
             if (json.ValueTextEquals("index"u8))
@@ -49,24 +50,25 @@ internal readonly record struct PlainChunk(int Choice, string Content)
             }
             else if (json.ValueTextEquals("delta"u8))
             {
-                if (content is not null || !TryReadDelta(ref json, out content)) return false;
+                if (content is not null || !TryReadDelta(ref json, out content, out place)) return false;
             }
             else if (!IsNull(ref json)) return false;
         }
         if (content is null || json.TokenType != JsonTokenType.EndObject || !json.Read() || json.TokenType != JsonTokenType.EndArray) return false;
-        chunk = new PlainChunk(index ?? 0, content);
+        chunk = new PlainChunk(index ?? 0, content, place);
         return true;
     }
 
-    private static bool TryReadDelta(ref Utf8JsonReader json, out string? content)
+    private static bool TryReadDelta(ref Utf8JsonReader json, out string? content, out Range place)
     {
-        content = null;
+        (content, place) = (null, default);
         if (!json.Read() || json.TokenType != JsonTokenType.StartObject) return false;
         while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
         {
             if (json.ValueTextEquals("content"u8))
             {
                 if (content is not null || !json.Read() || json.TokenType != JsonTokenType.String || !TryReadText(ref json, out content)) return false;
+                place = (int)json.TokenStartIndex..(int)json.BytesConsumed;
             }
             else if (json.ValueTextEquals("role"u8))
             {
