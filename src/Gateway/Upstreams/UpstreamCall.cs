@@ -11,6 +11,8 @@ internal sealed class UpstreamCall
     private readonly List<UpstreamAttempt> attempts = [];
     private readonly int[] generated;
     private readonly bool[] finished;
+    private readonly List<string> run = [];
+    private int runChoice;
     private UpstreamTarget? serving;
     private TokenCounts? told;
     private AttemptEnd end = AttemptEnd.Closed;
@@ -97,10 +99,12 @@ internal sealed class UpstreamCall
                     Tell(pieces, tell);
                     break;
                 case UpstreamRead read:
+                    TellRun(tell);
                     tell.Add(new PromptRead(read.Values) { Text = read.Text });
                     break;
                 case UpstreamFinish finish:
                     finished[finish.Choice] = true;
+                    TellRun(tell);
                     tell.Add(new ChoiceFinished(finish.Choice, finish.Reason, finish.StoppedBy));
                     break;
                 case UpstreamUsage usage:
@@ -113,16 +117,31 @@ internal sealed class UpstreamCall
                     throw new InvalidOperationException($"{happened.GetType().Name} is not an event of an answer.");
             }
         }
+        TellRun(tell);
         if (done) Complete();
         return done;
     }
 
     /// <summary>What came together, and is counted by one commit, is told together: text that follows text becomes one piece.</summary>
-    private static void Tell(UpstreamPieces more, List<CallEvent> tell)
+    private void Tell(UpstreamPieces more, List<CallEvent> tell)
     {
-        if (more is { Pieces: [TextPiece next], Logprobs.IsEmpty: true } && tell is [.., Delta { Pieces: [TextPiece text], ToldLogprobs.IsEmpty: true } last] && last.Choice == more.Choice)
-            tell[^1] = last with { Pieces = [new TextPiece(text.Text + next.Text)] };
-        else tell.Add(new Delta(more.Choice, more.Pieces, []) { ToldLogprobs = more.Logprobs });
+        if (more is { Pieces: [TextPiece text], Logprobs.IsEmpty: true })
+        {
+            if (more.Choice != runChoice) TellRun(tell);
+            runChoice = more.Choice;
+            run.Add(text.Text);
+            return;
+        }
+        TellRun(tell);
+        tell.Add(new Delta(more.Choice, more.Pieces, []) { ToldLogprobs = more.Logprobs });
+    }
+
+    /// <summary>Tells the text that has gathered.</summary>
+    private void TellRun(List<CallEvent> tell)
+    {
+        if (run.Count == 0) return;
+        tell.Add(new Delta(runChoice, [new TextPiece(run.Count == 1 ? run[0] : string.Concat(run))], []));
+        run.Clear();
     }
 
     /// <summary>The answer ended early. What the upstream told until then is not its whole usage.</summary>
