@@ -80,7 +80,7 @@ public sealed class UpstreamLink : IDisposable
     {
         UpstreamWay way = Take() ?? throw new UpstreamException(UpstreamFailure.Unavailable, Removed);
         CancellationTokenSource patience = new(way.Spec.FirstByteTimeout, clock);
-        CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, cancel);
+        CancellationTokenRegistration left = cancel.UnsafeRegister(static ending => ((CancellationTokenSource)ending!).Cancel(), patience);
         HttpResponseMessage? response = null;
         try
         {
@@ -91,19 +91,19 @@ public sealed class UpstreamLink : IDisposable
             using (Utf8JsonWriter json = new(body, JsonAnswer.Options)) way.Wire.Write(json, call, model, maxTokens, stream);
             request.Content = new ReadOnlyMemoryContent(body.WrittenMemory);
             request.Content.Headers.ContentType = Json;
-            response = await way.Connections.SendAsync(request, either.Token);
+            response = await way.Connections.SendAsync(request, patience.Token);
             // The answer keeps the request, and a long stream need not keep what was asked.
             request.Content = null;
-            if (response.StatusCode != HttpStatusCode.OK) throw await FailureAsync(response, either.Token);
-            Stream content = await response.Content.ReadAsStreamAsync(either.Token);
+            if (response.StatusCode != HttpStatusCode.OK) throw await FailureAsync(response, patience.Token);
+            Stream content = await response.Content.ReadAsStreamAsync(patience.Token);
             bool isStream = IsStream(response);
-            return new UpstreamAnswer(response, PipeReader.Create(content, isStream ? Streamed : Whole), way.Wire.Read(call), isStream, patience, either, way, options, cancel);
+            return new UpstreamAnswer(response, PipeReader.Create(content, isStream ? Streamed : Whole), way.Wire.Read(call), isStream, patience, left, way, options, cancel);
         }
         catch (Exception error)
         {
             response?.Dispose();
             UpstreamException? told = Word(error, patience, cancel);
-            either.Dispose();
+            left.Dispose();
             patience.Dispose();
             way.Connections.Release();
             if (told is null) throw;
@@ -193,7 +193,8 @@ public sealed class UpstreamLink : IDisposable
 }
 
 /// <summary>An answer that is coming in. Disposing of it before its end closes the connection, so that the upstream stops.</summary>
-internal sealed class UpstreamAnswer(HttpResponseMessage response, PipeReader reader, IAnswerEvents reading, bool isStream, CancellationTokenSource patience, CancellationTokenSource either,
+/// <param name="patience">Ends when the upstream says nothing for too long, and, as long as <paramref name="left"/> stands, when nobody waits for the answer any more.</param>
+internal sealed class UpstreamAnswer(HttpResponseMessage response, PipeReader reader, IAnswerEvents reading, bool isStream, CancellationTokenSource patience, CancellationTokenRegistration left,
     UpstreamWay way, UpstreamOptions options, CancellationToken cancel) : IDisposable
 {
     /// <summary>Of a longer answer the end is waited for: it may come in many parts, and looking through it after each would take longer.</summary>
@@ -210,7 +211,7 @@ internal sealed class UpstreamAnswer(HttpResponseMessage response, PipeReader re
         {
             while (events.Count == before)
             {
-                ReadResult result = await reader.ReadAsync(either.Token);
+                ReadResult result = await reader.ReadAsync(patience.Token);
                 patience.CancelAfter(way.Spec.IdleTimeout);
                 ReadOnlySequence<byte> buffer = result.Buffer;
                 if (isStream) TakeEvents(ref buffer, result.IsCompleted, events);
@@ -234,7 +235,7 @@ internal sealed class UpstreamAnswer(HttpResponseMessage response, PipeReader re
         {
             for (bool more = true; more;)
             {
-                ReadResult result = await reader.ReadAsync(either.Token);
+                ReadResult result = await reader.ReadAsync(patience.Token);
                 reader.AdvanceTo(result.Buffer.End);
                 more = !result.IsCompleted;
             }
@@ -254,7 +255,7 @@ internal sealed class UpstreamAnswer(HttpResponseMessage response, PipeReader re
         if (Interlocked.Exchange(ref disposed, 1) == 1) return;
         reader.Complete();
         response.Dispose();
-        either.Dispose();
+        left.Dispose();
         patience.Dispose();
         way.Connections.Release();
     }
