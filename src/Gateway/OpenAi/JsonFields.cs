@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text.Json;
 
 namespace Qanat.Gateway;
@@ -9,12 +10,16 @@ internal readonly struct JsonFields
     private readonly JsonElement extra;
     private readonly string path;
 
+    /// <summary>With which characters its names begin, one bit for several. Most fields that are asked for are not there, and most of those need no look at the names.</summary>
+    private readonly ulong begins;
+
     /// <param name="body">An object.</param>
     /// <param name="path">Where the object is in the request, e.g. "messages[0]"; empty: the request itself.</param>
     public JsonFields(JsonElement body, string path)
     {
         this.body = body;
         this.path = path;
+        begins = BeginsOf(body);
     }
 
     private JsonFields(JsonElement body, JsonElement extra)
@@ -22,6 +27,7 @@ internal readonly struct JsonFields
         this.body = body;
         this.extra = extra;
         path = "";
+        begins = BeginsOf(body);
     }
 
     /// <summary>The request's own fields, merged with those of a literal "extra_body" object, which some clients send as it is; extra_body wins as it does in the clients that merge it themselves.</summary>
@@ -43,11 +49,11 @@ internal readonly struct JsonFields
     public bool TryGet(string name, out JsonElement value)
     {
         bool extraHas = extra.ValueKind == JsonValueKind.Object && TryFind(extra, name, "extra_body", out value) && value.ValueKind != JsonValueKind.Null;
-        return extraHas ? extra.TryGetProperty(name, out value) : TryFind(body, name, path, out value) && value.ValueKind != JsonValueKind.Null;
+        return extraHas ? extra.TryGetProperty(name, out value) : TryFind(name, out value) && value.ValueKind != JsonValueKind.Null;
     }
 
     /// <summary>Whether the field is there, even as null.</summary>
-    public bool Says(string name) => TryFind(body, name, path, out _);
+    public bool Says(string name) => TryFind(name, out _);
 
     public string? Text(string name) => TryGet(name, out JsonElement value) ? TextOf(value, PathOf(name)) : null;
 
@@ -143,6 +149,28 @@ internal readonly struct JsonFields
         JsonValueKind.True or JsonValueKind.False => "a boolean",
         _ => "null",
     };
+
+    private bool TryFind(string name, out JsonElement value)
+    {
+        value = default;
+        return (name.Length == 0 || (begins & BitOf(name[0])) != 0) && TryFind(body, name, path, out value);
+    }
+
+    private static ulong BeginsOf(JsonElement body)
+    {
+        if (body.ValueKind != JsonValueKind.Object) return ulong.MaxValue;
+        ulong begins = 0;
+        foreach (JsonProperty property in body.EnumerateObject())
+        {
+            ReadOnlySpan<byte> name = JsonMarshal.GetRawUtf8PropertyName(property);
+            // An escape may stand for any character, and a broken one is refused by whoever looks at it.
+            if (name.Contains((byte)'\\')) return ulong.MaxValue;
+            if (name.Length > 0) begins |= name[0] < 0x80 ? BitOf((char)name[0]) : ulong.MaxValue;
+        }
+        return begins;
+    }
+
+    private static ulong BitOf(char first) => 1UL << (first & 63);
 
     private static bool TryFind(JsonElement body, string name, string path, out JsonElement value)
     {

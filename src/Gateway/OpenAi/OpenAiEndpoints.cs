@@ -44,7 +44,10 @@ internal sealed class OpenAiEndpoints(Callers callers, AnthropicEndpoints anthro
         Caller caller = callers.Require(context.Request);
         GenerationRequest request;
         using (JsonBody body = await JsonBody.ReadAsync(context.Request, options, context.RequestAborted))
-            request = SessionHints.Add(context.Request, JsonFields.OfRequest(body.Root), read(JsonFields.OfRequest(body.Root), caller));
+        {
+            JsonFields fields = JsonFields.OfRequest(body.Root);
+            request = SessionHints.Add(context.Request, fields, read(fields, caller));
+        }
         await answer.SendAsync(context, request, shape);
     }
 }
