@@ -17,6 +17,9 @@ internal sealed class FactWriter
     private readonly JournalFacts _journal;
     private readonly DemoRemoval _demo;
     private readonly DocumentFacts _documents;
+    // Of the facts that are being written.
+    private readonly HashSet<Guid> _touched = [], _transactions = [];
+    private readonly Dictionary<Guid, Instant> _decided = [];
     private StoreException? _broken;
 
     public FactWriter(SqlDatabase database, StoreOptions options)
@@ -125,27 +128,28 @@ internal sealed class FactWriter
     /// <summary>Reads what the books know of the requests and transactions that facts are about.</summary>
     private void Load(IReadOnlyList<Fact> facts)
     {
-        HashSet<Guid> touched = [], transactions = [];
-        Dictionary<Guid, Instant> decided = [];
-        foreach (Fact fact in facts) Collect(fact, touched, decided, transactions);
+        _touched.Clear();
+        _transactions.Clear();
+        _decided.Clear();
+        foreach (Fact fact in facts) Collect(fact);
         _usageRollups.Load();
-        _holds.Load(touched, decided);
-        _journal.Load(transactions);
+        _holds.Load(_touched, _decided);
+        _journal.Load(_transactions);
     }
 
-    private static void Collect(Fact fact, HashSet<Guid> touched, Dictionary<Guid, Instant> decided, HashSet<Guid> transactions)
+    private void Collect(Fact fact)
     {
         switch (fact)
         {
-            case StepsMetered steps: foreach (UsageProgress progress in steps.Progress) touched.Add(progress.Id.Value); break;
-            case HoldPlaced placed: decided[placed.Hold.Id.Value] = placed.Hold.PlacedAt; break;
-            case HoldSettled settled: decided[settled.Record.Id.Value] = settled.Record.CompletedAt; break;
-            case HoldExtended extended: decided.TryAdd(extended.Id.Value, default); break;
-            case HoldMoved moved: decided.TryAdd(moved.Id.Value, default); break;
-            case HoldReleased released: decided[released.Id.Value] = released.At; break;
-            case TransactionPosted posted: transactions.Add(posted.Transaction.Id.Value); break;
-            case DemoCleared { Replacement: Transaction replacement }: transactions.Add(replacement.Id.Value); break;
-            case Together together: foreach (Fact part in together.Facts) Collect(part, touched, decided, transactions); break;
+            case StepsMetered steps: foreach (UsageProgress progress in steps.Progress) _touched.Add(progress.Id.Value); break;
+            case HoldPlaced placed: _decided[placed.Hold.Id.Value] = placed.Hold.PlacedAt; break;
+            case HoldSettled settled: _decided[settled.Record.Id.Value] = settled.Record.CompletedAt; break;
+            case HoldExtended extended: _decided.TryAdd(extended.Id.Value, default); break;
+            case HoldMoved moved: _decided.TryAdd(moved.Id.Value, default); break;
+            case HoldReleased released: _decided[released.Id.Value] = released.At; break;
+            case TransactionPosted posted: _transactions.Add(posted.Transaction.Id.Value); break;
+            case DemoCleared { Replacement: Transaction replacement }: _transactions.Add(replacement.Id.Value); break;
+            case Together together: foreach (Fact part in together.Facts) Collect(part); break;
         }
     }
 

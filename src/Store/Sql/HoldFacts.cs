@@ -9,6 +9,7 @@ internal sealed class HoldFacts(SqlDatabase database, RowNumbers numbers, RowIde
     private readonly Dictionary<Guid, Request> _requests = [];
     private readonly List<Request> _changed = [];
     private readonly List<Request> _flushed = [];
+    private readonly HashSet<Guid> _asked = [];
 
     /// <summary>Requests that were written in this transaction, as they then were.</summary>
     private readonly Dictionary<Guid, Request> _written = [];
@@ -66,21 +67,27 @@ internal sealed class HoldFacts(SqlDatabase database, RowNumbers numbers, RowIde
         _requests.Clear();
         ReadOpen();
         foreach (Guid id in touched) _requests[id] = Known(id);
-        HashSet<Guid> asked = [];
+        _asked.Clear();
         foreach ((Guid id, Instant at) in decided)
         {
             Request request = _requests[id] = Known(id);
             request.TellsItsTime |= !IdTime.IsAhead(id, at);
             bool isNew = request.TellsItsTime && id > _highest;
-            if (request.Hold is null && !request.HasEnded && !isNew) asked.Add(id);
+            if (request.Hold is null && !request.HasEnded && !isNew) _asked.Add(id);
         }
-        foreach (Statement row in database.WithIds(UsageRows.Select, asked))
+        if (_asked.Count > 0) LoadEnded();
+    }
+
+    /// <summary>Whether and how those have ended that are not open.</summary>
+    private void LoadEnded()
+    {
+        foreach (Statement row in database.WithIds(UsageRows.Select, _asked))
         {
             UsageRecord record = UsageRows.Read(row, identities);
             _requests[record.Id.Value].Settled = record;
         }
-        asked.RemoveWhere(id => _requests[id].Settled is not null);
-        foreach (Statement row in database.WithIds("SELECT id FROM releases", asked)) _requests[row.Guid()].IsReleased = true;
+        _asked.RemoveWhere(id => _requests[id].Settled is not null);
+        foreach (Statement row in database.WithIds("SELECT id FROM releases", _asked)) _requests[row.Guid()].IsReleased = true;
     }
 
     /// <summary>As the facts before this one left it.</summary>
@@ -241,7 +248,7 @@ internal sealed class HoldFacts(SqlDatabase database, RowNumbers numbers, RowIde
             }
         }
         holds.Flush();
-        database.DeleteWithIds("holds", ended);
+        if (ended.Count > 0) database.DeleteWithIds("holds", ended);
     }
 
     private void WriteUsage()

@@ -24,6 +24,7 @@ internal sealed class JournalFacts(SqlDatabase database, RowNumbers numbers, Row
     public void Load(HashSet<Guid> transactions)
     {
         _known.Clear();
+        if (transactions.Count == 0) return;
         foreach (Statement row in database.WithIds("SELECT id, no FROM transactions", transactions)) _known[row.Guid()] = row.Long();
     }
 

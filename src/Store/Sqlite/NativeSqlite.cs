@@ -3,14 +3,21 @@ using System.Runtime.InteropServices;
 
 namespace Qanat.Store;
 
-/// <summary>The few functions of SQLite that run for each column of each row, called without the layers that guard handles: those took longer than the functions themselves. Each ends within a fraction of a microsecond and
-/// waits for nobody, since a connection is one thread's at a time.</summary>
+/// <summary>The few functions of SQLite that run for each row and each column, called without the layers that guard handles: those took longer than most functions themselves. Each that a collection waits for ends within a
+/// fraction of a microsecond and waits for nobody, since a connection is one thread's at a time.</summary>
 internal static unsafe partial class NativeSqlite
 {
     private const string Library = "e_sqlite3";
 
     /// <summary>SQLite copies what it is given before the call ends.</summary>
     private const nint Transient = -1;
+
+    /// <summary>May take its time, so that a collection does not wait for it.</summary>
+    [LibraryImport(Library, EntryPoint = "sqlite3_step")]
+    public static partial int Step(nint statement);
+
+    [LibraryImport(Library, EntryPoint = "sqlite3_reset")]
+    public static partial int Reset(nint statement);
 
     [LibraryImport(Library, EntryPoint = "sqlite3_bind_int64")]
     [SuppressGCTransition]

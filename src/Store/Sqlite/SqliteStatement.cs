@@ -85,7 +85,7 @@ internal sealed class SqliteStatement : Statement, IRowWriter, IDisposable
 
     public override void Reset()
     {
-        _ = raw.sqlite3_reset(_stmt);
+        _ = NativeSqlite.Reset(_native);
         _bind = 0;
     }
 
@@ -93,7 +93,7 @@ internal sealed class SqliteStatement : Statement, IRowWriter, IDisposable
 
     protected override bool Next()
     {
-        int result = raw.sqlite3_step(_stmt);
+        int result = NativeSqlite.Step(_native);
         if (result is not raw.SQLITE_ROW and not raw.SQLITE_DONE) Fail(result);
         return result == raw.SQLITE_ROW;
     }
