@@ -1,5 +1,7 @@
+using System.Collections.Frozen;
 using System.Collections.Immutable;
 using System.Globalization;
+using System.Runtime.CompilerServices;
 using System.Text;
 
 namespace Qanat.Books;
@@ -51,6 +53,12 @@ public sealed record UpstreamAttempt(string Upstream, AttemptEnd End, TokenCount
 /// <param name="Counted">Our own count of the answer that was served.</param>
 public sealed record UpstreamUse(ImmutableArray<UpstreamAttempt> Attempts, UsageCheckState State, TokenCounts Counted)
 {
+    /// <summary>Of one attempt, mostly.</summary>
+    private const int TextChars = 160;
+
+    /// <summary>The rates of an upstream as they are written: they are the same for all its requests.</summary>
+    private static readonly ConditionalWeakTable<TokenRates, string> s_rates = [];
+
     /// <summary>The sum over all attempts; null: a price is not known, or prices are in more than one currency.</summary>
     public Money? Cost
     {
@@ -84,11 +92,12 @@ public sealed record UpstreamUse(ImmutableArray<UpstreamAttempt> Attempts, Usage
     /// <summary>The text that <see cref="Parse"/> reads.</summary>
     public override string ToString()
     {
-        StringBuilder text = new StringBuilder("state ").Append(Word(State)).Append(" counted ").Append(Text(Counted));
+        StringBuilder text = new(TextChars);
+        Append(text.Append("state ").Append(Words<UsageCheckState>.Of(State)).Append(" counted "), Counted);
         foreach (UpstreamAttempt attempt in Attempts)
         {
-            text.Append(" attempt ").Append(FactLine.Quote(attempt.Upstream)).Append(' ').Append(Word(attempt.End)).Append(' ').Append(Text(attempt.Tokens));
-            if (attempt.Rates is { } rates) text.Append(" currency ").Append(rates.Currency.Code).Append(" rates ").Append(FactLine.Quote(rates.ToString()));
+            Append(text.Append(" attempt ").Append(FactLine.Quote(attempt.Upstream)).Append(' ').Append(Words<AttemptEnd>.Of(attempt.End)).Append(' '), attempt.Tokens);
+            if (attempt.Rates is { } rates) text.Append(s_rates.GetValue(rates, static each => $" currency {each.Currency.Code} rates {FactLine.Quote(each.ToString())}"));
         }
         return text.ToString();
     }
@@ -104,14 +113,20 @@ public sealed record UpstreamUse(ImmutableArray<UpstreamAttempt> Attempts, Usage
         return attempt;
     }
 
-    private static string Word<T>(T value) where T : struct, Enum => value.ToString().ToLowerInvariant();
+    /// <summary>Two are written for each request.</summary>
+    private static class Words<T> where T : struct, Enum
+    {
+        private static readonly FrozenDictionary<T, string> s_all = Enum.GetValues<T>().ToFrozenDictionary(value => value, value => value.ToString().ToLowerInvariant());
+
+        public static string Of(T value) => s_all[value];
+    }
 
     private static T ReadEnum<T>(string text) where T : struct, Enum =>
         Enum.TryParse(text, ignoreCase: true, out T value) && Enum.IsDefined(value) && !char.IsAsciiDigit(text[0]) ? value
             : throw new FormatException($"'{text}' is none of {string.Join(", ", Enum.GetNames<T>().Select(name => name.ToLowerInvariant()))}.");
 
-    private static string Text(TokenCounts tokens) =>
-        string.Create(CultureInfo.InvariantCulture, $"{tokens.Input}/{tokens.CacheRead}/{tokens.CacheWrite}/{tokens.Output}/{tokens.Reasoning}");
+    private static void Append(StringBuilder text, TokenCounts tokens) =>
+        text.Append(CultureInfo.InvariantCulture, $"{tokens.Input}/{tokens.CacheRead}/{tokens.CacheWrite}/{tokens.Output}/{tokens.Reasoning}");
 
     private static TokenCounts ReadTokens(string text)
     {

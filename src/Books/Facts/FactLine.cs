@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Collections.Immutable;
 using System.Globalization;
 
@@ -69,11 +70,15 @@ public sealed class FactLine
         return lines.Length == 1 ? lines[0] : throw new FactFormatException(1, 1, $"'{text}' must be one statement.");
     }
 
+    /// <summary>Nearly every word has only these, of which none needs quotation marks.</summary>
+    private static readonly SearchValues<char> s_plain = SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:/");
+
     /// <summary>Text as a word of a statement: in quotation marks when it holds a space, a '#' or nothing.</summary>
     /// <exception cref="ArgumentException">It holds a quotation mark or a control character.</exception>
     public static string Quote(string text)
     {
         ArgumentNullException.ThrowIfNull(text);
+        if (text.Length > 0 && !text.AsSpan().ContainsAnyExcept(s_plain)) return text;
         if (text.Any(c => c == '"' || char.IsControl(c))) throw new ArgumentException("A quotation mark or a control character cannot stand in a fact.", nameof(text));
         return text.Length == 0 || text.Any(c => c == '#' || char.IsWhiteSpace(c)) ? $"\"{text}\"" : text;
     }

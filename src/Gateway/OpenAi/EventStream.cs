@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.IO.Pipelines;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 
@@ -7,6 +8,7 @@ namespace Qanat.Gateway;
 /// <summary>Writes a stream of JSON documents in one of the framings, and its heartbeat while there is nothing to say.</summary>
 internal sealed class EventStream(HttpResponse response, StreamFraming framing, TimeSpan heartbeatInterval, TimeProvider clock) : IDisposable
 {
+    private readonly PipeWriter body = response.BodyWriter;
     private readonly Utf8JsonWriter json = new(response.BodyWriter, JsonAnswer.Options);
     private CancellationTokenSource? beating;
     private Task? heartbeat;
@@ -81,7 +83,7 @@ internal sealed class EventStream(HttpResponse response, StreamFraming framing, 
     {
         if (!unflushed) return;
         unflushed = false;
-        await response.BodyWriter.FlushAsync(cancel);
+        await body.FlushAsync(cancel);
     }
 
     public void Dispose()
@@ -93,7 +95,7 @@ internal sealed class EventStream(HttpResponse response, StreamFraming framing, 
 
     private void Write(ReadOnlySpan<byte> bytes)
     {
-        response.BodyWriter.Write(bytes);
+        body.Write(bytes);
         unflushed = HasBegun = true;
     }
 }

@@ -27,7 +27,7 @@ public static class GenAiTelemetry
     public static CallSpan Begin(Call call, TimeProvider clock)
     {
         ArgumentNullException.ThrowIfNull(call);
-        return new CallSpan(call, clock, Source.StartActivity($"{Operation(call)} {call.Model}", ActivityKind.Server));
+        return new CallSpan(call, clock, Source.HasListeners() ? Source.StartActivity($"{Operation(call)} {call.Model}", ActivityKind.Server) : null);
     }
 
     private static string Operation(Call call) => call.Operation switch
@@ -118,9 +118,12 @@ public static class GenAiTelemetry
 
         private void Count(string type, long tokens)
         {
-            TagList counted = tags;
-            counted.Add("gen_ai.token.type", type);
-            Tokens.Record(tokens, counted);
+            if (Tokens.Enabled)
+            {
+                TagList counted = tags;
+                counted.Add("gen_ai.token.type", type);
+                Tokens.Record(tokens, counted);
+            }
             activity?.SetTag($"gen_ai.usage.{type}_tokens", tokens);
         }
     }
