@@ -8,10 +8,16 @@ internal sealed class ServerSentEvents
     private readonly ArrayBufferWriter<byte> data = new();
     private bool hasData;
 
-    /// <summary>Takes complete lines from the front of the buffer; true: they end an event, whose data is given. It is good until the next call.</summary>
+    private static ReadOnlySpan<byte> Data => "data:"u8;
+
+    /// <summary>Takes complete lines from the front of the buffer; true: they end an event, whose data is given. It is good until the next call, and as long as the buffer.</summary>
     public bool TryRead(ref ReadOnlySequence<byte> buffer, bool isLast, out ReadOnlySpan<byte> eventData)
     {
-        if (hasData is false) data.ResetWrittenCount();
+        if (hasData is false)
+        {
+            if (TryReadPlain(ref buffer, out eventData)) return true;
+            data.ResetWrittenCount();
+        }
         while (TryReadLine(ref buffer, isLast, out ReadOnlySequence<byte> line))
         {
             if (line.IsEmpty)
@@ -28,6 +34,21 @@ internal sealed class ServerSentEvents
         bool rest = isLast && hasData && buffer.IsEmpty;
         if (rest) hasData = false;
         return rest;
+    }
+
+    /// <summary>What nearly all events are: one line of data and an empty one, both there. The data stays where it is.</summary>
+    private static bool TryReadPlain(ref ReadOnlySequence<byte> buffer, out ReadOnlySpan<byte> eventData)
+    {
+        ReadOnlySpan<byte> bytes = buffer.FirstSpan;
+        int end = bytes.StartsWith(Data) ? bytes.IndexOf((byte)'\n') : -1;
+        if (end < 0 || end + 1 == bytes.Length || bytes[end + 1] != (byte)'\n' || bytes[end - 1] == (byte)'\r')
+        {
+            eventData = default;
+            return false;
+        }
+        eventData = bytes[(bytes[Data.Length] == (byte)' ' ? Data.Length + 1 : Data.Length)..end];
+        buffer = buffer.Slice(end + 2);
+        return true;
     }
 
     private static bool TryReadLine(ref ReadOnlySequence<byte> buffer, bool isLast, out ReadOnlySequence<byte> line)
@@ -48,7 +69,7 @@ internal sealed class ServerSentEvents
     private void Take(in ReadOnlySequence<byte> line)
     {
         SequenceReader<byte> reader = new(line);
-        if (!reader.IsNext("data:"u8, advancePast: true)) return;
+        if (!reader.IsNext(Data, advancePast: true)) return;
         reader.IsNext((byte)' ', advancePast: true);
         if (hasData) data.Write("\n"u8);
         hasData = true;
