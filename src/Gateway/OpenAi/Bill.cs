@@ -22,12 +22,12 @@ internal sealed class Bill(GenerationRequest request, TariffState tariffs)
     public long DeviceNanoseconds => records.Sum(record => record.Device.TotalNanoseconds);
 
     /// <summary>Null: a call is unpriced.</summary>
-    public Money? Charge => Sum(records.Select(record => record.Charge));
+    public Money? Charge => Sum(records, static record => record.Charge);
 
     /// <summary>Null: a call is uncosted.</summary>
-    public Money? Cost => Sum(records.Select(record => record.Cost));
+    public Money? Cost => Sum(records, static record => record.Cost);
 
-    public Money? Hold => Sum(admitted.Select(each => (Money?)each.HoldAmount));
+    public Money? Hold => Sum(admitted, static each => each.HoldAmount);
 
     /// <summary>The rates in force; null: unpriced.</summary>
     public TokenRates? Rates => admitted.Count > 0 ? admitted[0].Rates : null;
@@ -73,12 +73,12 @@ internal sealed class Bill(GenerationRequest request, TariffState tariffs)
         ServedModel ??= settled.ServedModel;
     }
 
-    private static Money? Sum(IEnumerable<Money?> parts)
+    private static Money? Sum<T>(List<T> parts, Func<T, Money?> amount)
     {
         Money? sum = null;
-        foreach (Money? part in parts)
+        foreach (T part in parts)
         {
-            if (part is not { } money) return null;
+            if (amount(part) is not { } money) return null;
             sum = sum is { } before ? before + money : money;
         }
         return sum;
