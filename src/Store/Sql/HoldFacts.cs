@@ -130,7 +130,7 @@ internal sealed class HoldFacts(SqlDatabase database, RowNumbers numbers, RowIde
         _ = numbers.Of(hold.Party);
         request.Hold = hold;
         request.Progress = new UsageProgress(hold.Id, default, default);
-        Change(request);
+        ChangeHold(request);
     }
 
     /// <summary>The amount is the hold's new total. A total below the present one, or of a hold that has ended, is an older extension that comes again and changes nothing.</summary>
@@ -146,7 +146,7 @@ internal sealed class HoldFacts(SqlDatabase database, RowNumbers numbers, RowIde
             throw new StoreException($"The hold {extended.Id} is in {hold.Amount.Currency} and cannot be extended in {extended.Amount.Currency}.");
         if (extended.Amount <= hold.Amount) return;
         request.Hold = hold with { Amount = extended.Amount };
-        Change(request);
+        ChangeHold(request);
     }
 
     /// <summary>A hold under which device time was used stays where that was; one that has ended is not moved.</summary>
@@ -162,7 +162,7 @@ internal sealed class HoldFacts(SqlDatabase database, RowNumbers numbers, RowIde
         if (request.Progress!.Device != default)
             throw new StoreException($"Under the hold {moved.Id} device time of {hold.Deployment} was used: it cannot be moved to {moved.Deployment}.");
         request.Hold = hold with { Deployment = moved.Deployment, Pool = moved.Pool };
-        Change(request);
+        ChangeHold(request);
     }
 
     /// <summary>Progress is cumulative and only grows. Progress of a request without an open hold is passed over: its settlement has counted all of it.</summary>
@@ -220,7 +220,7 @@ internal sealed class HoldFacts(SqlDatabase database, RowNumbers numbers, RowIde
         WriteUsage();
         foreach (Request request in _changed)
         {
-            request.IsChanged = request.IsNew = false;
+            request.IsChanged = request.IsHoldChanged = request.IsNew = false;
             _flushed.Add(request);
         }
         _changed.Clear();
@@ -232,7 +232,11 @@ internal sealed class HoldFacts(SqlDatabase database, RowNumbers numbers, RowIde
         List<Guid> ended = [];
         foreach (Request request in _changed)
         {
-            if (request.Hold is Hold hold)
+            if (request is { Hold: not null, HoldIsStored: true, IsHoldChanged: false } && database.IsInProcess)
+            {
+                database[HoldRows.UpdateProgress].Add(request.Progress!.Tokens).Add(request.Progress.Device).Add(request.Progress.Upstream?.ToString()).Add(request.Id).Run();
+            }
+            else if (request.Hold is Hold hold)
             {
                 PartyRow party = numbers.Of(hold.Party);
                 holds.Row.Add(hold.Id.Value).Add(hold.PlacedAt).Add(party.Tenant).Add(party.Project).Add(party.Key).Add(hold.Party.UserTag)
@@ -270,6 +274,13 @@ internal sealed class HoldFacts(SqlDatabase database, RowNumbers numbers, RowIde
         usage.Flush();
     }
 
+    /// <summary>More than the progress under it is to be written.</summary>
+    private void ChangeHold(Request request)
+    {
+        request.IsHoldChanged = true;
+        Change(request);
+    }
+
     private void Change(Request request)
     {
         if (request.IsChanged) return;
@@ -293,6 +304,7 @@ internal sealed class HoldFacts(SqlDatabase database, RowNumbers numbers, RowIde
         public bool HoldIsStored { get; set; }
         public bool IsNew { get; set; }
         public bool IsChanged { get; set; }
+        public bool IsHoldChanged { get; set; }
         public bool HasEnded => Settled is not null || IsReleased;
 
         public Request Copy() => (Request)MemberwiseClone();
@@ -314,6 +326,11 @@ internal static class HoldRows
         ON CONFLICT (id) DO UPDATE SET deployment = excluded.deployment, pool = excluded.pool, amount_milli = excluded.amount_milli, amount_pico = excluded.amount_pico,
           input = excluded.input, cache_read = excluded.cache_read, cache_write = excluded.cache_write, output = excluded.output, reasoning = excluded.reasoning,
           prefill_ns = excluded.prefill_ns, decode_ns = excluded.decode_ns, upstream = excluded.upstream
+        """;
+
+    /// <summary>What each step changes, by itself: what the row points to need not be looked up again.</summary>
+    public const string UpdateProgress = """
+        UPDATE holds SET input = ?, cache_read = ?, cache_write = ?, output = ?, reasoning = ?, prefill_ns = ?, decode_ns = ?, upstream = ? WHERE id = ?
         """;
 
     public static OpenHold Read(Statement row, RowIdentities identities)

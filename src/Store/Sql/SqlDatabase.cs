@@ -41,6 +41,9 @@ internal abstract class SqlDatabase : IDisposable
     /// <summary>Whether usage_of_tenants is a table, written in bulk with the sums, and not what an index knows.</summary>
     public virtual bool KeepsUsageOfTenants => false;
 
+    /// <summary>There is no way to a server, so that a statement for each row costs no more than one for many.</summary>
+    public virtual bool IsInProcess => false;
+
     /// <summary>True inside a transaction; a database leaves it by itself after some failures, such as a full disk.</summary>
     public abstract bool InTransaction { get; }
 

@@ -32,6 +32,8 @@ internal sealed class SqliteDatabase : SqlDatabase
 
     public override bool KeepsUsageOfTenants => true;
 
+    public override bool IsInProcess => true;
+
     public override bool InTransaction => SQLitePCL.raw.sqlite3_get_autocommit(_connection.Handle) == 0;
 
     /// <summary>The one connection that writes. A commit survives the death of the process when it returns; <see cref="LogFlusher"/> brings it to the disk.
