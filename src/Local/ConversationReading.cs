@@ -18,17 +18,38 @@ internal static class ConversationReading
         List<ChatMessage> read = [];
         if (options?.Instructions is { Length: > 0 } instructions) read.Add(new ChatMessage(ChatRole.System, instructions));
         foreach (Given.ChatMessage message in messages) read.AddRange(ReadMessage(message));
-        ImmutableArray<ToolDefinition> tools = [.. (options?.Tools ?? []).OfType<AIFunctionDeclaration>().Select(tool => new ToolDefinition(tool.Name, tool.Description, tool.JsonSchema.GetRawText()))];
+        ImmutableArray<ToolDefinition> tools = [.. (options?.Tools ?? []).OfType<AIFunctionDeclaration>().Select(ReadTool)];
         return new Conversation([.. read])
         {
             Tools = tools,
             ToolChoice = ChoiceOf(options?.ToolMode),
             ParallelToolCalls = options?.AllowMultipleToolCalls ?? true,
             Format = FormatOf(options?.ResponseFormat),
-            Thinking = options?.AdditionalProperties?.TryGetValue("enable_thinking", out bool thinks) == true ? thinks ? Thinking.On : Thinking.Off : Thinking.ModelDefault,
+            Thinking = ThinkingOf(options),
+            Effort = EffortOf(options?.Reasoning?.Effort),
             ThinkingTokensMax = options?.AdditionalProperties?.TryGetValue("thinking_budget", out int budget) == true ? budget : null,
         };
     }
+
+    /// <summary>"strict" is said where the adapters of OpenAI's clients look for it.</summary>
+    private static ToolDefinition ReadTool(AIFunctionDeclaration tool) =>
+        new(tool.Name, tool.Description, tool.JsonSchema.GetRawText()) { Strict = tool.AdditionalProperties.TryGetValue("strict", out object? strict) && strict is true };
+
+    /// <summary>The property of that name, which is Qwen's own word, before the options that every provider shares.</summary>
+    private static Thinking ThinkingOf(ChatOptions? options)
+    {
+        if (options?.AdditionalProperties?.TryGetValue("enable_thinking", out bool thinks) == true) return thinks ? Thinking.On : Thinking.Off;
+        return options?.Reasoning?.Effort == Given.ReasoningEffort.None ? Thinking.Off : Thinking.ModelDefault;
+    }
+
+    private static Models.ReasoningEffort? EffortOf(Given.ReasoningEffort? effort) => effort switch
+    {
+        Given.ReasoningEffort.Low => Models.ReasoningEffort.Low,
+        Given.ReasoningEffort.Medium => Models.ReasoningEffort.Medium,
+        Given.ReasoningEffort.High => Models.ReasoningEffort.High,
+        Given.ReasoningEffort.ExtraHigh => Models.ReasoningEffort.XHigh,
+        _ => null,
+    };
 
     private static ToolChoice ChoiceOf(ChatToolMode? mode) => mode switch
     {

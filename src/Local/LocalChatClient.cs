@@ -27,6 +27,7 @@ internal sealed class LocalChatClient(LocalModel model) : IChatClient
         string responseId = $"chat-{id.Request:N}";
         SequenceRequest request = Request(id, conversation, options);
         AnswerReader reader = model.Format.Reader(conversation, index => FormattableString.Invariant($"call_{id.Request:N}_{index}"));
+        bool tellsThoughts = options?.Reasoning?.Output != ReasoningOutput.None;
         var calls = new List<(ToolCallStart Start, StringBuilder Arguments)>();
         var usage = new UsageDetails { InputTokenCount = request.Prompt.Length, OutputTokenCount = 0, ReasoningTokenCount = 0, CachedInputTokenCount = 0 };
 
@@ -37,7 +38,7 @@ internal sealed class LocalChatClient(LocalModel model) : IChatClient
             usage.CachedInputTokenCount += step.CachedPromptTokens;
             ImmutableArray<AnswerPiece> pieces = reader.Add(step.Text);
             if (step.Finish is { } finish) pieces = pieces.AddRange(reader.Finish(wasCut: finish != FinishReason.Stop));
-            List<AIContent> contents = Contents(pieces, calls);
+            List<AIContent> contents = Contents(pieces, calls, tellsThoughts);
             if (step.Finish is FinishReason.Failed) throw new InvalidOperationException($"The answer failed: {step.Failure}");
             if (step.Finish is FinishReason.Cancelled) throw new OperationCanceledException("The answer was ended because the model is being disposed of.");
             if (step.Finish is { } reason)
@@ -98,7 +99,7 @@ internal sealed class LocalChatClient(LocalModel model) : IChatClient
         };
     }
 
-    private static List<AIContent> Contents(ImmutableArray<AnswerPiece> pieces, List<(ToolCallStart Start, StringBuilder Arguments)> calls)
+    private static List<AIContent> Contents(ImmutableArray<AnswerPiece> pieces, List<(ToolCallStart Start, StringBuilder Arguments)> calls, bool tellsThoughts)
     {
         List<AIContent> contents = [];
         foreach (AnswerPiece piece in pieces)
@@ -108,7 +109,7 @@ internal sealed class LocalChatClient(LocalModel model) : IChatClient
                 case TextPiece text:
                     contents.Add(new TextContent(text.Text));
                     break;
-                case ReasoningPiece thought:
+                case ReasoningPiece thought when tellsThoughts:
                     contents.Add(new TextReasoningContent(thought.Text));
                     break;
                 case ToolCallStart start:

@@ -4,7 +4,7 @@ using Qanat.Models;
 
 namespace Qanat.Local;
 
-/// <summary>Texts as vectors of length 1, from a model of this program. All texts of a request run at once, in the steps of one engine.</summary>
+/// <summary>Texts as vectors of length 1, from a model of this program. The texts of a request run side by side in the steps of one engine, as many as it has room for.</summary>
 internal sealed class LocalEmbeddingGenerator(LocalModel model, EmbeddingFormat format, string? task) : IEmbeddingGenerator<string, Embedding<float>>
 {
     private readonly EmbeddingGeneratorMetadata metadata = new("qanat", null, model.Name, model.Hidden);
@@ -18,7 +18,10 @@ internal sealed class LocalEmbeddingGenerator(LocalModel model, EmbeddingFormat 
         int[][] prompts = [.. values.Select(text => task is null ? format.Document(text) : format.Query(task, text))];
         if (Array.Find(prompts, prompt => prompt.Length > model.ContextLength - 1) is { } tooLong)
             throw new ArgumentException(FormattableString.Invariant($"A text has {tooLong.Length} tokens; the model reads {model.ContextLength - 1}."), nameof(values));
-        float[][] hidden = await Task.WhenAll(prompts.Select(prompt => ReadAsync(prompt, cancellationToken)));
+        float[][] hidden = new float[prompts.Length][];
+        // Not all at once: a request may have more texts than the engine's waiting line has places, and others wait in it too.
+        var atOnce = new ParallelOptions { MaxDegreeOfParallelism = model.AtOnceMax, CancellationToken = cancellationToken };
+        await Parallel.ForAsync(0, prompts.Length, atOnce, async (i, cancel) => hidden[i] = await ReadAsync(prompts[i], cancel));
         int tokens = prompts.Sum(prompt => prompt.Length);
         return new GeneratedEmbeddings<Embedding<float>>(hidden.Select(each => new Embedding<float>(EmbeddingFormat.Finish(each, dimensions)) { ModelId = model.Name }))
         {

@@ -40,6 +40,7 @@ public sealed class LocalModel : IAsyncDisposable
     {
         this.model = model;
         engine = new InferenceEngine(model, options.Engine, answers, options.Clock);
+        AtOnceMax = Math.Min(options.Engine.SequencesMax, options.Engine.WaitingMax);
     }
 
     /// <summary>The model's own name, as a server would serve it under.</summary>
@@ -85,6 +86,8 @@ public sealed class LocalModel : IAsyncDisposable
 
     internal ChatFormat Format => model.Chat;
 
+    /// <summary>Sequences that one caller may hand in at once.</summary>
+    internal int AtOnceMax { get; }
 
     /// <summary>How many numbers its hidden vectors have.</summary>
     internal int Hidden => model.Network.Shape.Hidden;

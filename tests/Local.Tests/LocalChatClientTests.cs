@@ -4,6 +4,7 @@ using Qanat.Models;
 using Qanat.TinyModel;
 using ChatMessage = Microsoft.Extensions.AI.ChatMessage;
 using ChatRole = Microsoft.Extensions.AI.ChatRole;
+using Given = Microsoft.Extensions.AI;
 
 namespace Qanat.Local.Tests;
 
@@ -72,6 +73,78 @@ public sealed class LocalChatClientTests(TinyLocalModel tiny) : IClassFixture<Ti
 
         ChatResponse next = await chat.GetResponseAsync([new ChatMessage(ChatRole.User, "Warm?"), .. answer.Messages, new ChatMessage(ChatRole.Tool, [new FunctionResultContent(call.CallId, 31)])], Options(), TestContext.Current.CancellationToken);
         Assert.True(next.Usage!.OutputTokenCount > 0);
+    }
+
+    [Fact]
+    public async Task A_function_is_called_and_the_model_goes_on_from_its_result()
+    {
+        List<string> asked = [];
+        using IChatClient calling = chat.AsBuilder().UseFunctionInvocation().Build();
+        AIFunction weather = AIFunctionFactory.Create((City city) => { asked.Add(city.ToString()); return 31; }, "weather", "Of a city");
+        ChatResponse answer = await calling.GetResponseAsync("Warm?", new ChatOptions { Seed = 4, MaxOutputTokens = 200, Tools = [weather], ToolMode = ChatToolMode.RequireSpecific("weather"), Reasoning = new() { Effort = Given.ReasoningEffort.None } }, TestContext.Current.CancellationToken);
+        Assert.Contains(Assert.Single(asked), Enum.GetNames<City>());
+        Assert.Equal([ChatRole.Assistant, ChatRole.Tool, ChatRole.Assistant], answer.Messages.Select(message => message.Role));
+        Assert.Equal("31", Assert.Single(answer.Messages[1].Contents.OfType<FunctionResultContent>()).Result?.ToString());
+    }
+
+    private enum City { Bam, Yazd }
+
+    [Fact]
+    public async Task No_effort_is_the_same_as_thinking_switched_off()
+    {
+        long? prompt = await PromptOf(new ChatOptions { MaxOutputTokens = 1 });
+        long? byEffort = await PromptOf(new ChatOptions { MaxOutputTokens = 1, Reasoning = new() { Effort = Given.ReasoningEffort.None } });
+        Assert.NotEqual(prompt, byEffort);
+        Assert.Equal(await PromptOf(new ChatOptions { MaxOutputTokens = 1, AdditionalProperties = new() { ["enable_thinking"] = false } }), byEffort);
+        Assert.Equal(prompt, await PromptOf(new ChatOptions { MaxOutputTokens = 1, Reasoning = new() { Effort = Given.ReasoningEffort.None }, AdditionalProperties = new() { ["enable_thinking"] = true } }));
+
+        async Task<long?> PromptOf(ChatOptions options) => (await chat.GetResponseAsync("Hello", options, TestContext.Current.CancellationToken)).Usage!.InputTokenCount;
+    }
+
+    [Theory]
+    [InlineData(Given.ReasoningEffort.Low, Models.ReasoningEffort.Low)]
+    [InlineData(Given.ReasoningEffort.Medium, Models.ReasoningEffort.Medium)]
+    [InlineData(Given.ReasoningEffort.High, Models.ReasoningEffort.High)]
+    [InlineData(Given.ReasoningEffort.ExtraHigh, Models.ReasoningEffort.XHigh)]
+    public void An_effort_reaches_the_conversation(Given.ReasoningEffort asked, Models.ReasoningEffort effort)
+    {
+        Conversation conversation = ConversationReading.Read([new ChatMessage(ChatRole.User, "Hello")], new ChatOptions { Reasoning = new() { Effort = asked } });
+        Assert.Equal((effort, Thinking.ModelDefault), (conversation.Effort, conversation.Thinking));
+    }
+
+    [Fact]
+    public void A_strict_tool_is_read_as_one()
+    {
+        AIFunction Tool(object? strict) => AIFunctionFactory.Create((City city) => 1, new AIFunctionFactoryOptions { Name = "weather", AdditionalProperties = new Dictionary<string, object?> { ["strict"] = strict } });
+        Conversation conversation = ConversationReading.Read([], new ChatOptions { Tools = [Tool(true), Tool(false), AIFunctionFactory.Create((City city) => 1, "weather")] });
+        Assert.Equal([true, false, false], conversation.Tools.Select(tool => tool.Strict));
+    }
+
+    [Fact]
+    public async Task Thoughts_are_kept_back_from_those_who_do_not_want_them_and_counted_all_the_same()
+    {
+        for (int seed = 0; seed < 200; seed++)
+        {
+            ChatResponse told = await chat.GetResponseAsync("Hello", Asked(seed, ReasoningOutput.Full), TestContext.Current.CancellationToken);
+            if (Thoughts(told).Length == 0 || told.Usage!.ReasoningTokenCount == 0) continue;
+            ChatResponse untold = await chat.GetResponseAsync("Hello", Asked(seed, ReasoningOutput.None), TestContext.Current.CancellationToken);
+            Assert.Equal("", Thoughts(untold));
+            Assert.Equal((told.Text, told.Usage.ReasoningTokenCount, told.Usage.OutputTokenCount), (untold.Text, untold.Usage!.ReasoningTokenCount, untold.Usage.OutputTokenCount));
+            return;
+        }
+        Assert.Fail("The model thought before none of its answers.");
+
+        static string Thoughts(ChatResponse answer) => string.Concat(answer.Messages.SelectMany(message => message.Contents).OfType<TextReasoningContent>().Select(thought => thought.Text));
+
+        // Where an answer must be a short JSON text, a model whose weights are random begins some of them with a thought.
+        static ChatOptions Asked(long seed, ReasoningOutput output) => new()
+        {
+            Seed = seed,
+            MaxOutputTokens = 40,
+            Reasoning = new() { Output = output },
+            ResponseFormat = ChatResponseFormat.ForJsonSchema(JsonDocument.Parse("""{"enum":[true]}""").RootElement),
+            AdditionalProperties = new() { ["thinking_budget"] = 4 },
+        };
     }
 
     [Fact(Timeout = 60_000)]

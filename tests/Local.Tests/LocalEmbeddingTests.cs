@@ -1,4 +1,6 @@
 using Microsoft.Extensions.AI;
+using Qanat.Engine;
+using Qanat.TinyModel;
 
 namespace Qanat.Local.Tests;
 
@@ -35,5 +37,25 @@ public sealed class LocalEmbeddingTests(TinyLocalModel tiny) : IClassFixture<Tin
         float[] plain = (await tiny.Model.EmbeddingGenerator().GenerateAsync(["water"], cancellationToken: TestContext.Current.CancellationToken))[0].Vector.ToArray();
         float[] query = (await tiny.Model.EmbeddingGenerator(task: "Find it").GenerateAsync(["water"], cancellationToken: TestContext.Current.CancellationToken))[0].Vector.ToArray();
         Assert.NotEqual(plain, query);
+    }
+
+    [Fact]
+    public async Task A_request_may_have_more_texts_than_the_engine_has_places()
+    {
+        string folder = Directory.CreateTempSubdirectory("qanat-local-tests").FullName;
+        try
+        {
+            var narrow = new EngineOptions { SequencesMax = 2, WaitingMax = 3, KvBytesMax = 4 << 20 };
+            await using LocalModel model = LocalModel.Load(TinyModelRecipe.Tiny.WriteTo(folder), new LocalModelOptions { Threads = 1, Engine = narrow }, cancel: TestContext.Current.CancellationToken);
+            string[] texts = [.. Enumerable.Range(0, 40).Select(i => FormattableString.Invariant($"text {i}"))];
+            GeneratedEmbeddings<Embedding<float>> many = await model.EmbeddingGenerator().GenerateAsync(texts, cancellationToken: TestContext.Current.CancellationToken);
+            Assert.Equal(texts.Length, many.Count);
+            GeneratedEmbeddings<Embedding<float>> last = await model.EmbeddingGenerator().GenerateAsync([texts[^1]], cancellationToken: TestContext.Current.CancellationToken);
+            Assert.Equal(last[0].Vector.ToArray(), many[^1].Vector.ToArray());
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
     }
 }
