@@ -8,6 +8,9 @@ internal sealed class CharacterAutomaton
 {
     private const int StatesMax = 20_000;
 
+    /// <summary>A second or two.</summary>
+    private const long WorkMax = 4_000_000;
+
     /// <summary>Marks of the beginning and the end of the text, for ^ and $.</summary>
     public const int TextStart = TextGrammar.LastCodePoint + 1, TextEnd = TextGrammar.LastCodePoint + 2;
 
@@ -34,6 +37,7 @@ internal sealed class CharacterAutomaton
         for (int state = 0; state < states.Count; state++)
         {
             if (states.Count > StatesMax) throw new GrammarException(FormattableString.Invariant($"it is too complex: more than {StatesMax} states."));
+            if (grammar.Work > WorkMax) throw new GrammarException("it is too complex: too many of its parts may come at the same place.");
             automaton.accepts.Add(grammar.IsNullable(grammar.After(states[state], endClass)));
             Dictionary<int, List<SymbolRange>> next = [];
             for (int each = 0; each < grammar.Classes; each++)

@@ -1,6 +1,6 @@
 namespace Qanat.Models;
 
-internal enum ExpressionKind { Nothing, Empty, Set, Sequence, Choice, Repeat, Rule, Both }
+internal enum ExpressionKind { Nothing, Empty, Set, Sequence, Choice, Repeat, Rule, Both, Not }
 
 /// <summary>A rule of a grammar by its name; its body may refer to it again.</summary>
 internal sealed class GrammarRule(string name)
@@ -22,7 +22,7 @@ internal sealed class Expression(ExpressionKind kind, int id)
     public SymbolSet? Set { get; init; }
     public GrammarRule? Rule { get; init; }
 
-    /// <summary>First of a sequence, what is repeated, one side of both.</summary>
+    /// <summary>First of a sequence, what is repeated, one side of both, what must not be.</summary>
     public Expression? First { get; init; }
 
     /// <summary>Rest of a sequence, other side of both.</summary>

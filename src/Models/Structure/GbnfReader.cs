@@ -14,6 +14,8 @@ internal sealed class GbnfReader
     private readonly Dictionary<string, GrammarRule> rules = new(StringComparer.Ordinal);
     private int at;
 
+    private int depth;
+
     private GbnfReader(Grammar grammar, TextGrammar text, string source)
     {
         this.grammar = grammar;
@@ -57,12 +59,14 @@ internal sealed class GbnfReader
 
     private Expression ReadChoice(bool inGroup)
     {
+        if (++depth > RegexReader.DepthMax) throw Bad(FormattableString.Invariant($"more than {RegexReader.DepthMax} groups are open"));
         List<Expression> choices = [ReadSequence(inGroup)];
         while (Skip("|"))
         {
             SkipSpace(lines: true);
             choices.Add(ReadSequence(inGroup));
         }
+        depth--;
         return grammar.Choice([.. choices]);
     }
 

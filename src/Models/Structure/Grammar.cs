@@ -11,6 +11,12 @@ internal sealed class Grammar
     /// <summary>Remembered expressions beyond this are forgotten, which costs time and nothing else.</summary>
     private const int RememberedMax = 200_000;
 
+    /// <summary>Parts behind each other that may all be left out: each of them may come next, and every state is made of as many.</summary>
+    private const int OptionalRunMax = 256;
+
+    /// <summary>Rules that begin with one another are followed by calls within calls.</summary>
+    private const int RulesDepthMax = 500;
+
     private readonly record struct Key(ExpressionKind Kind, Expression? First, Expression? Second, GrammarRule? Rule, SymbolSet? Set, int Min, int Max, ChoiceKey Choices);
 
     private readonly record struct ChoiceKey(Expression[]? Items)
@@ -42,6 +48,9 @@ internal sealed class Grammar
 
     /// <summary>The empty text.</summary>
     public Expression Empty { get; }
+
+    /// <summary>Choices that were looked through so far: what the work is in proportion to.</summary>
+    public long Work { get; private set; }
 
     public int Classes => boundaries.Length + 1;
 
@@ -84,6 +93,7 @@ internal sealed class Grammar
             if (choice.Kind == ExpressionKind.Choice) items.AddRange(choice.Choices);
             else if (choice != Nothing) items.Add(choice);
         }
+        Work += items.Count;
         items.Sort((a, b) => a.Id.CompareTo(b.Id));
         int kept = 0;
         for (int i = 0; i < items.Count; i++)
@@ -114,17 +124,35 @@ internal sealed class Grammar
     public Expression Both(Expression a, Expression b)
     {
         if (a == Nothing || b == Nothing) return Nothing;
-        if (a == b) return a;
+        if (a == b || IsEverything(b)) return a;
+        if (IsEverything(a)) return b;
         return a.Id < b.Id ? Share(new Key(ExpressionKind.Both, a, b, null, null, 0, 0, default)) : Share(new Key(ExpressionKind.Both, b, a, null, null, 0, 0, default));
     }
+
+    private static bool IsEverything(Expression expression) => expression is { Kind: ExpressionKind.Not, First.Kind: ExpressionKind.Nothing };
+
+    /// <summary>All other texts, of any symbols at all. For regular languages alone, beside another language that says which symbols there are.</summary>
+    public Expression Not(Expression expression) =>
+        expression.Kind == ExpressionKind.Not ? expression.First! : Share(new Key(ExpressionKind.Not, expression, null, null, null, 0, 0, default));
 
     private Expression Sequence(Expression first, Expression rest)
     {
         if (first == Nothing || rest == Nothing) return Nothing;
         if (first == Empty) return rest;
         if (rest == Empty) return first;
-        if (first.Kind == ExpressionKind.Sequence) return Sequence(first.First!, Sequence(first.Second!, rest));
-        return Share(new Key(ExpressionKind.Sequence, first, rest, null, null, 0, 0, default));
+        if (first.Kind != ExpressionKind.Sequence) return Share(new Key(ExpressionKind.Sequence, first, rest, null, null, 0, 0, default));
+        List<Expression> parts = PartsOf(first);
+        for (int i = parts.Count - 1; i >= 0; i--) rest = Share(new Key(ExpressionKind.Sequence, parts[i], rest, null, null, 0, 0, default));
+        return rest;
+    }
+
+    /// <summary>The parts of a sequence. Sequences are long where texts are, so nothing here goes through them by calling itself: the depth of the stack is that of the nesting.</summary>
+    private static List<Expression> PartsOf(Expression sequence)
+    {
+        List<Expression> parts = [];
+        for (; sequence.Kind == ExpressionKind.Sequence; sequence = sequence.Second!) parts.Add(sequence.First!);
+        parts.Add(sequence);
+        return parts;
     }
 
     private Expression Share(Key key)
@@ -163,6 +191,7 @@ internal sealed class Grammar
             if (rule.Body is null) throw new GrammarException($"The rule '{rule.Name}' is used but not defined.");
         FindNullableRules();
         RefuseLeftRecursion();
+        RefuseLongRuns();
     }
 
     /// <summary>The class of a symbol: symbols of one class are the same to every set.</summary>
@@ -178,16 +207,24 @@ internal sealed class Grammar
     public bool IsNullable(Expression expression)
     {
         if (expression.IsNullable is { } known) return known;
-        bool nullable = expression.Kind switch
+        Expression whole = expression;
+        for (; expression.Kind == ExpressionKind.Sequence && expression.IsNullable is null; expression = expression.Second!)
+        {
+            if (IsNullable(expression.First!)) continue;
+            if (isFrozen) whole.IsNullable = false;
+            return false;
+        }
+        bool nullable = expression.IsNullable ?? expression.Kind switch
         {
             ExpressionKind.Set => false,
-            ExpressionKind.Sequence or ExpressionKind.Both => IsNullable(expression.First!) && IsNullable(expression.Second!),
+            ExpressionKind.Both => IsNullable(expression.First!) && IsNullable(expression.Second!),
             ExpressionKind.Choice => Array.Exists(expression.Choices, IsNullable),
+            ExpressionKind.Not => !IsNullable(expression.First!),
             ExpressionKind.Repeat => expression.Min == 0 || IsNullable(expression.First!),
             ExpressionKind.Rule => nullableRules.Contains(expression.Rule!),
             _ => throw new System.Diagnostics.UnreachableException(),
         };
-        if (isFrozen) expression.IsNullable = nullable;
+        if (isFrozen) whole.IsNullable = nullable;
         return nullable;
     }
 
@@ -206,17 +243,36 @@ internal sealed class Grammar
             case ExpressionKind.Set:
                 return expression.Set!.Contains(SymbolOf(symbolClass)) ? Empty : Nothing;
             case ExpressionKind.Sequence:
-                Expression within = Sequence(After(expression.First!, symbolClass), expression.Second!);
-                return IsNullable(expression.First!) ? Choice(within, After(expression.Second!, symbolClass)) : within;
+                return DeriveSequence(expression, symbolClass);
             case ExpressionKind.Choice:
                 return Choice(Array.ConvertAll(expression.Choices, choice => After(choice, symbolClass)));
             case ExpressionKind.Repeat:
                 return Sequence(After(expression.First!, symbolClass), Repeat(expression.First!, Math.Max(0, expression.Min - 1), expression.Max < 0 ? -1 : expression.Max - 1));
             case ExpressionKind.Rule:
                 return After(expression.Rule!.Body!, symbolClass);
+            case ExpressionKind.Not:
+                return Not(After(expression.First!, symbolClass));
             default:
                 return Both(After(expression.First!, symbolClass), After(expression.Second!, symbolClass));
         }
+    }
+
+    /// <summary>The symbol may be of the first part, and of each behind it while all before it may be empty.</summary>
+    private Expression DeriveSequence(Expression sequence, int symbolClass)
+    {
+        List<Expression> choices = [];
+        for (; sequence.Kind == ExpressionKind.Sequence; sequence = sequence.Second!)
+        {
+            if (choices.Count > 0 && sequence.After?[symbolClass] is { } known)
+            {
+                choices.Add(known);
+                return Choice([.. choices]);
+            }
+            choices.Add(Sequence(After(sequence.First!, symbolClass), sequence.Second!));
+            if (!IsNullable(sequence.First!)) return Choice([.. choices]);
+        }
+        choices.Add(After(sequence, symbolClass));
+        return Choice([.. choices]);
     }
 
     // ---- checks --------------------------------------------------------------------------------------------------
@@ -244,7 +300,7 @@ internal sealed class Grammar
             if (kept.TryGetValue(each, out Expression? known)) return known;
             return kept[each] = each.Kind switch
             {
-                ExpressionKind.Sequence => Sequence(Keep(each.First!), Keep(each.Second!)),
+                ExpressionKind.Sequence => Sequence([.. PartsOf(each).Select(Keep)]),
                 ExpressionKind.Choice => Choice(Array.ConvertAll(each.Choices, Keep)),
                 ExpressionKind.Repeat => Repeat(Keep(each.First!), each.Min, each.Max),
                 ExpressionKind.Rule => ending.Contains(each.Rule!) ? each : Nothing,
@@ -283,6 +339,17 @@ internal sealed class Grammar
         }
     }
 
+    private void RefuseLongRuns()
+    {
+        Dictionary<Expression, int> runs = [];
+        // The rest of a sequence was made before it.
+        foreach (Expression sequence in known.Values.Where(each => each.Kind == ExpressionKind.Sequence && IsNullable(each.First!)))
+        {
+            int run = runs[sequence] = 1 + runs.GetValueOrDefault(sequence.Second!);
+            if (run > OptionalRunMax) throw new GrammarException(FormattableString.Invariant($"More than {OptionalRunMax} parts behind each other may be left out."));
+        }
+    }
+
     private void RefuseLeftRecursion()
     {
         HashSet<GrammarRule> done = [];
@@ -291,6 +358,7 @@ internal sealed class Grammar
         void Visit(GrammarRule rule, HashSet<GrammarRule> path, HashSet<GrammarRule> done)
         {
             if (!path.Add(rule)) throw new GrammarException($"The rule '{rule.Name}' begins with itself, which never ends.");
+            if (path.Count > RulesDepthMax) throw new GrammarException(FormattableString.Invariant($"More than {RulesDepthMax} rules begin with one another ('{rule.Name}')."));
             if (done.Add(rule))
             {
                 foreach (GrammarRule first in FirstRules(rule.Body!).Distinct()) Visit(first, path, done);
@@ -299,11 +367,21 @@ internal sealed class Grammar
         }
     }
 
+    /// <summary>The first part, and each behind it while all before it may be empty.</summary>
+    private IEnumerable<Expression> FirstParts(Expression sequence)
+    {
+        foreach (Expression part in PartsOf(sequence))
+        {
+            yield return part;
+            if (!IsNullable(part)) yield break;
+        }
+    }
+
     /// <summary>Rules an expression may begin with.</summary>
     private IEnumerable<GrammarRule> FirstRules(Expression expression) => expression.Kind switch
     {
         ExpressionKind.Rule => [expression.Rule!],
-        ExpressionKind.Sequence => IsNullable(expression.First!) ? FirstRules(expression.First!).Concat(FirstRules(expression.Second!)) : FirstRules(expression.First!),
+        ExpressionKind.Sequence => FirstParts(expression).SelectMany(FirstRules),
         ExpressionKind.Choice => expression.Choices.SelectMany(FirstRules),
         ExpressionKind.Repeat => FirstRules(expression.First!),
         ExpressionKind.Both => FirstRules(expression.First!).Concat(FirstRules(expression.Second!)),

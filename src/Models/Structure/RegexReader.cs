@@ -2,25 +2,27 @@ using System.Globalization;
 
 namespace Qanat.Models;
 
-/// <summary>Reads a regular expression in ECMAScript's notation, the one of JSON Schema, as a language over code points. What is no regular language (back references, looking around) is refused by name.</summary>
+/// <summary>Reads a regular expression in ECMAScript's notation, the one of JSON Schema, as a language over code points. What is no regular language (back references), and looking behind, is refused by name.</summary>
 internal sealed class RegexReader
 {
-    private const int RepeatMax = 1000;
+    private const int RepeatMax = 1000, PatternLengthMax = 8192;
+
+    /// <summary>Groups within each other: whoever reads them and follows them goes as deep, on a stack that ends.</summary>
+    public const int DepthMax = 100;
 
     private static readonly SymbolSet Digits = SymbolSet.Range('0', '9');
     private static readonly SymbolSet WordCharacters = SymbolSet.OfRanges([new('0', '9'), new('A', 'Z'), new('a', 'z'), new('_', '_')]);
     private static readonly SymbolSet Spaces = SymbolSet.OfRanges([new('\t', '\r'), new(' ', ' '), new(0xA0, 0xA0), new(0x1680, 0x1680), new(0x2000, 0x200A), new(0x2028, 0x2029), new(0x202F, 0x202F), new(0x205F, 0x205F), new(0x3000, 0x3000), new(0xFEFF, 0xFEFF)]);
     private static readonly SymbolSet LineEnds = SymbolSet.OfRanges([new('\n', '\n'), new('\r', '\r'), new(0x2028, 0x2029)]);
 
-    private readonly Grammar grammar;
     private readonly string pattern;
     private int at;
 
-    private RegexReader(Grammar grammar, string pattern)
-    {
-        this.grammar = grammar;
-        this.pattern = pattern;
-    }
+    /// <summary>So many groups that look ahead are open.</summary>
+    private int ahead;
+    private int depth;
+
+    private RegexReader(string pattern) => this.pattern = pattern;
 
     /// <summary>Texts in which the pattern is found anywhere, between the marks of the text's ends.</summary>
     /// <exception cref="GrammarException">It is no regular expression, or one that cannot be kept.</exception>
@@ -29,7 +31,7 @@ internal sealed class RegexReader
         Expression any = grammar.Set(TextGrammar.AllCodePoints);
         Expression before = grammar.Repeat(grammar.Choice(any, grammar.Set(SymbolSet.Range(CharacterAutomaton.TextStart, CharacterAutomaton.TextStart))), 0, -1);
         Expression after = grammar.Repeat(grammar.Choice(any, grammar.Set(SymbolSet.Range(CharacterAutomaton.TextEnd, CharacterAutomaton.TextEnd))), 0, -1);
-        return grammar.Sequence(before, Read(grammar, pattern), after);
+        return grammar.Sequence(before, Read(grammar, pattern, after));
     }
 
     /// <summary>Texts that the pattern matches as a whole, between the marks of the text's ends.</summary>
@@ -38,7 +40,7 @@ internal sealed class RegexReader
         // Its own ^ and $ may take the marks.
         Expression start = grammar.Set(SymbolSet.Range(CharacterAutomaton.TextStart, CharacterAutomaton.TextStart));
         Expression end = grammar.Set(SymbolSet.Range(CharacterAutomaton.TextEnd, CharacterAutomaton.TextEnd));
-        return grammar.Sequence(grammar.Optional(start), Read(grammar, pattern), grammar.Optional(end));
+        return grammar.Sequence(grammar.Optional(start), Read(grammar, pattern, grammar.Optional(end)));
     }
 
     /// <summary>A language over code points alone, put between the marks.</summary>
@@ -46,30 +48,42 @@ internal sealed class RegexReader
         grammar.Set(SymbolSet.Range(CharacterAutomaton.TextStart, CharacterAutomaton.TextStart)), language,
         grammar.Set(SymbolSet.Range(CharacterAutomaton.TextEnd, CharacterAutomaton.TextEnd)));
 
-    private static Expression Read(Grammar grammar, string pattern)
+    /// <summary>The pattern and what comes behind it.</summary>
+    private static Expression Read(Grammar grammar, string pattern, Expression rest)
     {
-        RegexReader reader = new(grammar, pattern);
-        Expression read = reader.ReadChoice();
-        return reader.at == pattern.Length ? read : throw reader.Bad("a parenthesis is closed that was not opened");
+        if (pattern.Length > PatternLengthMax) throw new GrammarException(FormattableString.Invariant($"a pattern is longer than {PatternLengthMax} characters."));
+        RegexReader reader = new(pattern);
+        RegexPart read = reader.ReadChoice();
+        if (reader.at != pattern.Length) throw reader.Bad("a parenthesis is closed that was not opened");
+        try
+        {
+            return read.Then(rest, grammar);
+        }
+        catch (GrammarException error)
+        {
+            throw new GrammarException($"{error.Message} (in the pattern '{Shown(pattern)}').", error);
+        }
     }
 
-    private Expression ReadChoice()
+    private RegexPart ReadChoice()
     {
-        List<Expression> choices = [ReadSequence()];
+        if (++depth > DepthMax) throw Bad(FormattableString.Invariant($"more than {DepthMax} groups are open"));
+        List<RegexPart> choices = [ReadSequence()];
         while (Skip('|')) choices.Add(ReadSequence());
-        return grammar.Choice([.. choices]);
+        depth--;
+        return choices is [{ } only] ? only : new RegexPart.Choice(choices);
     }
 
-    private Expression ReadSequence()
+    private RegexPart.Sequence ReadSequence()
     {
-        List<Expression> parts = [];
+        List<RegexPart> parts = [];
         while (at < pattern.Length && pattern[at] is not ('|' or ')')) parts.Add(ReadRepeat());
-        return grammar.Sequence([.. parts]);
+        return new RegexPart.Sequence(parts);
     }
 
-    private Expression ReadRepeat()
+    private RegexPart ReadRepeat()
     {
-        Expression what = ReadOne();
+        RegexPart what = ReadOne();
         if (at == pattern.Length) return what;
         (int min, int max)? times = pattern[at] switch
         {
@@ -83,7 +97,7 @@ internal sealed class RegexReader
         at++;
         // Whether it takes as much or as little as it can makes no difference to what it matches.
         Skip('?');
-        return grammar.Repeat(what, least, most);
+        return new RegexPart.Repeat(what, least, most);
     }
 
     /// <summary>{n}, {n,}, {n,m}; leaves the place at its end. A brace that is none of these stands for itself.</summary>
@@ -102,27 +116,26 @@ internal sealed class RegexReader
         return (min, max);
     }
 
-    private Expression ReadOne()
+    private RegexPart ReadOne()
     {
         char next = pattern[at++];
         switch (next)
         {
-            case '.': return grammar.Set(LineEnds.Not(TextGrammar.AllCodePoints));
-            case '^': return grammar.Set(SymbolSet.Range(CharacterAutomaton.TextStart, CharacterAutomaton.TextStart));
-            case '$': return grammar.Set(SymbolSet.Range(CharacterAutomaton.TextEnd, CharacterAutomaton.TextEnd));
-            case '[': return grammar.Set(ReadClass());
+            case '.': return new RegexPart.Symbols(LineEnds.Not(TextGrammar.AllCodePoints));
+            case '^' when ahead > 0: throw Bad("the start of the text cannot be looked for ahead");
+            case '^': return new RegexPart.Symbols(One(CharacterAutomaton.TextStart));
+            case '$': return new RegexPart.End();
+            case '[': return new RegexPart.Symbols(ReadClass());
             case '(': return ReadGroup();
-            case '\\': return grammar.Set(ReadEscape(inClass: false));
+            case '\\': return new RegexPart.Symbols(ReadEscape(inClass: false));
             case '*' or '+' or '?': throw Bad("there is nothing to repeat");
-            default:
-                if (!char.IsHighSurrogate(next) || at == pattern.Length) return grammar.Set(SymbolSet.Range(next, next));
-                int point = char.ConvertToUtf32(next, pattern[at++]);
-                return grammar.Set(SymbolSet.Range(point, point));
+            default: return new RegexPart.Symbols(One(char.IsHighSurrogate(next) && at < pattern.Length ? char.ConvertToUtf32(next, pattern[at++]) : next));
         }
     }
 
-    private Expression ReadGroup()
+    private RegexPart ReadGroup()
     {
+        if (at + 1 < pattern.Length && pattern[at] == '?' && pattern[at + 1] is '=' or '!') return ReadAhead();
         if (Skip('?'))
         {
             if (Skip('<') && at < pattern.Length && pattern[at] is not ('=' or '!'))
@@ -132,11 +145,21 @@ internal sealed class RegexReader
             }
             else if (!Skip(':'))
             {
-                throw Bad("looking ahead or behind cannot be kept");
+                throw Bad("looking behind cannot be kept");
             }
         }
-        Expression inner = ReadChoice();
+        RegexPart inner = ReadChoice();
         return Skip(')') ? inner : throw Bad("a parenthesis is not closed");
+    }
+
+    private RegexPart.Ahead ReadAhead()
+    {
+        bool isForbidden = pattern[at + 1] == '!';
+        at += 2;
+        ahead++;
+        RegexPart what = ReadChoice();
+        ahead--;
+        return Skip(')') ? new RegexPart.Ahead(what, isForbidden) : throw Bad("a parenthesis is not closed");
     }
 
     private SymbolSet ReadClass()
@@ -226,5 +249,7 @@ internal sealed class RegexReader
         return true;
     }
 
-    private GrammarException Bad(string why) => new(FormattableString.Invariant($"{why} (at character {Math.Min(at, pattern.Length)} of the pattern '{pattern}')."));
+    private static string Shown(string pattern) => pattern.Length <= 200 ? pattern : pattern[..200] + "...";
+
+    private GrammarException Bad(string why) => new(FormattableString.Invariant($"{why} (at character {Math.Min(at, pattern.Length)} of the pattern '{Shown(pattern)}')."));
 }

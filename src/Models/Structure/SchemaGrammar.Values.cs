@@ -35,14 +35,17 @@ internal sealed partial class SchemaGrammar
         }
     }
 
-    /// <summary>Whether a listed value keeps what is said beside the list. Only what can be said of strings and numbers is looked at.</summary>
+    /// <summary>
+    /// Whether a listed value keeps what is said beside the list. Only what can be said of strings and numbers is looked at, and of strings not their format: what is written here for a format is a part
+    /// of it, and whoever lists a value says that it is of the format.
+    /// </summary>
     private bool Fits(JsonElement value, List<SchemaPart> others)
     {
         if (value.ValueKind == JsonValueKind.String && others.Any(part => Meant(part) == "string"))
         {
             Grammar characters = new();
             Expression any = RegexReader.Marked(characters, characters.Repeat(characters.Set(TextGrammar.AllCodePoints), 0, -1));
-            return CharacterAutomaton.Of(characters, Restricted(characters, any, others)).Matches(value.GetString()!);
+            return CharacterAutomaton.Of(characters, Restricted(characters, any, others, ["pattern"])).Matches(value.GetString()!);
         }
         if (value.ValueKind is JsonValueKind.Object or JsonValueKind.Array && others.Any(part => Meant(part) is "object" or "array"))
             throw others[0].Bad(others[0].Has("enum") ? "enum" : "const", "listed objects and arrays cannot be checked against the other keywords beside the list.");
@@ -92,13 +95,15 @@ internal sealed partial class SchemaGrammar
     private int written;
 
     /// <summary>A language cut down to what patterns, formats and lengths allow.</summary>
-    private static Expression Restricted(Grammar characters, Expression language, List<SchemaPart> flat)
+    private static Expression Restricted(Grammar characters, Expression language, List<SchemaPart> flat) => Restricted(characters, language, flat, ["pattern", "format"]);
+
+    private static Expression Restricted(Grammar characters, Expression language, List<SchemaPart> flat, ReadOnlySpan<string> keywords)
     {
         foreach (SchemaPart part in flat)
         {
-            foreach (string keyword in (ReadOnlySpan<string>)["pattern", "format"])
+            foreach (string keyword in keywords)
             {
-                if (!part.Has(keyword)) continue;
+                if (!part.Has(keyword) || IsSaidByPattern(part, keyword)) continue;
                 JsonElement value = part.Schema.GetProperty(keyword);
                 if (value.ValueKind != JsonValueKind.String) throw part.Bad(keyword, "it must be a string.");
                 string pattern = keyword == "pattern" ? value.GetString()! : TextFormats.Find(value.GetString()!) ?? throw part.Bad("format", $"the format '{value.GetString()}' is not known; known are {TextFormats.Names}.");
@@ -116,6 +121,10 @@ internal sealed partial class SchemaGrammar
         if (min == 0 && max < 0) return language;
         return characters.Both(language, RegexReader.Marked(characters, characters.Repeat(characters.Set(TextGrammar.AllCodePoints), min, max)));
     }
+
+    /// <summary>Generators of schemas have formats of their own, and write beside them the pattern that each stands for.</summary>
+    private static bool IsSaidByPattern(SchemaPart part, string keyword) =>
+        keyword == "format" && part.Has("pattern") && part.Schema.GetProperty("format") is { ValueKind: JsonValueKind.String } format && TextFormats.Find(format.GetString()!) is null;
 
     private CharacterAutomaton PatternOf(SchemaPart part, string keyword, string pattern)
     {

@@ -8,6 +8,7 @@ internal static class TextFormats
     private const string SafeLabel = "[a-z]([a-z0-9]{0,20})";
     private const string Octet = @"(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)";
     private const string PathText = "[A-Za-z0-9_~.-]{1,64}";
+    private const string Anything = @"^[\s\S]*$";
     private const string Hex4 = "[0-9a-fA-F]{1,4}";
 
     private static readonly Dictionary<string, string> Known = new(StringComparer.Ordinal)
@@ -23,6 +24,10 @@ internal static class TextFormats
         ["uri"] = $@"^https?://{SafeLabel}(\.{SafeLabel}){{0,4}}(:[1-9]\d{{0,3}})?(/{PathText}){{0,8}}(\?[A-Za-z0-9_=&-]{{1,64}})?(#[A-Za-z0-9_-]{{1,32}})?$",
         ["uri-reference"] = $@"^(https?://{SafeLabel}(\.{SafeLabel}){{0,4}})?(/{PathText}){{1,8}}(\?[A-Za-z0-9_=&-]{{1,64}})?(#[A-Za-z0-9_-]{{1,32}})?$",
         ["uri-template"] = $@"^https?://{SafeLabel}(\.{SafeLabel}){{0,4}}(/({PathText}|\{{[a-z_]{{1,32}}\}})){{0,8}}$",
+        ["relative-json-pointer"] = "^(0|[1-9][0-9]{0,3})(#|(/([A-Za-z0-9_.-]|~[01]){0,32}){0,8})$",
+        ["byte"] = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$",
+        ["password"] = Anything,
+        ["binary"] = Anything,
         ["uuid"] = "^[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$",
         ["json-pointer"] = "^(/([A-Za-z0-9_.-]|~[01]){0,32}){0,8}$",
         ["regex"] = "^[A-Za-z0-9_ ]{0,64}$",
@@ -32,7 +37,7 @@ internal static class TextFormats
     {
         Known["idn-email"] = Known["email"];
         Known["idn-hostname"] = Known["hostname"];
-        Known["iri"] = Known["uri"];
+        Known["iri"] = Known["url"] = Known["uri"];
         Known["iri-reference"] = Known["uri-reference"];
     }
 

@@ -42,18 +42,18 @@ internal sealed class TokenMasks(Grammar grammar, TokenTrie trie)
 
     private void Add(Expression state, ulong[] mask)
     {
-        if (state.Kind == ExpressionKind.Choice)
+        while (state.Kind != ExpressionKind.Choice)
         {
-            foreach (Expression choice in state.Choices) Add(choice, mask);
-            return;
+            bool isSequence = state.Kind == ExpressionKind.Sequence;
+            Head head = HeadOf(isSequence ? state.First! : state);
+            foreach (int token in head.Tokens ?? []) Allow(mask, token);
+            for (int word = 0; word < (head.Bits?.Length ?? 0); word++) mask[word] |= head.Bits![word];
+            if (!isSequence) return;
+            foreach (int exit in head.Exits) Walk(state.Second!, exit + 1, trie.Ends[exit], mask);
+            if (!grammar.IsNullable(state.First!)) return;
+            state = state.Second!;
         }
-        bool isSequence = state.Kind == ExpressionKind.Sequence;
-        Head head = HeadOf(isSequence ? state.First! : state);
-        foreach (int token in head.Tokens ?? []) Allow(mask, token);
-        for (int word = 0; word < (head.Bits?.Length ?? 0); word++) mask[word] |= head.Bits![word];
-        if (!isSequence) return;
-        if (grammar.IsNullable(state.First!)) Add(state.Second!, mask);
-        foreach (int exit in head.Exits) Walk(state.Second!, exit + 1, trie.Ends[exit], mask);
+        foreach (Expression choice in state.Choices) Add(choice, mask);
     }
 
     /// <summary>Repetitions that go on longer than any token allow the same tokens, however long they go on.</summary>

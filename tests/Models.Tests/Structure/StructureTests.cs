@@ -28,6 +28,11 @@ public sealed class StructureTests
     [InlineData("""{"type":"object","additionalProperties":{"type":"integer"},"properties":{"n":{"type":"string"}},"maxProperties":2}""", "{}|{\"n\": \"\"}|{\"n\": \"\", \"m\": 1}|{\"nn\": 1}", "{\"n\": 1}|{\"m\": \"\"}|{\"a\": 1, \"b\": 2, \"c\": 3}")]
     [InlineData("""{"type":"object","patternProperties":{"^x-":{"type":"boolean"}},"additionalProperties":false}""", "{}|{\"x-a\": true, \"x-\": false}", "{\"a\": true}|{\"x-a\": 1}")]
     [InlineData("""{"type":["string","null"],"enum":["a",null,1]}""", "\"a\"|null", "1|\"b\"")]
+    [InlineData("""{"enum":["https://x.org/{/y}","2024-02-29","a"],"format":"date"}""", "\"https://x.org/{/y}\"|\"2024-02-29\"", "\"2024-02-28\"")]
+    [InlineData("""{"enum":["ab","b"],"pattern":"a"}""", "\"ab\"", "\"b\"")]
+    [InlineData("""{"type":"string","format":"nanoid","pattern":"^[a-z]{2}$"}""", "\"ab\"", "\"abc\"")]
+    [InlineData("""{"type":"string","format":"byte"}""", "\"aGk=\"|\"\"", "\"aGk\"|\"a-k=\"")]
+    [InlineData("""{"type":"string","format":"password"}""", "\"any thing\"", "1")]
     [InlineData("""{"minItems":1}""", "[1]|[{}, []]", "[]|{}")]
     [InlineData("true", "1|[]|{\"a\": [null]}|\"x\"", "x|{|01")]
     public void What_matches_a_schema_is_allowed_and_nothing_else(string schema, string allowed, string refused)
@@ -45,7 +50,10 @@ public sealed class StructureTests
     [InlineData("""{"not":{"type":"string"}}""", "'not' at #")]
     [InlineData("""{"properties":{"a":{"items":{"uniqueItems":true}}}}""", "'uniqueItems' at #/properties/a/items")]
     [InlineData("""{"type":"string","format":"colour"}""", "'format' at #")]
-    [InlineData("""{"type":"string","pattern":"(?=a)"}""", "'pattern' at #")]
+    [InlineData("""{"type":"string","pattern":"(?<=a)b"}""", "'pattern' at #")]
+    [InlineData("""{"type":"string","pattern":"(a(?=b)){2}"}""", "looking ahead cannot be kept in what is repeated")]
+    [InlineData("""{"type":"string","pattern":"(?=^a)"}""", "'pattern' at #")]
+    [InlineData("""{"type":"string","pattern":"^(?!a)a"}""", "Nothing can match")]
     [InlineData("""{"oneOf":[{"type":"integer"},{"type":"number"}]}""", "'oneOf' at #")]
     [InlineData("""{"$ref":"https://example.com/other.json"}""", "'$ref' at #")]
     [InlineData("""{"type":"text"}""", "'type' at #")]
@@ -74,6 +82,86 @@ public sealed class StructureTests
     {
         AnswerConstraint constraint = Constraint(new RegexFormat(pattern));
         for (int seed = 0; seed < 100; seed++) Assert.Matches(new Regex($"^(?:{pattern})$", RegexOptions.ECMAScript), Walk.Random(constraint, s_tokenizer, seed));
+    }
+
+    /// <summary>Beside .NET's own matching of the same pattern, on every short text of a few letters.</summary>
+    [Theory]
+    [InlineData("^(?!ab)[abc]+$")]
+    [InlineData("^(?=.{2,3}$)[abc]*$")]
+    [InlineData("^(?!a)(?!.*cc)[abc]+b$")]
+    [InlineData("(?!b)a")]
+    [InlineData("a(?=b|c$)")]
+    [InlineData("^(?:(a+b)|(?!.*b)(?=a|c)(a)?(b)?(c)?(c(?=a)(a)?)?)$")]
+    [InlineData("^a(?!$)(b$)?(c)?$")]
+    [InlineData("(?!.*a)^[abc]+$")]
+    [InlineData("^(?=(?!ab)a)[abc]*$")]
+    [InlineData("(a$)?(?!c)b?$")]
+    public void Patterns_that_look_ahead_allow_what_they_match(string pattern)
+    {
+        AnswerConstraint constraint = Schema(JsonSerializer.Serialize(new { type = "string", pattern }));
+        Regex regex = new(pattern, RegexOptions.ECMAScript);
+        for (int code = 0; code < 1 + 3 + 9 + 27 + 81 + 243; code++)
+        {
+            string text = "";
+            for (int left = code; left > 0; left = (left - 1) / 3) text += "abc"[(left - 1) % 3];
+            Assert.True(Walk.Accepts(constraint, s_tokenizer, $"\"{text}\"") == regex.IsMatch(text), text);
+        }
+    }
+
+    private static string Times(int count, string text) => string.Concat(Enumerable.Repeat(text, count));
+
+    private static readonly Dictionary<string, AnswerFormat> s_endless = new(StringComparer.Ordinal)
+    {
+        ["groups of a pattern"] = new RegexFormat(Times(4_000, "(") + "a" + Times(4_000, ")")),
+        ["groups that look ahead"] = new RegexFormat(Times(2_000, "(?=")),
+        ["characters of a pattern"] = new RegexFormat(Times(100_000, "a")),
+        ["optional parts of a pattern"] = new RegexFormat(Times(2_000, "a?")),
+        ["optional parts within optional parts"] = new RegexFormat(Times(60, "(" + Times(60, "a?") + "|b)?")),
+        ["groups of a grammar"] = new GrammarFormat("root ::= " + Times(30_000, "(") + "\"a\"" + Times(30_000, ")")),
+        ["optional parts of a grammar"] = new GrammarFormat("root ::= \"x\" " + Times(5_000, "\"a\"? ")),
+        ["rules that begin with one another"] = new GrammarFormat("root ::= r0\n" + string.Concat(Enumerable.Range(0, 3_000).Select(i => FormattableString.Invariant($"r{i} ::= r{i + 1}\n"))) + "r3000 ::= \"a\""),
+    };
+
+    public static TheoryData<string> Endless => [.. s_endless.Keys];
+
+    /// <summary>A program whose stack overflows is gone, with everybody's answers; and what takes minutes to work out holds up a thread for as long.</summary>
+    [Theory]
+    [MemberData(nameof(Endless))]
+    public void What_is_nested_or_optional_without_end_is_refused(string what)
+    {
+        GrammarException refused = Assert.Throws<GrammarException>(() => Constraint(s_endless[what]));
+        Assert.InRange(refused.Message.Length, 1, 500);
+    }
+
+    private static readonly Dictionary<string, AnswerFormat> s_long = new(StringComparer.Ordinal)
+    {
+        ["pattern"] = new RegexFormat("(" + Times(1_500, "a") + ")*"),
+        ["optional parts"] = new GrammarFormat("root ::= \"x\" " + Times(200, "\"a\"? ")),
+        ["text that is repeated"] = new GrammarFormat("root ::= (\"" + Times(30_000, "a") + "\")* \"b\""),
+        ["text beside a dead end"] = new GrammarFormat("root ::= \"" + Times(30_000, "a") + "\" | dead\ndead ::= \"x\" dead"),
+    };
+
+    public static TheoryData<string> Long => [.. s_long.Keys];
+
+    /// <summary>How deep the stack is depends on how deep a form is nested, not on how long it is.</summary>
+    [Theory]
+    [MemberData(nameof(Long))]
+    public void What_is_long_is_followed_with_a_short_stack(string what)
+    {
+        int taken = 0;
+        Thread shallow = new(() =>
+        {
+            ConstraintCursor cursor = Constraint(s_long[what]).Begin();
+            foreach (int token in s_tokenizer.Encode("xaaaa", SpecialText.AsPlainText))
+            {
+                if (!cursor.Allows(token)) continue;
+                cursor.Accept(token);
+                taken++;
+            }
+        }, maxStackSize: 256 << 10);
+        shallow.Start();
+        shallow.Join();
+        Assert.True(taken > 0);
     }
 
     [Fact]
