@@ -28,6 +28,17 @@ internal sealed class ModelSite : IAsyncDisposable
     public int CutAfter { get; set; } = int.MaxValue;
     public int Cuts { get; set; }
 
+    /// <summary>The first so many answers of large files that would be cut stay open and silent instead, until whoever asked leaves.</summary>
+    public int Stalls { get; set; }
+
+    /// <summary>So does every index.</summary>
+    public bool IndexStalls { get; set; }
+
+    /// <summary>Done once something stays silent.</summary>
+    public Task HasStalled => stalled.Task;
+
+    private readonly TaskCompletionSource stalled = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
     /// <summary>Ignores Range headers, as some mirrors do.</summary>
     public bool HasNoRanges { get; set; }
 
@@ -57,8 +68,17 @@ internal sealed class ModelSite : IAsyncDisposable
 
     public ValueTask DisposeAsync() => app.DisposeAsync();
 
-    private IResult HuggingFace(HttpContext context, string owner)
+    private async Task StallAsync(HttpContext context)
     {
+        stalled.TrySetResult();
+        var left = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using CancellationTokenRegistration leaving = context.RequestAborted.Register(left.SetResult);
+        await left.Task;
+    }
+
+    private async Task<IResult> HuggingFace(HttpContext context, string owner)
+    {
+        if (IndexStalls) await StallAsync(context);
         Tokens.Add(context.Request.Headers.Authorization);
         if (owner == "nobody") return Results.NotFound();
         JsonArray siblings = [.. files.Select(file => new JsonObject
@@ -96,11 +116,17 @@ internal sealed class ModelSite : IAsyncDisposable
             }
         }
         context.Response.ContentLength = content.Length - from;
-        bool cut = IsLarge(path) && Cuts > 0 && content.Length - from > CutAfter;
+        bool stalls = IsLarge(path) && Stalls > 0 && content.Length - from > CutAfter, cut = IsLarge(path) && (stalls || Cuts > 0) && content.Length - from > CutAfter;
         int count = cut ? CutAfter : content.Length - from;
         Sent += count;
         await context.Response.Body.WriteAsync(content.AsMemory(from, count));
         await context.Response.Body.FlushAsync();
+        if (stalls)
+        {
+            Stalls--;
+            await StallAsync(context);
+            return;
+        }
         if (!cut) return;
         Cuts--;
         context.Abort();

@@ -6,6 +6,7 @@ public sealed class PullTests : IDisposable
     private readonly DataDirectory data = new(Path.Combine(Path.GetTempPath(), "qanat-pull-" + Path.GetRandomFileName()));
     private readonly HttpClient http = ModelPull.Client();
     private readonly Counted progress = new();
+    private readonly SwiftClock clock = new();
     private string? token;
 
     private static byte[] Bytes(int count, int seed)
@@ -25,7 +26,7 @@ public sealed class PullTests : IDisposable
     }
 
     private Task<PulledModel> PullAsync(ModelSite site, string name = "Qwen/Qwen3-Tiny", RepositoryLayout layout = RepositoryLayout.HuggingFace, string? file = null, string? reason = null) =>
-        new ModelPull(http, data, new SwiftClock(), name => name == "HF_TOKEN" ? token : null).RunAsync(new PullOptions(name, layout, site.Address, file, null, reason), progress, TestContext.Current.CancellationToken);
+        new ModelPull(http, data, clock, name => name == "HF_TOKEN" ? token : null).RunAsync(new PullOptions(name, layout, site.Address, file, null, reason), progress, TestContext.Current.CancellationToken);
 
     private string Place(string file, string name = "Qwen/Qwen3-Tiny") => Path.Combine(ModelPull.FolderOf(data, name), file);
 
@@ -56,6 +57,31 @@ public sealed class PullTests : IDisposable
         Assert.Equal(2, site.Ranges.Count);
         Assert.Equal(Weights.Length, progress.Bytes);
         if (!noRanges) Assert.InRange(site.Sent, Weights.Length, Weights.Length + 2 * 1_100_000);
+    }
+
+    [Fact]
+    public async Task A_connection_over_which_nothing_comes_any_more_is_taken_for_cut()
+    {
+        await using ModelSite site = await ModelSite.StartAsync(("tiny.gguf", Weights));
+        (site.CutAfter, site.Stalls) = (1_100_000, 1);
+        Task<PulledModel> pulling = PullAsync(site);
+        await Task.WhenAny(site.HasStalled, pulling);
+        clock.EndPatience();
+        await pulling;
+        Assert.Equal(Weights, await File.ReadAllBytesAsync(Place("tiny.gguf"), TestContext.Current.CancellationToken));
+        Assert.Equal(Weights.Length, progress.Bytes);
+        Assert.Equal(0, site.Stalls);
+    }
+
+    [Fact]
+    public async Task A_site_that_does_not_answer_is_said()
+    {
+        await using ModelSite site = await ModelSite.StartAsync(("tiny.gguf", Weights));
+        site.IndexStalls = true;
+        Task<PulledModel> pulling = PullAsync(site);
+        await Task.WhenAny(site.HasStalled, pulling);
+        clock.EndPatience();
+        Assert.Contains("does not answer", (await Assert.ThrowsAsync<CommandException>(() => pulling)).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -155,14 +181,37 @@ public sealed class PullTests : IDisposable
         token = "hf_secret";
         Assert.Contains("is not at", (await Assert.ThrowsAsync<CommandException>(() => PullAsync(site, "nobody/nothing"))).Message, StringComparison.Ordinal);
         Assert.Equal("Bearer hf_secret", Assert.Single(site.Tokens));
-        var repository = new ModelRepository(http, site.Address, token);
+        var repository = new ModelRepository(http, site.Address, token, TimeProvider.System);
         Assert.Null(repository.Request(new Uri("https://elsewhere.example/file")).Headers.Authorization);
     }
 
-    /// <summary>Waits for nothing: the pauses between tries are over at once.</summary>
+    /// <summary>The pauses between tries are over at once; patience with a silent site ends when the test says so.</summary>
     private sealed class SwiftClock : TimeProvider
     {
-        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) => base.CreateTimer(callback, state, TimeSpan.Zero, period);
+        private readonly Lock gate = new();
+        private Action? latest;
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+        {
+            if (dueTime < FileDownload.SilenceMax) return base.CreateTimer(callback, state, TimeSpan.Zero, period);
+            lock (gate) latest = () => callback(state);
+            return new Patience();
+        }
+
+        /// <summary>Of whoever became patient last.</summary>
+        public void EndPatience()
+        {
+            Action? ending;
+            lock (gate) ending = latest;
+            ending?.Invoke();
+        }
+
+        private sealed class Patience : ITimer
+        {
+            public bool Change(TimeSpan dueTime, TimeSpan period) => true;
+            public void Dispose() { }
+            public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+        }
     }
 
     private sealed class Counted : IPullProgress

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json.Nodes;
+using Qanat.Engine;
 using Qanat.Kernels;
 
 namespace Qanat.Cli;
@@ -10,17 +11,17 @@ internal static class BenchCommand
 {
     public static Command Build(Shared shared)
     {
-        Argument<string> file = new("file") { Description = "A GGUF file or a folder with *.safetensors." };
+        Argument<string> file = new("file") { Description = "A GGUF file, a folder with *.safetensors, or OWNER/NAME of a model that was pulled." };
         Option<int> prompt = Count("--prompt", "Prompt tokens per sequence.", 512);
         Option<int> generate = Count("--gen", "Tokens to generate per sequence.", 128);
-        Option<int> parallel = Count("--parallel", "Sequences at the same time.", 1);
+        Option<int> parallel = Count("--parallel", "Sequences at the same time.", 1, new EngineOptions().WaitingMax);
         Option<int> repeats = Count("--repeats", "Runs; the median counts.", 3);
-        Option<int?> threads = new("--threads") { Description = "Threads to compute with. Default: one per core." };
+        Option<int?> threads = Shared.Threads();
         Option<KvFormat> kv = Shared.Kv();
         Command bench = new("bench", "Measure prompt and generation speed, memory and load time of a model file.") { file, prompt, generate, parallel, repeats, threads, kv };
         bench.SetAction((parsed, cancel) => Shared.RunAsync(async () =>
         {
-            Benchmark benchmark = new(parsed.GetRequiredValue(file), parsed.GetValue(prompt), parsed.GetValue(generate), parsed.GetValue(parallel), parsed.GetValue(threads), parsed.GetValue(repeats), parsed.GetValue(kv));
+            Benchmark benchmark = new(ModelPull.Find(shared.Data(parsed), parsed.GetRequiredValue(file)), parsed.GetValue(prompt), parsed.GetValue(generate), parsed.GetValue(parallel), parsed.GetValue(threads), parsed.GetValue(repeats), parsed.GetValue(kv));
             JsonObject result = await benchmark.RunAsync(new LineProgress(), cancel);
             shared.Terminal(parsed).Table(result, new JsonArray(result.DeepClone()),
                 new Column("model", "model"), new Column("prefill tok/s", "prefill_tokens_per_s", Align.Right, Rounded), new Column("decode tok/s", "decode_tokens_per_s", Align.Right, Rounded),
@@ -29,15 +30,7 @@ internal static class BenchCommand
         return bench;
     }
 
-    private static Option<int> Count(string name, string description, int standard)
-    {
-        Option<int> option = new(name) { Description = description, DefaultValueFactory = _ => standard };
-        option.Validators.Add(result =>
-        {
-            if (result.GetValueOrDefault<int>() < 1) result.AddError($"{name} needs a whole number from 1.");
-        });
-        return option;
-    }
+    private static Option<int> Count(string name, string description, int standard, int most = int.MaxValue) => Shared.Within(new Option<int>(name) { Description = description, DefaultValueFactory = _ => standard }, most);
 
     private static string Rounded(string text) => double.Parse(text, CultureInfo.InvariantCulture).ToString("0.00", CultureInfo.InvariantCulture);
     private static string Megabytes(string text) => (long.Parse(text, CultureInfo.InvariantCulture) >> 20).ToString(CultureInfo.InvariantCulture);

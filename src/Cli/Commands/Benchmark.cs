@@ -24,6 +24,8 @@ internal sealed record Benchmark(string File, int PromptTokens, int GeneratedTok
         EngineOptions options = new() { KvBytesMax = KvBytesMax };
         await using InferenceEngine engine = new(model, options, sink, TimeProvider.System);
         progress.Report($"{Path.GetFileName(File)}: {engine.Status.KernelTier}");
+        if (PromptTokens + (long)GeneratedTokens > engine.ContextLength)
+            throw new CommandException($"A sequence can have {engine.ContextLength} tokens here, which --prompt and --gen share: {PromptTokens} and {GeneratedTokens} are too many.");
         await RunOnceAsync(engine, sink, model.Tokenizer.Count, Math.Min(PromptTokens, 32), Math.Min(GeneratedTokens, 4), seed: 0, cancel);
 
         List<double> prefill = [], decode = [];
@@ -58,7 +60,7 @@ internal sealed record Benchmark(string File, int PromptTokens, int GeneratedTok
         {
             return LoadedModel.Load(File, new LoadOptions { Threads = Threads, Kv = Kv, KvBytesMax = KvBytesMax }, progress, cancel);
         }
-        catch (Exception error) when (error is ModelFileException or IOException)
+        catch (ModelFileException error)
         {
             throw new CommandException(error.Message, error);
         }

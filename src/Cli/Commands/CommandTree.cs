@@ -27,7 +27,7 @@ internal static class CommandTree
             BackupCommands.Restore(shared),
             DemoCommands.Build(shared),
             OutlookTree.Build(shared),
-            RunCommand.Build(),
+            RunCommand.Build(shared),
             BenchCommand.Build(shared),
             ModelCommands.Pull(shared),
             ModelCommands.Models(shared),

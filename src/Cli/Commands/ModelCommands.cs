@@ -12,14 +12,14 @@ internal static class ModelCommands
     {
         Argument<string> name = new("model") { Description = "OWNER/NAME, as on the site." };
         Option<RepositoryLayout> layout = new("--from") { Description = "Whose layout the site has: HuggingFace or ModelScope.", DefaultValueFactory = _ => RepositoryLayout.HuggingFace };
-        Option<Uri?> site = new("--site") { Description = "A mirror of the site. Default: the site itself." };
+        Option<string?> site = new("--site") { Description = "A mirror of the site. Default: the site itself." };
         Option<string?> file = new("--file") { Description = "Which weights, e.g. '*Q4_K_M*'. Needed where a repository holds several." };
         Option<string?> revision = new("--revision") { Description = "Branch, tag or commit. Default: main (ModelScope: master)." };
         Option<string?> reason = new("--accept-licence") { Description = "Accept a licence that does not let the model be hosted freely, and say why you may." };
         Command pull = new("pull", "Fetch a model: resumable, checked against its hashes, with its licence recorded.") { name, layout, site, file, revision, reason };
         pull.SetAction((parsed, cancel) => Shared.RunAsync(async () =>
         {
-            PullOptions options = new(parsed.GetRequiredValue(name), parsed.GetValue(layout), parsed.GetValue(site), parsed.GetValue(file), parsed.GetValue(revision), parsed.GetValue(reason));
+            PullOptions options = new(parsed.GetRequiredValue(name), parsed.GetValue(layout), SiteOf(parsed.GetValue(site)), parsed.GetValue(file), parsed.GetValue(revision), parsed.GetValue(reason));
             using var http = ModelPull.Client();
             var pulling = new ModelPull(http, shared.Data(parsed), TimeProvider.System, Environment.GetEnvironmentVariable);
             bool json = shared.Terminal(parsed).Format == OutputFormat.Json;
@@ -29,6 +29,11 @@ internal static class ModelCommands
         }));
         return pull;
     }
+
+    private static Uri? SiteOf(string? given) =>
+        given is null ? null
+        : Uri.TryCreate(given, UriKind.Absolute, out Uri? site) && (site.Scheme == Uri.UriSchemeHttp || site.Scheme == Uri.UriSchemeHttps) ? site
+        : throw new CommandException($"'{given}' is no address of a site: write it as https://hf-mirror.example/.");
 
     public static Command Models(Shared shared)
     {
@@ -47,8 +52,9 @@ internal static class ModelCommands
         {
             string folder = ModelPull.FolderOf(shared.Data(parsed), parsed.GetRequiredValue(name));
             ModelRecord record = ModelRecord.Beside(folder) ?? throw new CommandException($"{parsed.GetValue(name)} was not pulled: qanat models list says what was.");
-            ModelPull.Accept(record, parsed.GetRequiredValue(reason), TimeProvider.System).Save(folder);
-            System.Console.WriteLine($"Accepted: {record.Repository} may be served.");
+            ModelRecord accepted = ModelPull.Accept(record, parsed.GetRequiredValue(reason), TimeProvider.System);
+            accepted.Save(folder);
+            shared.Terminal(parsed).Say(Of(accepted, ModelPull.ServedPath(accepted, folder)), $"Accepted: {record.Repository} may be served.");
             return Task.CompletedTask;
         }));
         return new Command("models", "Models on this machine.") { list, accept };
@@ -56,35 +62,50 @@ internal static class ModelCommands
 
     public static Command Quantize(Shared shared)
     {
-        Argument<FileInfo> source = new("source") { Description = "A GGUF file (the first of its parts, where there are several) or a folder with *.safetensors; best in F32, F16 or BF16." };
+        Argument<string> source = new("source") { Description = "A GGUF file (the first of its parts, where there are several), a folder with *.safetensors, or OWNER/NAME of a model that was pulled; best in F32, F16 or BF16." };
         Argument<FileInfo> target = new("target") { Description = "The GGUF file to write." };
         Option<QuantMix> mix = new("--type") { Description = string.Join(", ", Enum.GetNames<QuantMix>()), DefaultValueFactory = _ => QuantMix.Q4_K_M };
-        Option<int?> threads = new("--threads") { Description = "Threads that compute. Default: one per core." };
+        Option<int?> threads = Shared.Threads();
         Option<bool> force = new("--force") { Description = "Write over a file that is there." };
         Command quantize = new("quantize", "Write a model with fewer bits per weight.") { source, target, mix, threads, force };
         quantize.SetAction((parsed, cancel) => Shared.RunAsync(() => Task.Run(() =>
         {
             FileInfo to = parsed.GetRequiredValue(target);
             if (to.Exists && !parsed.GetValue(force)) throw new CommandException($"{to.FullName} is there already: --force writes over it.");
-            string from = parsed.GetRequiredValue(source).FullName, next = to.FullName + ".part";
             try
             {
-                using ModelSource file = ModelSource.OpenAny(from);
-                using (FileStream stream = new(next, FileMode.Create, FileAccess.Write, FileShare.None, 1 << 20))
-                    GgufQuantizer.Write(file, parsed.GetValue(mix), stream, parsed.GetValue(threads) ?? CpuTopology.PhysicalCores, new TensorProgress(file.Tensors.Count, shared.Terminal(parsed).Format), cancel);
-                File.Move(next, to.FullName, overwrite: true);
-                System.Console.WriteLine($"{to.FullName}: {Amount.OfBytes(new FileInfo(to.FullName).Length)}, was {Amount.OfBytes(file.Bytes)}.");
+                using ModelSource file = ModelSource.OpenAny(ModelPull.Find(shared.Data(parsed), parsed.GetRequiredValue(source)));
+                TensorProgress progress = new(file.Tensors.Count, shared.Terminal(parsed).Format);
+                WriteWhole(to.FullName, stream => GgufQuantizer.Write(file, parsed.GetValue(mix), stream, parsed.GetValue(threads) ?? CpuTopology.PhysicalCores, progress, cancel));
+                long bytes = new FileInfo(to.FullName).Length;
+                shared.Terminal(parsed).Say(new JsonObject { ["file"] = to.FullName, ["bytes"] = bytes, ["source_bytes"] = file.Bytes }, $"{to.FullName}: {Amount.OfBytes(bytes)}, was {Amount.OfBytes(file.Bytes)}.");
             }
-            catch (Exception error) when (error is ModelFileException or IOException or UnauthorizedAccessException)
+            catch (ModelFileException error)
             {
                 throw new CommandException(error.Message, error);
             }
-            finally
-            {
-                File.Delete(next);
-            }
         }, cancel)));
         return quantize;
+    }
+
+    /// <summary>The file is there when it is whole. What another command is just writing is left to it.</summary>
+    private static void WriteWhole(string file, Action<FileStream> write)
+    {
+        string next = file + ".part";
+        using (FileStream stream = new(next, FileMode.Create, FileAccess.Write, FileShare.None, 1 << 20))
+        {
+            try
+            {
+                write(stream);
+                stream.Flush();
+            }
+            catch
+            {
+                File.Delete(next);
+                throw;
+            }
+        }
+        File.Move(next, file, overwrite: true);
     }
 
     private static IEnumerable<PulledModel> PulledModels(DataDirectory data) => !Directory.Exists(data.Models) ? [] :

@@ -8,12 +8,12 @@ namespace Qanat.Cli;
 /// <summary>qanat run: a chat in the terminal with a model file, without a server.</summary>
 internal static class RunCommand
 {
-    public static Command Build()
+    public static Command Build(Shared shared)
     {
-        Argument<string> file = new("model") { Description = "A model file (GGUF) or a folder with *.safetensors." };
+        Argument<string> file = new("model") { Description = "A model file (GGUF), a folder with *.safetensors, or OWNER/NAME of a model that was pulled." };
         Argument<string?> prompt = new("prompt") { Description = "A question to answer before leaving; without it, a chat.", Arity = ArgumentArity.ZeroOrOne };
         Option<string?> system = new("--system") { Description = "What the model is told before the chat." };
-        Option<int?> threads = new("--threads") { Description = "Threads that compute with. Default: one per core." };
+        Option<int?> threads = Shared.Threads();
         Option<KvFormat> kv = Shared.Kv();
         Option<float?> temperature = new("--temperature") { Description = "0 always takes the likeliest token. Default: what the model comes with, else 0.7." };
         Option<long?> seed = new("--seed") { Description = "The same seed gives the same answers." };
@@ -22,7 +22,7 @@ internal static class RunCommand
         Command command = new("run", "Chat with a model file in the terminal, without a server.") { file, prompt, system, threads, kv, temperature, seed, maxTokens, noThinking };
         command.SetAction((parsed, cancel) => Shared.RunAsync(async () =>
         {
-            await using LocalModel model = await LoadAsync(parsed.GetRequiredValue(file), new LocalModelOptions { Threads = parsed.GetValue(threads), Kv = parsed.GetValue(kv) }, cancel);
+            await using LocalModel model = await LoadAsync(ModelPull.Find(shared.Data(parsed), parsed.GetRequiredValue(file)), new LocalModelOptions { Threads = parsed.GetValue(threads), Kv = parsed.GetValue(kv) }, cancel);
             TerminalChat chat = new(model, System.Console.In, System.Console.Out, colours: !System.Console.IsOutputRedirected, TimeProvider.System)
             {
                 System = parsed.GetValue(system),
@@ -36,8 +36,12 @@ internal static class RunCommand
             System.Console.CancelKeyPress += stop;
             try
             {
-                if (parsed.GetValue(prompt) is { } question) await chat.AskAsync(question, cancel);
-                else await chat.RunAsync(isInteractive: !System.Console.IsInputRedirected, cancel);
+                if (parsed.GetValue(prompt) is not { } question) await chat.RunAsync(isInteractive: !System.Console.IsInputRedirected, cancel);
+                else if (!await chat.AskAsync(question, cancel)) throw new OperationCanceledException("The answer was stopped.");
+            }
+            catch (ArgumentException refused)
+            {
+                throw new CommandException(TerminalChat.Sentence(refused), refused);
             }
             finally
             {
@@ -53,7 +57,7 @@ internal static class RunCommand
         {
             return await Task.Run(() => LocalModel.Load(path, options, new LineProgress(), cancel), cancel);
         }
-        catch (Exception error) when (error is ModelFileException or IOException or UnauthorizedAccessException)
+        catch (ModelFileException error)
         {
             throw new CommandException(error.Message, error);
         }

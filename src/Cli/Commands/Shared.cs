@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using System.Text.Json.Nodes;
 using Qanat.Kernels;
 
@@ -16,6 +17,20 @@ internal sealed class Shared
 
     /// <summary>How keys and values are kept.</summary>
     public static Option<KvFormat> Kv() => new("--kv") { Description = "How keys and values are kept: F16, or Q8 in about half the memory. Default: F16." };
+
+    /// <summary>How many threads compute.</summary>
+    public static Option<int?> Threads() => Within(new Option<int?>("--threads") { Description = "Threads that compute. Default: one per core." }, WorkerTeam.ThreadsMax);
+
+    /// <summary>Takes whole numbers from 1 to a greatest one; what is no number at all is refused without this.</summary>
+    public static Option<T> Within<T>(Option<T> option, int most)
+    {
+        option.Validators.Add(result =>
+        {
+            bool isOutside = result.Tokens is [{ } token] && int.TryParse(token.Value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int given) && (given < 1 || given > most);
+            if (isOutside) result.AddError(string.Create(CultureInfo.InvariantCulture, $"{option.Name} needs a whole number from 1 to {most}."));
+        });
+        return option;
+    }
 
     /// <summary>Runs a command against a server; see <see cref="ApiConnection"/> for which.</summary>
     public Task<int> WithServerAsync(ParseResult parsed, Func<ApiConnection, Terminal, Task> run, CancellationToken cancel) => RunAsync(async () =>
@@ -68,6 +83,12 @@ internal sealed class Shared
         catch (OperationCanceledException)
         {
             return 130;
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            // What the system refuses: it names the file itself.
+            await System.Console.Error.WriteLineAsync("qanat: " + error.Message);
+            return 1;
         }
     }
 }

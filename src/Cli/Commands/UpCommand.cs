@@ -14,7 +14,7 @@ internal static class UpCommand
         Option<string> urls = new("--urls") { Description = "Addresses to listen on, separated by ';'. Only this machine can reach the default.", DefaultValueFactory = _ => ServerOptions.DefaultUrl };
         Option<string?> model = new("--model") { Description = "A model file, or OWNER/NAME of one that was pulled. Without one, a small random model is made and served." };
         Option<string?> name = new("--name") { Description = "What the API calls the model." };
-        Option<int?> threads = new("--threads") { Description = "Threads the engine computes with. Default: one per core." };
+        Option<int?> threads = Shared.Threads();
         Option<int> kvMegabytes = new("--kv-mb") { Description = "Memory for keys and values, in MB.", DefaultValueFactory = _ => 512 };
         Option<KvFormat> kv = Shared.Kv();
         Option<FileInfo?> config = new("--config") { Description = "The configuration file. Default: qanat.json in the data directory. Options win over it." };

@@ -12,6 +12,9 @@ public sealed class FileDownload(HttpClient http, ModelRepository repository, Ti
     private const int TriesMax = 5;
     private static readonly TimeSpan PauseFirst = TimeSpan.FromSeconds(1);
 
+    /// <summary>A connection over which nothing comes for so long is taken for cut: where the other end vanished, nobody says so.</summary>
+    public static readonly TimeSpan SilenceMax = TimeSpan.FromMinutes(1);
+
     /// <summary>Tells how many bytes came in since it was last told; negative when bytes were thrown away.</summary>
     public Action<long> Came { get; init; } = _ => { };
 
@@ -63,6 +66,20 @@ public sealed class FileDownload(HttpClient http, ModelRepository repository, Ti
 
     private async Task FetchAsync(RepositoryFile file, string part, CancellationToken cancel)
     {
+        using var silence = new CancellationTokenSource(SilenceMax, clock);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancel, silence.Token);
+        try
+        {
+            await FetchAsync(file, part, silence, either.Token);
+        }
+        catch (OperationCanceledException error) when (!cancel.IsCancellationRequested)
+        {
+            throw new IOException(silence.IsCancellationRequested ? $"nothing came for {SilenceMax.TotalSeconds:0} seconds." : $"{file.Address.Authority} does not answer.", error);
+        }
+    }
+
+    private async Task FetchAsync(RepositoryFile file, string part, CancellationTokenSource silence, CancellationToken cancel)
+    {
         long have = File.Exists(part) ? new FileInfo(part).Length : 0;
         if (have == file.Bytes && have > 0) return;
         using HttpRequestMessage request = repository.Request(file.Address);
@@ -79,8 +96,10 @@ public sealed class FileDownload(HttpClient http, ModelRepository repository, Ti
         {
             length += count;
             if (length > file.Bytes) throw new CommandException($"{file.Path} is longer than the repository promises ({file.Bytes} bytes): it is not fetched any further.");
-            await target.WriteAsync(buffer.AsMemory(0, count), cancel);
+            // Whole, so that what is told and what is in the file stay equal whenever it is stopped.
+            await target.WriteAsync(buffer.AsMemory(0, count), CancellationToken.None);
             Came(count);
+            silence.CancelAfter(SilenceMax);
         }
         await target.FlushAsync(cancel);
         if (length < file.Bytes) throw new HttpIOException(HttpRequestError.ResponseEnded, $"the connection ended after {length} of {file.Bytes} bytes.");

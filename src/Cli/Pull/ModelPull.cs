@@ -32,7 +32,7 @@ public sealed class ModelPull(HttpClient http, DataDirectory data, TimeProvider 
         ArgumentNullException.ThrowIfNull(progress);
         string folder = FolderOf(data, options.Model);
         Uri site = options.Site ?? new Uri(options.Layout == RepositoryLayout.ModelScope ? "https://modelscope.cn/" : "https://huggingface.co/");
-        var repository = new ModelRepository(http, new Uri(site.AbsoluteUri.TrimEnd('/') + "/"), environment(options.Layout == RepositoryLayout.ModelScope ? "MODELSCOPE_API_TOKEN" : "HF_TOKEN"));
+        var repository = new ModelRepository(http, new Uri(site.AbsoluteUri.TrimEnd('/') + "/"), environment(options.Layout == RepositoryLayout.ModelScope ? "MODELSCOPE_API_TOKEN" : "HF_TOKEN"), clock);
         RepositoryIndex index = await repository.ReadAsync(options.Layout, options.Model, options.Revision ?? (options.Layout == RepositoryLayout.ModelScope ? "master" : "main"), cancel);
         PullPlan plan = PullPlan.Make(index, options.File, folder);
         Directory.CreateDirectory(folder);

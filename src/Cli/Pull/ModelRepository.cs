@@ -22,7 +22,7 @@ public sealed record RepositoryFile(string Path, long Bytes, string? Hash, HashK
 public sealed record RepositoryIndex(string Name, string Source, string Revision, string? LicenceId, ImmutableArray<RepositoryFile> Files);
 
 /// <summary>Reads the index of a repository laid out as Hugging Face or ModelScope lay theirs out.</summary>
-public sealed class ModelRepository(HttpClient http, Uri site, string? token)
+public sealed class ModelRepository(HttpClient http, Uri site, string? token, TimeProvider clock)
 {
     private const int IndexBytesMax = 32 << 20;
 
@@ -81,17 +81,23 @@ public sealed class ModelRepository(HttpClient http, Uri site, string? token)
     private async Task<JsonDocument> GetAsync(Uri address, string name, CancellationToken cancel)
     {
         using HttpRequestMessage request = Request(address);
+        using var patience = new CancellationTokenSource(FileDownload.SilenceMax, clock);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancel, patience.Token);
         try
         {
-            using HttpResponseMessage response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancel);
+            using HttpResponseMessage response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, either.Token);
             switch (response.StatusCode)
             {
                 case HttpStatusCode.NotFound: throw new CommandException($"{name} is not at {site.Authority}, or not in that revision.");
                 case HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden: throw new CommandException($"{site.Authority} does not show {name} without a token, or not with this one: set HF_TOKEN (or MODELSCOPE_API_TOKEN) to one that may read it.");
             }
             if (!response.IsSuccessStatusCode) throw new CommandException($"{site.Authority} answered {(int)response.StatusCode} when asked for {name}. Try again later.");
-            await response.Content.LoadIntoBufferAsync(IndexBytesMax, cancel);
-            return await JsonDocument.ParseAsync(await response.Content.ReadAsStreamAsync(cancel), default, cancel);
+            await response.Content.LoadIntoBufferAsync(IndexBytesMax, either.Token);
+            return await JsonDocument.ParseAsync(await response.Content.ReadAsStreamAsync(either.Token), default, either.Token);
+        }
+        catch (OperationCanceledException error) when (!cancel.IsCancellationRequested)
+        {
+            throw new CommandException($"{site.Authority} does not answer. Is there a network, and a mirror that does (--site)?", error);
         }
         catch (HttpRequestException error)
         {

@@ -58,12 +58,26 @@ internal sealed class TerminalChat(LocalModel model, TextReader input, TextWrite
             string? line = await input.ReadLineAsync(cancel);
             if (line is null || line.Trim() is "/exit" or "/bye" or "/quit") return;
             if (line.StartsWith('/')) await output.WriteLineAsync(Command(line));
-            else if (!string.IsNullOrWhiteSpace(line)) await AskAsync(line, cancel);
+            else if (!string.IsNullOrWhiteSpace(line)) await TryAskAsync(line, cancel);
+        }
+    }
+
+    private async Task TryAskAsync(string question, CancellationToken cancel)
+    {
+        try
+        {
+            await AskAsync(question, cancel);
+        }
+        catch (ArgumentException refused)
+        {
+            await output.WriteLineAsync(Sentence(refused));
         }
     }
 
     /// <summary>Answers one question; what was said so far belongs to it.</summary>
-    public async Task AskAsync(string question, CancellationToken cancel)
+    /// <returns>False: the answer was stopped.</returns>
+    /// <exception cref="ArgumentException">The question cannot be put to the model; it is as if it had not been asked.</exception>
+    public async Task<bool> AskAsync(string question, CancellationToken cancel)
     {
         using var stopping = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         lock (gate) answering = stopping;
@@ -87,11 +101,10 @@ internal sealed class TerminalChat(LocalModel model, TextReader input, TextWrite
         {
             isStopped = true;
         }
-        catch (ArgumentException refused)
+        catch (ArgumentException)
         {
             turns.RemoveAt(turns.Count - 1);
-            await output.WriteLineAsync(refused.Message);
-            return;
+            throw;
         }
         finally
         {
@@ -101,7 +114,11 @@ internal sealed class TerminalChat(LocalModel model, TextReader input, TextWrite
         turns.AddRange(answer.Messages);
         await output.WriteLineAsync();
         await output.WriteLineAsync(Style("2", Account(answer, isStopped, first, clock.GetElapsedTime(began))));
+        return !isStopped;
     }
+
+    /// <summary>A refusal without the name of the parameter that .NET puts behind it.</summary>
+    public static string Sentence(ArgumentException refused) => refused.Message.Split(" (Parameter '")[0];
 
     /// <summary>Carries out a line that begins with a slash; gives what to say to it.</summary>
     private string Command(string line)
