@@ -9,7 +9,7 @@ internal sealed class CharacterAutomaton
     private const int StatesMax = 20_000;
 
     /// <summary>A second or two.</summary>
-    private const long WorkMax = 4_000_000;
+    private const long WorkMax = 2_000_000;
 
     /// <summary>Marks of the beginning and the end of the text, for ^ and $.</summary>
     public const int TextStart = TextGrammar.LastCodePoint + 1, TextEnd = TextGrammar.LastCodePoint + 2;

@@ -140,11 +140,14 @@ internal sealed class Grammar
         if (first == Nothing || rest == Nothing) return Nothing;
         if (first == Empty) return rest;
         if (rest == Empty) return first;
-        if (first.Kind != ExpressionKind.Sequence) return Share(new Key(ExpressionKind.Sequence, first, rest, null, null, 0, 0, default));
+        if (first.Kind != ExpressionKind.Sequence) return ShareSequence(first, rest);
+        if (first.Second!.Kind != ExpressionKind.Sequence) return ShareSequence(first.First!, ShareSequence(first.Second, rest));
         List<Expression> parts = PartsOf(first);
-        for (int i = parts.Count - 1; i >= 0; i--) rest = Share(new Key(ExpressionKind.Sequence, parts[i], rest, null, null, 0, 0, default));
+        for (int i = parts.Count - 1; i >= 0; i--) rest = ShareSequence(parts[i], rest);
         return rest;
     }
+
+    private Expression ShareSequence(Expression first, Expression rest) => Share(new Key(ExpressionKind.Sequence, first, rest, null, null, 0, 0, default));
 
     /// <summary>The parts of a sequence. Sequences are long where texts are, so nothing here goes through them by calling itself: the depth of the stack is that of the nesting.</summary>
     private static List<Expression> PartsOf(Expression sequence)
@@ -243,7 +246,13 @@ internal sealed class Grammar
             case ExpressionKind.Set:
                 return expression.Set!.Contains(SymbolOf(symbolClass)) ? Empty : Nothing;
             case ExpressionKind.Sequence:
-                return DeriveSequence(expression, symbolClass);
+                Expression within = Sequence(After(expression.First!, symbolClass), expression.Second!);
+                if (!IsNullable(expression.First!)) return within;
+                // Those behind it from the last on, so that each finds the next one's answer and none calls itself.
+                Stack<Expression>? behind = null;
+                for (Expression rest = expression.Second!; rest.Kind == ExpressionKind.Sequence && rest.After?[symbolClass] is null && IsNullable(rest.First!); rest = rest.Second!) (behind ??= new()).Push(rest);
+                while (behind is not null && behind.TryPop(out Expression? rest)) After(rest, symbolClass);
+                return Choice(within, After(expression.Second!, symbolClass));
             case ExpressionKind.Choice:
                 return Choice(Array.ConvertAll(expression.Choices, choice => After(choice, symbolClass)));
             case ExpressionKind.Repeat:
@@ -255,24 +264,6 @@ internal sealed class Grammar
             default:
                 return Both(After(expression.First!, symbolClass), After(expression.Second!, symbolClass));
         }
-    }
-
-    /// <summary>The symbol may be of the first part, and of each behind it while all before it may be empty.</summary>
-    private Expression DeriveSequence(Expression sequence, int symbolClass)
-    {
-        List<Expression> choices = [];
-        for (; sequence.Kind == ExpressionKind.Sequence; sequence = sequence.Second!)
-        {
-            if (choices.Count > 0 && sequence.After?[symbolClass] is { } known)
-            {
-                choices.Add(known);
-                return Choice([.. choices]);
-            }
-            choices.Add(Sequence(After(sequence.First!, symbolClass), sequence.Second!));
-            if (!IsNullable(sequence.First!)) return Choice([.. choices]);
-        }
-        choices.Add(After(sequence, symbolClass));
-        return Choice([.. choices]);
     }
 
     // ---- checks --------------------------------------------------------------------------------------------------
