@@ -20,13 +20,13 @@ public static class FactValue
     public static Guid Id(string text) => Guid.TryParse(text, out Guid id) ? id : throw new FormatException($"'{text}' is not an id.");
 
     /// <summary>"12.5%" as parts of a thousand: 125.</summary>
-    /// <exception cref="FormatException">No percent sign, more than one decimal, or negative.</exception>
+    /// <exception cref="FormatException">No percent sign, more than one digit after the point, or negative.</exception>
     public static int Permille(string text)
     {
         ArgumentNullException.ThrowIfNull(text);
         string[] parts = text.EndsWith('%') ? text[..^1].Split('.') : [];
         bool shaped = parts is [{ Length: > 0 and <= 6 }] or [{ Length: > 0 and <= 6 }, { Length: 1 }];
-        if (!shaped || !Array.TrueForAll(parts, p => p.All(char.IsAsciiDigit))) throw new FormatException($"'{text}' is not a percentage: write 12.5%, with at most one decimal.");
+        if (!shaped || !Array.TrueForAll(parts, p => p.All(char.IsAsciiDigit))) throw new FormatException($"'{text}' is not a percentage: write 12.5%, with at most one digit after the point.");
         return int.Parse(parts[0], CultureInfo.InvariantCulture) * 10 + (parts.Length == 2 ? parts[1][0] - '0' : 0);
     }
 
