@@ -14,6 +14,7 @@ namespace Qanat.Console;
 internal static class SessionCookie
 {
     public const string Scheme = "qanat-console";
+    private const string LoginPath = "/signin";
     private const string KeyClaim = "qanat-key";
     private const string StampClaim = "qanat-stamp";
 
@@ -25,13 +26,13 @@ internal static class SessionCookie
         cookie.Cookie.SecurePolicy = CookieSecurePolicy.SameAsRequest;
         cookie.ExpireTimeSpan = options.SessionIdleMax;
         cookie.SlidingExpiration = true;
-        cookie.LoginPath = "/signin";
+        cookie.LoginPath = LoginPath;
         cookie.AccessDeniedPath = "/denied";
         cookie.ReturnUrlParameter = "next";
         cookie.Events.OnValidatePrincipal = async context =>
         {
             DirectoryState directory = context.HttpContext.RequestServices.GetRequiredService<DirectoryState>();
-            if (CallerOf(directory, context.Principal) is not null) return;
+            if (CallerOf(directory, context.Principal) is { } caller && caller.Terms.AllowsAddress(context.HttpContext.Connection.RemoteIpAddress)) return;
             context.RejectPrincipal();
             await context.HttpContext.SignOutAsync(Scheme);
         };
@@ -49,8 +50,8 @@ internal static class SessionCookie
             : null;
     }
 
-    /// <summary>Keys of programs send requests and see no pages.</summary>
-    public static bool MaySignIn(ApiKey key) => key.Role != KeyRole.Inference;
+    /// <summary>Keys of programs send requests and see no pages; nor do those that are bound to paths which are not the console's.</summary>
+    public static bool MaySignIn(ApiKey key) => key.Role != KeyRole.Inference && KeyTerms.Of(key).AllowsPath(LoginPath);
 
     /// <summary>Changes with the password, so that a new one ends every session of the old.</summary>
     private static string StampOf(ApiKey key) =>

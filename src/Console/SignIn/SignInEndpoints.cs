@@ -100,6 +100,7 @@ internal static class SignInEndpoints
                 : "There is no such account, or the password is wrong.";
             return Form(openId, next, problem, StatusCodes.Status401Unauthorized);
         }
+        if (!KeyTerms.Of(who).AllowsAddress(context.Connection.RemoteIpAddress)) return Form(openId, next, $"This identity may not be used from {Address(context)}.", StatusCodes.Status403Forbidden);
         await context.SignInAsync(SessionCookie.Scheme, SessionCookie.PrincipalFor(who), new AuthenticationProperties { IsPersistent = true });
         return Results.Redirect(LocalPath(next));
     }

@@ -37,6 +37,8 @@ public sealed class AddressGuard(ImmutableArray<IPNetwork> allowed)
     {
         AllowAutoRedirect = false,
         UseProxy = false,
+        // One tenant's receiver must not hear of another's.
+        UseCookies = false,
         ConnectTimeout = TimeSpan.FromSeconds(10),
         PooledConnectionLifetime = TimeSpan.FromMinutes(5),
         ConnectCallback = (context, cancel) => OutsideAddresses.ConnectAsync(context.DnsEndPoint, Allows, cancel),

@@ -11,8 +11,8 @@ internal sealed class AnthropicEndpoints(Callers callers, ServedModels models, M
     /// <summary>Errors of these requests are worded as Anthropic's; paths that others share are told apart by the header its clients send.</summary>
     public static bool Owns(HttpRequest request)
     {
-        bool atOwnPath = request.Path.StartsWithSegments("/anthropic", StringComparison.Ordinal) || request.Path.StartsWithSegments("/apps/anthropic", StringComparison.Ordinal)
-            || request.Path.StartsWithSegments("/v1/messages", StringComparison.Ordinal);
+        bool atOwnPath = request.Path.StartsWithSegments("/anthropic", StringComparison.OrdinalIgnoreCase) || request.Path.StartsWithSegments("/apps/anthropic", StringComparison.OrdinalIgnoreCase)
+            || request.Path.StartsWithSegments("/v1/messages", StringComparison.OrdinalIgnoreCase);
         return atOwnPath || IsSpoken(request);
     }
 

@@ -9,7 +9,7 @@ internal sealed class DashScopeEndpoints(Callers callers, NativeRequests request
     private const string Root = "/api/v1";
 
     /// <summary>Errors below this path are worded as DashScope's. The admin API is a level higher.</summary>
-    public static bool Owns(PathString path) => path.StartsWithSegments(Root, StringComparison.Ordinal);
+    public static bool Owns(PathString path) => path.StartsWithSegments(Root, StringComparison.OrdinalIgnoreCase);
 
     public void Map(ApiRoutes routes)
     {

@@ -14,7 +14,8 @@ internal sealed class ApiRoutes(IEndpointRouteBuilder routes, Callers callers)
     /// <summary>Everything mapped so far.</summary>
     public IReadOnlyList<MappedRoute> Mapped => mapped;
 
-    public static bool IsApi(PathString path) => path == OperationsEndpoints.Metrics || Array.Exists(Roots, root => path.StartsWithSegments(root, StringComparison.Ordinal));
+    /// <summary>Without regard to case, as routes match.</summary>
+    public static bool IsApi(PathString path) => path == OperationsEndpoints.Metrics || Array.Exists(Roots, root => path.StartsWithSegments(root, StringComparison.OrdinalIgnoreCase));
 
     public void Get(string pattern, Permission needs, RequestDelegate serve) => Map("GET", pattern, needs, serve);
     public void Post(string pattern, Permission needs, RequestDelegate serve) => Map("POST", pattern, needs, serve);
@@ -58,7 +59,7 @@ internal sealed class ApiRoutes(IEndpointRouteBuilder routes, Callers callers)
 /// <summary>Which paths belong to the APIs, for hosts that treat pages otherwise.</summary>
 public static class GatewayPaths
 {
-    public static bool IsApi(PathString path) => ApiRoutes.IsApi(path) || path.StartsWithSegments(McpEndpoint.Path, StringComparison.Ordinal);
+    public static bool IsApi(PathString path) => ApiRoutes.IsApi(path) || McpEndpoint.Is(path);
 }
 
 /// <param name="Path">With its parameters in braces.</param>

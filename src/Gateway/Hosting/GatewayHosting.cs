@@ -74,7 +74,7 @@ public static class GatewayHosting
         app.UseRouting();
         // The APIs end here: what pages need (cookies, policies, forms) does not stand in their way.
         app.UseWhen(context => ApiRoutes.IsApi(context.Request.Path), api => api.UseMiddleware<ErrorBoundary>().UseMiddleware<RetryJoin>().UseEndpoints(_ => { }));
-        app.UseWhen(McpEndpoint.Is, mcp => mcp.UseMiddleware<ErrorBoundary>().Use(McpEndpoint.AdmitAsync));
+        app.UseWhen(context => McpEndpoint.Is(context.Request.Path), mcp => mcp.UseMiddleware<ErrorBoundary>().Use(McpEndpoint.AdmitAsync));
         app.MapMethods("/healthz", ["GET", "HEAD"], HealthAsync);
         app.MapMethods("/readyz", ["GET", "HEAD"], app.Services.GetRequiredService<OperationsEndpoints>().ReadyAsync);
         ApiRoutes routes = new(app, app.Services.GetRequiredService<Callers>());

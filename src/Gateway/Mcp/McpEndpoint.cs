@@ -14,7 +14,8 @@ internal static class McpEndpoint
 
     public static void Map(WebApplication app) => app.MapMcp(Path).WithMetadata(new Needed(Door));
 
-    public static bool Is(HttpContext context) => context.Request.Path.StartsWithSegments(Path, StringComparison.Ordinal);
+    /// <summary>Without regard to case, as its route matches: else another spelling would pass by the door.</summary>
+    public static bool Is(PathString path) => path.StartsWithSegments(Path, StringComparison.OrdinalIgnoreCase);
 
     /// <summary>Before the protocol reads anything.</summary>
     public static Task AdmitAsync(HttpContext context, RequestDelegate next)

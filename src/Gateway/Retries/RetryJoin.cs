@@ -19,8 +19,9 @@ internal sealed class RetryJoin(RequestDelegate next, Recordings recordings, Cal
             await next(context);
             return;
         }
-        // A key that was revoked meanwhile is sent nothing again.
-        callers.Require(context.Request);
+        // A key that was revoked, or bound to other paths, networks or a lesser role meanwhile, is sent nothing again.
+        if (context.GetEndpoint()?.Metadata.GetMetadata<Needed>() is { } needed) callers.Admit(context, needed.Permission);
+        else callers.Require(context.Request);
         byte[] body = await ReadAsync(context.Request, context.RequestAborted);
         string key = Callers.KeyOf(context.Request) ?? "";
         Followed followed = recordings.Join(RetryId.Of(key, id, context.Request.Path + context.Request.QueryString, body));

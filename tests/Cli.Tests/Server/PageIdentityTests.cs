@@ -50,6 +50,21 @@ public sealed partial class PageIdentityTests(PageIdentityFixture fixture) : ICl
     }
 
     [Fact]
+    public async Task A_key_that_is_bound_to_other_paths_or_networks_signs_in_nowhere_and_its_session_ends()
+    {
+        using Browser browser = server.Visit();
+        Assert.Equal(401, (await SignInAsync(browser, await KeyAsync(new KeyTerms { Reach = Reach.Cloud, Endpoints = ["/v1/chat"] }))).Status);
+        Assert.Equal(403, (await SignInAsync(browser, await KeyAsync(new KeyTerms { Reach = Reach.Cloud, Networks = ["192.0.2.0/24"] }))).Status);
+        Assert.False(browser.IsSignedIn);
+        string here = await KeyAsync(new KeyTerms { Reach = Reach.Cloud, Networks = ["127.0.0.0/8", "::1/128"] });
+        await SignInAsync(browser, here);
+        Assert.Equal(200, (await browser.GetAsync("/tenants")).Status);
+        Assert.True(server.Get<KeyRing>().TryAuthenticate(here, out Caller caller));
+        await server.Directory.SetTermsAsync("test", "key.terms", caller.Key.Id, terms => terms with { Networks = ["192.0.2.0/24"] }, CancellationToken.None);
+        Assert.Contains("/signin", (await browser.GetAsync("/tenants")).Onward!.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_key_that_only_sends_requests_signs_in_nowhere()
     {
         foreach (Reach reach in Enum.GetValues<Reach>())
@@ -176,10 +191,12 @@ public sealed partial class PageIdentityTests(PageIdentityFixture fixture) : ICl
         return await browser.PostAsync("/signin", ("key", key), ("__RequestVerificationToken", FormToken().Match(form.Text).Groups[1].Value));
     }
 
-    private async Task<string> KeyAsync(KeyRole role, Reach reach)
+    private Task<string> KeyAsync(KeyRole role, Reach reach) => KeyAsync(new KeyTerms { Reach = reach }, role);
+
+    private async Task<string> KeyAsync(KeyTerms terms, KeyRole role = KeyRole.Owner)
     {
         Project project = server.Directory.Current.FindProject(server.Directory.Current.FindTenant("acme")!.Id, DirectoryState.DefaultProject)!;
-        return (await server.Directory.CreateKeyAsync("test", new NewKeyOrder(project, $"{role} {reach}", role, null, new KeyTerms { Reach = reach }), null, CancellationToken.None)).Secret;
+        return (await server.Directory.CreateKeyAsync("test", new NewKeyOrder(project, $"{role} {terms.Reach}", role, null, terms), null, CancellationToken.None)).Secret;
     }
 
     [GeneratedRegex("name=\"__RequestVerificationToken\" value=\"([^\"]*)\"", RegexOptions.None, 1000)]

@@ -73,7 +73,20 @@ public sealed class AddressGuardTests
         using TcpClient accepted = await accepting;
         // Answered and closed before it was asked, the connection would break.
         Assert.NotEqual(0, await accepted.GetStream().ReadAsync(new byte[1024], TestContext.Current.CancellationToken));
-        await accepted.GetStream().WriteAsync("HTTP/1.1 204 No Content\r\n\r\n"u8.ToArray(), TestContext.Current.CancellationToken);
-        Assert.Equal(HttpStatusCode.NoContent, (await asking).StatusCode);
+        await accepted.GetStream().WriteAsync("HTTP/1.1 307 Temporary Redirect\r\nLocation: http://127.0.0.1:9/\r\nSet-Cookie: theirs=1; Path=/\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"u8.ToArray(), TestContext.Current.CancellationToken);
+        Assert.Equal(HttpStatusCode.TemporaryRedirect, (await asking).StatusCode);
+
+        // Whoever is asked next at the same place, for another tenant, learns nothing of what was said before.
+        Task<HttpResponseMessage> next = allowed.GetAsync(uri, TestContext.Current.CancellationToken);
+        Task<TcpClient> acceptingNext = listener.AcceptTcpClientAsync(TestContext.Current.CancellationToken).AsTask();
+        if (await Task.WhenAny(acceptingNext, next) == next) await next;
+        using TcpClient acceptedNext = await acceptingNext;
+        byte[] request = new byte[4096];
+        int length = await acceptedNext.GetStream().ReadAsync(request, TestContext.Current.CancellationToken);
+        string asked = System.Text.Encoding.ASCII.GetString(request, 0, length);
+        Assert.StartsWith("GET / HTTP/1.1", asked, StringComparison.Ordinal);
+        Assert.DoesNotContain("Cookie", asked, StringComparison.OrdinalIgnoreCase);
+        await acceptedNext.GetStream().WriteAsync("HTTP/1.1 204 No Content\r\n\r\n"u8.ToArray(), TestContext.Current.CancellationToken);
+        Assert.Equal(HttpStatusCode.NoContent, (await next).StatusCode);
     }
 }

@@ -33,6 +33,25 @@ public sealed class WrongIdentityTests
         }
     }
 
+    /// <summary>Routes match without regard to case: so must what stands before them.</summary>
+    [Fact]
+    public async Task A_key_bound_elsewhere_and_strangers_get_nowhere_however_the_path_is_written()
+    {
+        await using TestGateway gateway = await TestGateway.StartAsync();
+        using HttpClient stranger = gateway.Client("sk-stranger");
+        using HttpClient otherPaths = await BoundAsync(gateway, new KeyTerms { Reach = Reach.Cloud, Endpoints = ["/v1/nowhere"] });
+        using HttpClient otherNetworks = await BoundAsync(gateway, new KeyTerms { Reach = Reach.Cloud, Networks = ["192.0.2.0/24"] });
+        foreach (Endpoint endpoint in EndpointsOf(gateway))
+        {
+            foreach ((HttpClient client, int status) in ((HttpClient, int)[])[(stranger, 401), (otherPaths, 403), (otherNetworks, 403)])
+            {
+                HttpRequestMessage asWritten = endpoint.Request("{}"), loud = endpoint.Request("{}");
+                loud.RequestUri = new Uri(loud.RequestUri!.ToString().ToUpperInvariant(), UriKind.Relative);
+                Assert.Equal((endpoint, status, status), (endpoint, (await TestGateway.SendAsync(client, asWritten)).Status, (await TestGateway.SendAsync(client, loud)).Status));
+            }
+        }
+    }
+
     [Fact]
     public async Task Every_role_gets_exactly_what_the_table_gives_it()
     {
@@ -106,6 +125,13 @@ public sealed class WrongIdentityTests
 
     private static async Task<int> StatusAsync(HttpClient client, string method, string path, string? body = null) => (await TestGateway.SendAsync(client,
         new HttpRequestMessage(new HttpMethod(method), path) { Content = body is null ? null : new StringContent(body, Encoding.UTF8, "application/json") })).Status;
+
+    private static async Task<HttpClient> BoundAsync(TestGateway gateway, KeyTerms terms)
+    {
+        DirectoryState directory = gateway.Get<DirectoryState>();
+        Project project = directory.Current.FindProject(directory.Current.FindTenant("house")!.Id, DirectoryState.DefaultProject)!;
+        return gateway.Client((await directory.CreateKeyAsync("test", new NewKeyOrder(project, "bound", KeyRole.Owner, null, terms), null, CancellationToken.None)).Secret);
+    }
 
     private static async Task<HttpClient> RevokedAsync(TestGateway gateway)
     {

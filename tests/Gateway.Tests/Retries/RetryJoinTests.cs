@@ -40,6 +40,23 @@ public sealed class RetryJoinTests(GatewayFixture fixture) : IClassFixture<Gatew
     }
 
     [Fact]
+    public async Task A_key_that_was_bound_elsewhere_meanwhile_is_sent_nothing_again()
+    {
+        TestGateway gateway = fixture.Fresh();
+        DirectoryState directory = gateway.Get<DirectoryState>();
+        using HttpClient client = await gateway.ClientOfAsync("acme", Qanat.Books.KeyRole.Inference, Reach.Tenant);
+        Assert.Equal(200, (await TestGateway.SendAsync(client, Request("Idempotency-Key", "bound", Ask))).Status);
+        Assert.Equal("true", (await TestGateway.SendAsync(client, Request("Idempotency-Key", "bound", Ask))).Header("x-qanat-replayed"));
+        Assert.True(gateway.Get<KeyRing>().TryAuthenticate(client.DefaultRequestHeaders.Authorization!.Parameter!, out Caller caller));
+        foreach ((KeyTerms terms, string code) in ((KeyTerms, string)[])[(new KeyTerms { Networks = ["192.0.2.0/24"] }, "network_not_allowed"), (new KeyTerms { Endpoints = ["/v1/files"] }, "endpoint_not_allowed")])
+        {
+            await directory.SetTermsAsync("test", "key.terms", caller.Key.Id, _ => terms, CancellationToken.None);
+            Answer again = await TestGateway.SendAsync(client, Request("Idempotency-Key", "bound", Ask));
+            Assert.Equal((403, code), (again.Status, again.Code));
+        }
+    }
+
+    [Fact]
     public async Task Another_body_under_the_same_id_is_another_request()
     {
         TestGateway gateway = fixture.Fresh();
