@@ -17,6 +17,11 @@ internal sealed class ErrorBoundary(RequestDelegate next, GatewayOptions options
         {
             // The client is gone: there is nobody to tell.
         }
+        catch (StreamBrokenOffException broken)
+        {
+            if (broken.InnerException is { } cause) LogBrokenOff(log, context, cause);
+            throw;
+        }
         catch (Exception error) when (!context.Response.HasStarted)
         {
             ApiException told = Word(error);
@@ -33,6 +38,13 @@ internal sealed class ErrorBoundary(RequestDelegate next, GatewayOptions options
         (string method, PathString path, string id) = (context.Request.Method, context.Request.Path, context.TraceIdentifier);
         if (error is ApiException { Status: 503 }) log.LogWarning("{Method} {Path} was refused ({Request}, {Code}): {Sentence}", method, path, id, told.Code, told.Message);
         else if (told.Status >= 500) log.LogError(error, "{Method} {Path} failed ({Request}).", method, path, id);
+    }
+
+    /// <summary>The same of a stream that had begun. One that was ended on purpose, by a stop switch or a budget, is told in a sentence, too: it can be told in no status any more.</summary>
+    public static void LogBrokenOff(ILogger log, HttpContext context, Exception cause)
+    {
+        if (cause is ApiException { Status: < 500 or 503 } told) log.LogWarning("{Method} {Path} was broken off ({Request}, {Code}): {Sentence}", context.Request.Method, context.Request.Path, context.TraceIdentifier, told.Code, told.Message);
+        else Log(log, context, cause);
     }
 
     /// <summary>What the client may know of a failure.</summary>

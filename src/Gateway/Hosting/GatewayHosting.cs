@@ -23,6 +23,7 @@ public static class GatewayHosting
         options ??= new GatewayOptions();
         IServiceCollection services = builder.Services;
         services.AddSingleton(options);
+        BrokenStreamsUnlogged.Add(services);
         LimitCalls(services);
         services.TryAddSingleton(provider => ServedModels.Of(provider.GetRequiredService<RoutingState>(), provider.GetRequiredService<TimeProvider>()));
         services.TryAddSingleton(_ => new SeedSource(BinaryPrimitives.ReadUInt64LittleEndian(RandomNumberGenerator.GetBytes(sizeof(ulong)))));

@@ -60,10 +60,6 @@ internal sealed class GenerationAnswer(RunCall run, TariffState tariffs, Gateway
         ErrorBody.Write(stream.Begin(), ErrorBoundary.Word(error));
         stream.End();
         await stream.FlushAsync(context.RequestAborted);
-        // Not context.Abort(): that may throw the error event away unsent. An exception after the start is logged, and ends the connection once everything written is out.
         throw new StreamBrokenOffException(error);
     }
 }
-
-/// <summary>Ends a started response without completing it. The cause was told to the client already.</summary>
-internal sealed class StreamBrokenOffException(Exception cause) : Exception("A stream broke off; its client was told.", cause);

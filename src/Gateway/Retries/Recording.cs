@@ -84,7 +84,7 @@ internal sealed class Recording
             }
             if (isEnd)
             {
-                if (isBroken) throw new StreamBrokenOffException(new IOException("The recorded answer broke off."));
+                if (isBroken) throw new StreamBrokenOffException(null);
                 return;
             }
             await more.WaitAsync(cancel);

@@ -68,7 +68,7 @@ internal sealed class RetryJoin(RequestDelegate next, Recordings recordings, Cal
         {
             // Its clients were told by the answer itself.
             broken = true;
-            if (!context.RequestAborted.IsCancellationRequested) ErrorBoundary.Log(log, context, error is StreamBrokenOffException { InnerException: { } cause } ? cause : error);
+            if (!context.RequestAborted.IsCancellationRequested) ErrorBoundary.LogBrokenOff(log, context, error is StreamBrokenOffException { InnerException: { } cause } ? cause : error);
         }
         finally
         {

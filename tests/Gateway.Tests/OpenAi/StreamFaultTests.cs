@@ -69,6 +69,40 @@ public sealed class StreamFaultTests(GatewayFixture fixture) : IClassFixture<Gat
     }
 
     [Fact]
+    public async Task Streams_that_are_ended_on_purpose_all_say_why_break_and_leave_a_line_each_in_the_log_and_no_stack()
+    {
+        const int streams = 100;
+        await using TestGateway gateway = await TestGateway.StartAsync();
+        TaskCompletionSource never = new();
+        gateway.Script.Answer = (call, cancel) => Script.SayAndWait(call, never.Task, cancel);
+        RawClient[] clients = await Task.WhenAll(Enumerable.Range(0, streams).Select(index => (index % 3) switch
+        {
+            0 => RawClient.PostAsync(gateway, Path, Ask),
+            1 => RawClient.PostAsync(gateway, "/v1/messages", "{\"max_tokens\":9," + Ask[1..]),
+            _ => RawClient.PostAsync(gateway, Path, Ask, $"Idempotency-Key: {index}\r\n"),
+        }));
+        await Task.WhenAll(clients.Select(client => client.ReadUntilAsync("waiting")));
+        Assert.Equal(200, (await gateway.AdminAsync("POST", "/api/tenants/acme/stop", "{}")).Status);
+        string[] told = await Task.WhenAll(clients.Select(client => client.ReadToEndAsync()));
+        foreach (RawClient client in clients) client.Dispose();
+        Assert.All(told, text => Assert.Contains("This tenant is stopped", text, StringComparison.Ordinal));
+        Assert.All(told, text => Assert.False(text.EndsWith("0\r\n\r\n", StringComparison.Ordinal), "The chunked body must not end cleanly."));
+        Assert.DoesNotContain(gateway.Log.Lines, line => line.StartsWith("Error", StringComparison.Ordinal) || line.StartsWith("Critical", StringComparison.Ordinal) || line.Contains(nameof(StreamBrokenOffException), StringComparison.Ordinal));
+        Assert.Equal(streams, gateway.Log.Lines.Count(line => line.StartsWith("Warning Qanat.Gateway.", StringComparison.Ordinal) && line.Contains("was broken off", StringComparison.Ordinal) && line.Contains("tenant_stopped", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public async Task What_failed_midway_is_in_the_log_once_with_its_cause()
+    {
+        await using TestGateway gateway = await TestGateway.StartAsync();
+        gateway.Script.Answer = (call, _) => Script.SayAndFail(call, "partial", new InvalidOperationException("the cause"));
+        using RawClient client = await RawClient.PostAsync(gateway, Path, Ask);
+        await client.ReadToEndAsync();
+        string line = Assert.Single(gateway.Log.Lines, each => each.Contains("the cause", StringComparison.Ordinal));
+        Assert.StartsWith("Error Qanat.Gateway.ErrorBoundary", line, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_client_that_leaves_cancels_its_call()
     {
         await using TestGateway gateway = await TestGateway.StartAsync();
