@@ -17,7 +17,7 @@ internal static class DirectoryCommands
         Command tenant = new("tenant", "Customers, teams or bodies: each with its projects, keys and budget.")
         {
             CreateTenant(shared), List(shared, "tenants", TenantColumns), Budget(shared, "tenants"),
-            LimitCommands.OfTenant(shared), LimitCommands.Credit(shared), LimitCommands.AlertMail(shared), LimitCommands.Keep(shared), LimitCommands.Switch(shared, "stop", "Serve nothing to a tenant from now on; what runs ends within a step.", "Stopped: what ran has ended, and nothing is served until `qanat tenant start`."),
+            LimitCommands.OfTenant(shared), LimitCommands.Credit(shared), LimitCommands.AlertMail(shared), LimitCommands.Keep(shared), LimitCommands.Responses(shared), LimitCommands.Switch(shared, "stop", "Serve nothing to a tenant from now on; what runs ends within a step.", "Stopped: what ran has ended, and nothing is served until `qanat tenant start`."),
             LimitCommands.Switch(shared, "start", "Serve a stopped tenant again.", "Started."),
         };
         return tenant;

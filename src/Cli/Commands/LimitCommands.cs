@@ -3,7 +3,7 @@ using System.Text.Json.Nodes;
 
 namespace Qanat.Cli;
 
-/// <summary>qanat tenant limits | credit | alert-mail | keep | stop | start, and qanat key rotate.</summary>
+/// <summary>qanat tenant limits | credit | alert-mail | keep | responses | stop | start, and qanat key rotate.</summary>
 internal static class LimitCommands
 {
     public static Command OfTenant(Shared shared)
@@ -63,7 +63,7 @@ internal static class LimitCommands
     {
         Argument<string> id = new("tenant") { Description = "Name or id." };
         Argument<string> days = new("days") { Description = "For how many days; 'none': keep nothing more." };
-        Command keep = new("keep", "Keep a tenant's prompts and answers, encrypted, for owners to read. Without this nothing that is said is stored.") { id, days };
+        Command keep = new("keep", "Keep a tenant's prompts and answers, encrypted, for owners to read. Without this there are no transcripts.") { id, days };
         keep.SetAction((parsed, cancel) => shared.WithServerAsync(parsed, async (server, terminal) =>
         {
             string text = parsed.GetValue(days)!;
@@ -72,6 +72,26 @@ internal static class LimitCommands
             terminal.Say(now, now["keep_days"] is { } kept ? $"Prompts and answers are kept for {kept} days." : "Nothing more is kept.");
         }, cancel));
         return keep;
+    }
+
+    public static Command Responses(Shared shared)
+    {
+        Argument<string> id = new("tenant") { Description = "Name or id." };
+        Option<string?> store = new("--store") { Description = "'when_asked': those whose request says so; 'unless_declined': all but those whose request says no; 'never': none." };
+        Option<int?> days = new("--days") { Description = "For how many days." };
+        Option<bool> deleteAll = new("--delete-all") { Description = "Delete all that are stored." };
+        Command responses = new("responses", "Show or change which responses of a tenant are stored for clients to go on from, encrypted.") { id, store, days, deleteAll };
+        responses.SetAction((parsed, cancel) => shared.WithServerAsync(parsed, async (server, terminal) =>
+        {
+            string path = $"api/tenants/{Uri.EscapeDataString(parsed.GetValue(id)!)}/responses";
+            JsonObject change = [];
+            if (parsed.GetValue(store) is { } which) change["store"] = which;
+            if (parsed.GetValue(days) is { } most) change["days"] = most;
+            JsonNode now = change.Count == 0 ? await server.GetAsync(path, cancel) : await server.PutAsync(path, change, cancel);
+            if (parsed.GetValue(deleteAll)) now["deleted"] = (int)(await server.DeleteAsync(path, cancel))["deleted"]!;
+            terminal.Say(now, $"Stored: {now["store"]}, for {now["days"]} days.{(now["deleted"] is { } gone ? $" Deleted: {gone}." : "")}");
+        }, cancel));
+        return responses;
     }
 
     private static string Credits(JsonNode tenant) =>

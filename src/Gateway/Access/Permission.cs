@@ -42,7 +42,7 @@ public enum Permission
     /// <summary>Prompts and answers that a tenant has kept.</summary>
     SeeTranscripts,
 
-    /// <summary>Whether they are kept, and deleting them.</summary>
+    /// <summary>Whether they are kept, also for clients that go on from responses, and deleting them.</summary>
     ChangeTranscripts,
 
     /// <summary>Deployments, upstreams and the running process.</summary>

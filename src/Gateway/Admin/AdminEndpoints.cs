@@ -4,7 +4,7 @@ using Microsoft.AspNetCore.Http;
 namespace Qanat.Gateway;
 
 /// <summary>The admin API below /api: every endpoint names the permission it needs, sees no more than its caller reaches, and answers JSON with exact decimal strings. The CLI is its first user.</summary>
-internal sealed class AdminEndpoints(Callers callers, GatewayOptions options, DirectoryApi directory, LimitsApi limits, TariffApi tariffs, UsageApi usage, BooksApi books, StatusApi status, UpstreamApi upstreams, TranscriptApi transcripts, ConfigurationApi configuration)
+internal sealed class AdminEndpoints(Callers callers, GatewayOptions options, DirectoryApi directory, LimitsApi limits, TariffApi tariffs, UsageApi usage, BooksApi books, StatusApi status, UpstreamApi upstreams, TranscriptApi transcripts, StoringApi storing, ConfigurationApi configuration)
 {
     public void Map(ApiRoutes routes)
     {
@@ -47,6 +47,9 @@ internal sealed class AdminEndpoints(Callers callers, GatewayOptions options, Di
         Get(routes, "/api/transcripts/{id}", Permission.SeeTranscripts, transcripts.ShowAsync);
         Handle(routes.Delete, "/api/transcripts", Permission.ChangeTranscripts, transcripts.DeleteAllAsync);
         Handle(routes.Delete, "/api/transcripts/{id}", Permission.ChangeTranscripts, transcripts.DeleteAsync);
+        Get(routes, "/api/tenants/{id}/responses", Permission.SeeDirectory, storing.Read);
+        Put(routes, "/api/tenants/{id}/responses", Permission.ChangeTranscripts, storing.SetAsync);
+        Handle(routes.Delete, "/api/tenants/{id}/responses", Permission.ChangeTranscripts, storing.DeleteAllAsync);
         Get(routes, "/api/usage", Permission.SeeUsage, usage.ListAsync);
         Get(routes, "/api/usage/{id}", Permission.SeeUsage, usage.ShowAsync);
         Get(routes, "/api/books/pnl", Permission.SeeBooks, books.ProfitAndLossAsync);

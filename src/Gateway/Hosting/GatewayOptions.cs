@@ -34,9 +34,6 @@ public sealed record GatewayOptions
     /// <summary>How long an answer with such an id is made on when its client is gone: longer than clients wait before they try again.</summary>
     public TimeSpan RetryGrace { get; init; } = TimeSpan.FromSeconds(5);
 
-    /// <summary>How long a response is kept for whoever wants to continue from it.</summary>
-    public TimeSpan ResponsesKept { get; init; } = TimeSpan.FromDays(30);
-
     /// <summary>How often room is made of what has expired.</summary>
     public TimeSpan ExpiredDocumentsInterval { get; init; } = TimeSpan.FromMinutes(10);
 

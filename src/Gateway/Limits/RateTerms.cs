@@ -79,6 +79,12 @@ public sealed record TenantTerms
     /// <summary>For how many days its prompts and answers are kept; null: they are not.</summary>
     public int? KeepDays { get; init; }
 
+    /// <summary>Which of its responses are stored.</summary>
+    public ResponseStoring Responses { get; init; }
+
+    /// <summary>For how many days they are; null: <see cref="StoringTerms.DaysStandard"/>.</summary>
+    public int? ResponseDays { get; init; }
+
     /// <summary>Set: nothing is served to it.</summary>
     public bool Stopped { get; init; }
 

@@ -11,6 +11,10 @@ internal sealed record ResponseAsk(GenerationRequest Generation)
     /// <summary>Fields that the answer repeats as they were asked for or are in force.</summary>
     public required JsonObject Echo { get; init; }
 
+    /// <summary>It could not be stored: its end says so, and not what was meant to be.</summary>
+    public void SayNotStored() => Echo["store"] = false;
+
+    /// <summary>It is to be stored: the request says so, or its tenant wants it.</summary>
     public required bool Store { get; init; }
 
     /// <summary>Thoughts are told as a summary, which is where the clients that ask for one look.</summary>

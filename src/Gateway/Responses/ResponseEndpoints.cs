@@ -1,11 +1,13 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
+using Qanat.Books;
 
 namespace Qanat.Gateway;
 
 /// <summary>OpenAI's Responses API.</summary>
-internal sealed class ResponseEndpoints(Callers callers, ResponseRequests requests, ResponseStore kept, AnswerServing answers, PromptCounter counter, GatewayOptions options)
+internal sealed class ResponseEndpoints(Callers callers, ResponseRequests requests, ResponseStore kept, AnswerServing answers, PromptCounter counter, GatewayOptions options, ILogger<ResponseEndpoints> log)
 {
     private const int PageDefault = 20;
 
@@ -29,15 +31,23 @@ internal sealed class ResponseEndpoints(Callers callers, ResponseRequests reques
         await answers.SendAsync(context, ask.Generation, teller, ask.Store ? answer => KeepAsync(caller, ask, teller, answer) : null);
     }
 
-    /// <summary>Kept before its end is told, so that whoever knows its id finds it.</summary>
-    private Task KeepAsync(Caller caller, ResponseAsk ask, ResponseTeller teller, ToldAnswer answer)
+    /// <summary>Stored before its end is told, so that whoever knows its id finds it. An answer is not taken back because it could not be: its end says that it is not stored.</summary>
+    private async Task KeepAsync(Caller caller, ResponseAsk ask, ResponseTeller teller, ToldAnswer answer)
     {
         string id = answer.Head.Id;
         for (int index = 0; index < ask.Input.Count; index++)
         {
             if (ask.Input[index] is JsonObject item && item["id"] is null) item["id"] = ItemIds.Of("in", id, index);
         }
-        return kept.KeepAsync(caller.Tenant.Id, id, teller.ToNode(answer), ask.Input, CancellationToken.None);
+        try
+        {
+            await kept.KeepAsync(caller.Tenant, id, new KeptResponse(teller.ToNode(answer), ask.Input), CancellationToken.None);
+        }
+        catch (StoreException error)
+        {
+            ask.SayNotStored();
+            log.LogWarning("Response {Response} could not be stored: {Failure}", id, error.Message);
+        }
     }
 
     private async Task CountAsync(HttpContext context)
@@ -56,7 +66,7 @@ internal sealed class ResponseEndpoints(Callers callers, ResponseRequests reques
     {
         Caller caller = callers.Require(context.Request);
         string id = IdOf(context);
-        if (!await kept.DeleteAsync(caller.Tenant.Id, id, context.RequestAborted)) throw ResponseStore.NotKept(id, null);
+        if (!await kept.DeleteAsync(caller.Tenant.Id, id, context.RequestAborted)) throw ResponseStore.NotKept(caller.Tenant, id, null);
         await SendAsync(context, new JsonObject { ["id"] = id, ["object"] = "response.deleted", ["deleted"] = true });
     }
 
@@ -85,7 +95,7 @@ internal sealed class ResponseEndpoints(Callers callers, ResponseRequests reques
     {
         Caller caller = callers.Require(context.Request);
         string id = IdOf(context);
-        return await kept.FindAsync(caller.Tenant.Id, id, context.RequestAborted) ?? throw ResponseStore.NotKept(id, null);
+        return await kept.FindAsync(caller.Tenant.Id, id, context.RequestAborted) ?? throw ResponseStore.NotKept(caller.Tenant, id, null);
     }
 
     private static string IdOf(HttpContext context) => (string)context.Request.RouteValues["id"]!;

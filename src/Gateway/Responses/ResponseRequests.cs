@@ -17,8 +17,8 @@ internal sealed class ResponseRequests(ServedModels models, GatewayOptions optio
         ResponseItems items = new();
         if (fields.Text("instructions") is { Length: > 0 } instructions) items.AddSystem(instructions);
         if (fields.Text("previous_response_id") is { } previous)
-            foreach (JsonObject earlier in await kept.HistoryAsync(caller.Tenant.Id, previous, cancel)) items.Add(FieldsOf(earlier));
-        JsonArray input = await ReadInputAsync(fields, items, caller.Tenant.Id, cancel);
+            foreach (JsonObject earlier in await kept.HistoryAsync(caller.Tenant, previous, cancel)) items.Add(FieldsOf(earlier));
+        JsonArray input = await ReadInputAsync(fields, items, caller.Tenant, cancel);
         Conversation conversation = ReadConversation(fields, items.ToMessages());
         if (cachesAll) conversation = conversation with { CachedMessages = conversation.Messages.Length };
         ChatAsk ask = new(model, conversation, "input")
@@ -29,17 +29,18 @@ internal sealed class ResponseRequests(ServedModels models, GatewayOptions optio
             UserTag = Prompts.UserTag(fields, options),
             Stream = fields.Flag("stream") ?? false,
         };
+        bool stores = StoringTerms.Of(caller.Tenant).Stores(fields.Flag("store"));
         return new ResponseAsk(ask.ToRequest(caller))
         {
             Input = input,
-            Echo = EchoOf(fields),
-            Store = fields.Flag("store") ?? true,
+            Echo = EchoOf(fields, stores),
+            Store = stores,
             SummarizesReasoning = fields.Object("reasoning")?.Text("summary") is not (null or "none"),
             EncodesReasoning = ContentText.Strings(fields, "include").Contains("reasoning.encrypted_content", StringComparer.Ordinal),
         };
     }
 
-    private async Task<JsonArray> ReadInputAsync(JsonFields fields, ResponseItems items, TenantId tenant, CancellationToken cancel)
+    private async Task<JsonArray> ReadInputAsync(JsonFields fields, ResponseItems items, Tenant tenant, CancellationToken cancel)
     {
         JsonArray input = [];
         if (!fields.TryGet("input", out JsonElement value)) throw Refusal.Missing("input");
@@ -59,8 +60,8 @@ internal sealed class ResponseRequests(ServedModels models, GatewayOptions optio
         {
             if (item.Text("type") == "item_reference")
             {
-                JsonObject found = await kept.FindItemAsync(tenant, item.RequiredText("id"), cancel)
-                    ?? throw new ApiException(404, Refusal.InvalidRequest, "item_not_found", "The item it refers to is not kept here: send the item itself.", item.PathOf("id"));
+                JsonObject found = await kept.FindItemAsync(tenant.Id, item.RequiredText("id"), cancel)
+                    ?? throw new ApiException(404, Refusal.InvalidRequest, "item_not_found", $"The item it refers to is not stored here, because its response is not. {StoringTerms.Of(tenant).Advice}", item.PathOf("id"));
                 items.Add(FieldsOf(found));
                 input.Add(found.DeepClone());
                 continue;
@@ -143,7 +144,7 @@ internal sealed class ResponseRequests(ServedModels models, GatewayOptions optio
         _ => throw Refusal.Value("reasoning.effort", "it must be 'none', 'minimal', 'low', 'medium', 'high' or 'xhigh'."),
     };
 
-    private static JsonObject EchoOf(JsonFields fields) => new()
+    private static JsonObject EchoOf(JsonFields fields, bool stores) => new()
     {
         ["background"] = false,
         ["instructions"] = Copy(fields, "instructions"),
@@ -156,7 +157,7 @@ internal sealed class ResponseRequests(ServedModels models, GatewayOptions optio
         ["reasoning"] = new JsonObject { ["effort"] = fields.Object("reasoning")?.Text("effort"), ["summary"] = fields.Object("reasoning")?.Text("summary") },
         ["safety_identifier"] = Copy(fields, "safety_identifier"),
         ["service_tier"] = "default",
-        ["store"] = Copy(fields, "store") ?? true,
+        ["store"] = stores,
         ["temperature"] = Copy(fields, "temperature") ?? 1,
         ["text"] = Copy(fields, "text") ?? new JsonObject { ["format"] = new JsonObject { ["type"] = "text" } },
         ["tool_choice"] = Copy(fields, "tool_choice") ?? "auto",

@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Qanat.Books;
@@ -5,54 +7,88 @@ using Qanat.Store;
 
 namespace Qanat.Gateway;
 
-/// <summary>Responses that clients asked to have kept: each with the items it was made from. Whose they are is a part of their key, and they expire.</summary>
-internal sealed class ResponseStore(IDocumentStore documents, GatewayOptions options, TimeProvider clock)
+/// <summary>Responses that are to be stored: each with the items it was made from, sealed. Whose they are is a part of their key, and they expire.</summary>
+public sealed class ResponseStore(IDocumentStore documents, SealedDocuments kept, TimeProvider clock)
 {
-    private const string Kind = "response";
+    private const string Kind = "sealed_response";
+
+    /// <summary>How they were stored before they were sealed.</summary>
+    private const string PlainKind = "response";
+
+    private const int PlainAtOnce = 20;
 
     /// <summary>Longest chain of responses that one request may continue.</summary>
     private const int ChainMax = 1000;
 
     /// <exception cref="StoreException">It is larger than a document may be, or could not be written.</exception>
-    public async Task KeepAsync(TenantId tenant, string id, JsonObject response, JsonArray input, CancellationToken cancel)
+    internal Task KeepAsync(Tenant tenant, string id, KeptResponse made, CancellationToken cancel)
     {
-        JsonObject content = new() { ["response"] = response, ["input"] = input };
-        Instant now = Instant.Now(clock);
-        byte[] bytes = JsonSerializer.SerializeToUtf8Bytes(content, GatewayJson.Default.JsonObject);
-        await documents.TryAddAsync(new NewDocument(new DocumentKey(Kind, tenant, id), now, bytes, new Instant(now.UnixNanoseconds + options.ResponsesKept.Ticks * 100)), cancel);
+        JsonObject content = new() { ["response"] = made.Response, ["input"] = made.Input };
+        return kept.AddAsync(KeyOf(tenant.Id, id), JsonSerializer.Serialize(content, GatewayJson.Default.JsonObject), Instant.Now(clock), Instant.From(clock.GetUtcNow().AddDays(StoringTerms.Of(tenant).Days)), cancel);
     }
 
-    public async Task<KeptResponse?> FindAsync(TenantId tenant, string id, CancellationToken cancel)
+    internal async Task<KeptResponse?> FindAsync(TenantId tenant, string id, CancellationToken cancel)
     {
-        if (await documents.FindAsync(new DocumentKey(Kind, tenant, id), cancel) is not { } found) return null;
-        JsonObject content = JsonNode.Parse(found.Content.Span)!.AsObject();
-        return new KeptResponse(content["response"]!.AsObject(), content["input"]!.AsArray());
+        // The sealed one last: one that is sealed meanwhile is there before the plain one is gone.
+        JsonNode? content = await documents.FindAsync(PlainKeyOf(tenant, id), cancel) is { } plain ? JsonNode.Parse(plain.Content.Span)
+            : await kept.FindAsync(KeyOf(tenant, id), cancel) is { } text ? JsonNode.Parse(text)
+            : null;
+        return content is null ? null : new KeptResponse(content["response"]!.AsObject(), content["input"]!.AsArray());
     }
 
-    public Task<bool> DeleteAsync(TenantId tenant, string id, CancellationToken cancel) => documents.TryDeleteAsync(new DocumentKey(Kind, tenant, id), cancel: cancel);
+    public async Task<bool> DeleteAsync(TenantId tenant, string id, CancellationToken cancel) =>
+        await documents.TryDeleteAsync(PlainKeyOf(tenant, id), cancel: cancel) | await kept.DeleteAsync(KeyOf(tenant, id), cancel);
+
+    /// <summary>Deletes all of a tenant's, or those stored before an instant. How many they were.</summary>
+    public async Task<int> DeleteAllAsync(TenantId tenant, Instant? before, CancellationToken cancel) =>
+        await kept.DeleteAllAsync(PlainKind, tenant, before, cancel) + await kept.DeleteAllAsync(Kind, tenant, before, cancel);
 
     /// <summary>Every item up to and with a response, oldest first.</summary>
-    /// <exception cref="ApiException">404: the response, or one before it, is not kept here.</exception>
-    public async Task<IReadOnlyList<JsonObject>> HistoryAsync(TenantId tenant, string id, CancellationToken cancel)
+    /// <exception cref="ApiException">404: the response, or one before it, is not stored here.</exception>
+    internal async Task<IReadOnlyList<JsonObject>> HistoryAsync(Tenant tenant, string id, CancellationToken cancel)
     {
         Stack<KeptResponse> chain = [];
         for (string? next = id; next is not null; next = (string?)chain.Peek().Response["previous_response_id"])
         {
             if (chain.Count >= ChainMax) throw Refusal.Value("previous_response_id", FormattableString.Invariant($"a chain of responses may have at most {ChainMax}."));
-            chain.Push(await FindAsync(tenant, next, cancel) ?? throw NotKept(next, "previous_response_id"));
+            chain.Push(await FindAsync(tenant.Id, next, cancel) ?? throw NotKept(tenant, next, "previous_response_id"));
         }
         return [.. chain.SelectMany(each => each.Input.Concat(each.Response["output"]!.AsArray())).Select(item => item!.AsObject())];
     }
 
     /// <summary>An item by its id: of the output by the response that it names, else null.</summary>
-    public async Task<JsonObject?> FindItemAsync(TenantId tenant, string itemId, CancellationToken cancel)
+    internal async Task<JsonObject?> FindItemAsync(TenantId tenant, string itemId, CancellationToken cancel)
     {
         if (ItemIds.ResponseOf(itemId) is not { } id || await FindAsync(tenant, id, cancel) is not { } found) return null;
         return found.Input.Concat(found.Response["output"]!.AsArray()).Select(item => item!.AsObject()).FirstOrDefault(item => (string?)item["id"] == itemId);
     }
 
-    public static ApiException NotKept(string id, string? param) => new(404, Refusal.InvalidRequest, "response_not_found",
-        $"Response '{id[..Math.Min(80, id.Length)]}' is not kept here: it expired, was deleted, was not to be stored, or belongs to another tenant.", param);
+    /// <summary>Seals what was stored before responses were. Not for two at the same time: each would take the other for somebody who deletes.</summary>
+    internal async Task SealPlainAsync(CancellationToken cancel)
+    {
+        DocumentPosition? after = null;
+        while (true)
+        {
+            ImmutableArray<StoredDocument> page = await documents.ListAsync(new DocumentQuery(PlainKind, After: after, Limit: PlainAtOnce), cancel);
+            if (page.IsEmpty) return;
+            foreach (StoredDocument plain in page) await SealAsync(plain, cancel);
+            after = page[^1].Position;
+        }
+    }
+
+    internal static ApiException NotKept(Tenant tenant, string id, string? param) => new(404, Refusal.InvalidRequest, "response_not_found",
+        $"Response '{id[..Math.Min(80, id.Length)]}' is not stored here: it was not to be, expired, was deleted, or belongs to another tenant. {StoringTerms.Of(tenant).Advice}", param);
+
+    private async Task SealAsync(StoredDocument plain, CancellationToken cancel)
+    {
+        DocumentKey key = KeyOf(plain.Key.Tenant!.Value, plain.Key.Id);
+        await kept.AddAsync(key, Encoding.UTF8.GetString(plain.Content.Span), plain.CreatedAt, plain.ExpiresAt, cancel);
+        // Deleted meanwhile by whom it belongs to: then the sealed one is not wanted either.
+        if (!await documents.TryDeleteAsync(plain.Key, cancel: cancel)) await kept.DeleteAsync(key, cancel);
+    }
+
+    private static DocumentKey KeyOf(TenantId tenant, string id) => new(Kind, tenant, id);
+    private static DocumentKey PlainKeyOf(TenantId tenant, string id) => new(PlainKind, tenant, id);
 }
 
 internal sealed record KeptResponse(JsonObject Response, JsonArray Input);

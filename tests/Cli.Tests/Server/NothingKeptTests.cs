@@ -23,7 +23,8 @@ public sealed class NothingKeptTests
             ("v1/chat/completions", new { model, messages, max_tokens = 4, stream = true }),
             ("v1/completions", new { model, prompt = Marker, max_tokens = 4, echo = true }),
             ("v1/messages", new { model, messages, max_tokens = 4 }),
-            ("v1/responses", new { model, input = Marker, max_output_tokens = 4, store = false }),
+            ("v1/responses", new { model, input = Marker, max_output_tokens = 4 }),
+            ("v1/responses", new { model, input = Marker, max_output_tokens = 4, store = false, instructions = Marker, metadata = new { note = Marker } }),
             ("api/chat", new { model, messages, stream = false, options = new { num_predict = 4 } }),
             ("api/v1/services/aigc/text-generation/generation", new { model, input = new { messages }, parameters = new { max_tokens = 4 } }),
             // Refused, in the ways that could have been logged.
@@ -45,8 +46,16 @@ public sealed class NothingKeptTests
         Assert.Contains(Marker, await server.Owner.GetStringAsync($"api/transcripts/{await OnlyKeptAsync(server)}?tenant=house", TestContext.Current.CancellationToken), StringComparison.Ordinal);
         Assert.Equal([], FilesWith(server.Folder, Marker));
 
-        // The search finds what is there: a response that a client asks to have stored.
-        using (await server.Owner.PostAsJsonAsync("v1/responses", new { model, input = Marker, max_output_tokens = 4, store = true }, TestContext.Current.CancellationToken)) { }
+        using (HttpResponseMessage stored = await server.Owner.PostAsJsonAsync("v1/responses", new { model, input = Marker, max_output_tokens = 4, store = true }, TestContext.Current.CancellationToken))
+        {
+            string id = (string)System.Text.Json.Nodes.JsonNode.Parse(await stored.Content.ReadAsStringAsync(TestContext.Current.CancellationToken))!["id"]!;
+            Assert.Contains(Marker, await server.Owner.GetStringAsync($"v1/responses/{id}/input_items", TestContext.Current.CancellationToken), StringComparison.Ordinal);
+        }
+        Assert.Equal([], FilesWith(server.Folder, Marker));
+
+        // The search finds what is there: a file that a client uploads.
+        using MultipartFormDataContent form = new() { { new StringContent("batch"), "purpose" }, { new StringContent(Marker), "file", "rows.jsonl" } };
+        using (HttpResponseMessage uploaded = await server.Owner.PostAsync("v1/files", form, TestContext.Current.CancellationToken)) Assert.Equal(HttpStatusCode.OK, uploaded.StatusCode);
         Assert.NotEmpty(FilesWith(server.Folder, Marker));
     }
 

@@ -35,6 +35,14 @@ public sealed class SurfaceClientTests(SurfaceClientTests.Session session) : ICl
     }
 
     [Fact]
+    public async Task A_client_that_names_items_which_are_not_stored_is_told_what_to_set()
+    {
+        JsonNode? seen = (await session.AllAsync())["ai-openai-unset"];
+        Assert.True((int?)seen!["status"] == 404, seen.ToJsonString());
+        Assert.Contains("\"store\": true", (string?)seen["failed"], StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_client_that_reads_only_flat_errors_shows_the_servers_sentence()
     {
         JsonNode? seen = (await session.AllAsync())["qwen-error"];

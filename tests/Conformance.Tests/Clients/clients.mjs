@@ -26,14 +26,14 @@ async function see(name, action) {
   }
 }
 
-async function vercel(model) {
+async function vercel(model, providerOptions) {
   const weather = tool({ description: "Tells the weather", inputSchema: jsonSchema(city), execute: async ({ city }) => `rain in ${city}` });
-  const whole = await generateText({ model, prompt: "Hi" });
-  const stream = streamText({ model, prompt: "Hi" });
+  const whole = await generateText({ model, prompt: "Hi", providerOptions });
+  const stream = streamText({ model, prompt: "Hi", providerOptions });
   let streamed = "";
   for await (const part of stream.textStream) streamed += part;
-  const steps = await generateText({ model, prompt: "Weather?", tools: { weather }, stopWhen: stepCountIs(3) });
-  const streamedSteps = streamText({ model, prompt: "Weather?", tools: { weather }, stopWhen: stepCountIs(3) });
+  const steps = await generateText({ model, prompt: "Weather?", tools: { weather }, stopWhen: stepCountIs(3), providerOptions });
+  const streamedSteps = streamText({ model, prompt: "Weather?", tools: { weather }, stopWhen: stepCountIs(3), providerOptions });
   let afterTools = "";
   for await (const part of streamedSteps.textStream) afterTools += part;
   return {
@@ -44,7 +44,16 @@ async function vercel(model) {
 }
 
 await see("ai-openai-compatible", () => vercel(createOpenAICompatible({ name: "qanat", baseURL: origin + "/v1", apiKey: key, includeUsage: true })(model)));
-await see("ai-openai", () => vercel(createOpenAI({ baseURL: origin + "/v1", apiKey: key })(model)));
+// It names items of earlier answers instead of sending them, unless it is told that nothing is stored.
+await see("ai-openai", () => vercel(createOpenAI({ baseURL: origin + "/v1", apiKey: key })(model), { openai: { store: true } }));
+await see("ai-openai-unset", async () => {
+  const unset = createOpenAI({ baseURL: origin + "/v1", apiKey: key })(model);
+  // The script names a response by the length of its prompt: none that is stored has this one.
+  const said = "Hi ".repeat(40);
+  const first = await generateText({ model: unset, prompt: said });
+  const more = await generateText({ model: unset, messages: [{ role: "user", content: said }, ...first.response.messages, { role: "user", content: "More" }], maxRetries: 0 });
+  return { text: more.text };
+});
 await see("ai-openai-nostore", async () => {
   const provider = createOpenAI({ baseURL: origin + "/v1", apiKey: key });
   const weather = tool({ description: "Tells the weather", inputSchema: jsonSchema(city), execute: async ({ city }) => `rain in ${city}` });
@@ -57,7 +66,7 @@ await see("qwen-error", async () => generateText({ model: createQwen({ baseURL: 
 
 await see("openai-responses", async () => {
   const client = new OpenAI({ baseURL: origin + "/v1", apiKey: key });
-  const first = await client.responses.create({ model, input: "Hi", metadata: { a: "b" } });
+  const first = await client.responses.create({ model, input: "Hi", store: true, metadata: { a: "b" } });
   const again = await client.responses.retrieve(first.id);
   const items = await client.responses.inputItems.list(first.id);
   const second = await client.responses.create({ model, input: "More", previous_response_id: first.id });

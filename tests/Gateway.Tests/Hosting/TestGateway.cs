@@ -98,6 +98,9 @@ internal sealed class TestGateway : IAsyncDisposable
         return Client(made.Secret);
     }
 
+    /// <summary>The tenant "acme" has its responses stored from now on, unless a request declines.</summary>
+    public Task StoreResponsesAsync() => Get<ResponseChanges>().SetAsync("test", Get<DirectoryState>().Current.FindTenant("acme")!.Id, new StoringTerms(ResponseStoring.UnlessDeclined, StoringTerms.DaysStandard), CancellationToken.None);
+
     /// <summary>Posts JSON text and gives the answer's status and JSON.</summary>
     public Task<Answer> PostAsync(string path, string json) => SendAsync(new HttpRequestMessage(HttpMethod.Post, path) { Content = new StringContent(json, Encoding.UTF8, "application/json") });
 

@@ -82,7 +82,7 @@ public sealed class TranscriptTests
         await SayAsync(gateway, "three");
         Assert.Equal(2, (await KeptAsync(owner)).Length);
         await KeepAsync(gateway, 3);
-        TranscriptSweep sweep = new(gateway.Get<DirectoryState>(), gateway.Get<TranscriptStore>(), new GatewayOptions(), clock, NullLogger<TranscriptSweep>.Instance);
+        RetentionSweep sweep = new(gateway.Get<DirectoryState>(), gateway.Get<TranscriptStore>(), gateway.Get<ResponseStore>(), new GatewayOptions(), clock, NullLogger<RetentionSweep>.Instance);
         await sweep.RunOnceAsync(None);
         Assert.Single(await KeptAsync(owner));
         clock.Advance(TimeSpan.FromDays(10));
