@@ -16,12 +16,18 @@ internal sealed class DoubtfulCommitException(Exception lost) : Exception(lost.M
 
 /// <summary>Group commit: callers hand over facts, and whoever has the turn commits whatever has gathered while the last commit was on its way.
 /// There is no timer: an idle store commits a single fact at once, a busy one shares the commit among all who wait; only those who were just answered are given a moment to come back. Who needs the disk waits for the flusher besides, while the writer commits on.
-/// The turn is the writer's thread's. Where a commit waits for nothing, a caller that finds nobody before it takes the turn for its own fact: it needs no other thread then, and would have waited as long (ADR 35).
+/// The turn is the writer's thread's. Where a commit waits for nothing, a caller that finds nobody before it takes the turn for its own fact: it needs no other thread then, and would have waited as long (ADR 35). The few that come meanwhile it commits too (ADR 56).
 /// Whoever takes part in a commit in doubt is answered when it is decided, and nothing is committed before: an answer is always true (ADR 29).</summary>
 internal sealed class CommitQueue : IAsyncDisposable
 {
     /// <summary>After so many commits by callers the writer's thread does the housekeeping, which may wait for the disk.</summary>
     private const int CallersCommitsMax = 64;
+
+    /// <summary>So few facts that have gathered during a caller's commit it commits too: the writer's thread would first have to wake and find a core. Of more, one commit by that thread is worth its waking.</summary>
+    private const int CallersFactsMax = 3;
+
+    /// <summary>A caller commits for others so many times at most, and then hands on.</summary>
+    private const int CallersTurnsMax = 2;
 
     /// <summary>Between two questions about a commit in doubt.</summary>
     private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(100);
@@ -34,7 +40,9 @@ internal sealed class CommitQueue : IAsyncDisposable
 
     /// <summary>Those who found no place in the queue.</summary>
     private readonly LinkedList<Waiting> _line = [];
-    private readonly SemaphoreSlim _called = new(0);
+
+    /// <summary>Of a kind that sleeps at once: the slim kinds look for a while whether they are called, which takes from those who are served what they would call for.</summary>
+    private readonly AutoResetEvent _called = new(initialState: false);
     private readonly CommitBatch _commit;
     private readonly DecideCommit _decide;
     private readonly Action _afterBatch;
@@ -133,18 +141,37 @@ internal sealed class CommitQueue : IAsyncDisposable
         }
     }
 
-    /// <summary>Commits a fact on its caller's thread and gives up the turn.</summary>
+    /// <summary>Commits a fact on its caller's thread, and the few that have gathered meanwhile, and gives up the turn.</summary>
     private Task CommitHere(Fact fact)
     {
         Exception?[] outcomes = [null];
         Write([fact], outcomes);
         _flusher?.Committed([]);
-        lock (_gate)
+        for (int turns = 0; KeepsCallersTurn(turns) is { } few; turns++)
         {
-            _isTaken = false;
-            if (_queue.Count > 0 || _isClosing || ++_callersCommits >= CallersCommitsMax) Call();
+            Exception?[] theirs = new Exception?[few.Count];
+            Write(few.ConvertAll(waiting => waiting.Fact), theirs);
+            Answer(few, theirs);
         }
         return outcomes[0] is { } failure ? Task.FromException(failure) : Task.CompletedTask;
+    }
+
+    /// <summary>The few that wait now, if whoever committed for itself is to commit them too; null: it has given up the turn.</summary>
+    private List<Waiting>? KeepsCallersTurn(int turns)
+    {
+        lock (_gate)
+        {
+            bool isKept = ++_callersCommits < CallersCommitsMax && turns < CallersTurnsMax && !_isClosing && _queue.Count is > 0 and <= CallersFactsMax && _queue.All(waiting => waiting.Durability == Durability.Process);
+            if (isKept)
+            {
+                List<Waiting> few = new(_queue.Count);
+                Take(few, CallersFactsMax);
+                return few;
+            }
+            _isTaken = false;
+            if (_queue.Count > 0 || _isClosing || _callersCommits >= CallersCommitsMax) Call();
+            return null;
+        }
     }
 
     // ---- the writer's thread -------------------------------------------------------------------------------------
@@ -155,7 +182,7 @@ internal sealed class CommitQueue : IAsyncDisposable
         while (!HasEnded())
         {
             // Those who wait for a commit in doubt must not need another's fact to be answered.
-            while (!_called.Wait(_doubtful is null ? Timeout.InfiniteTimeSpan : s_pause)) Decide();
+            while (!_called.WaitOne(_doubtful is null ? Timeout.InfiniteTimeSpan : s_pause)) Decide();
             if (!TryTakeTurn(batch)) continue;
             do
             {
@@ -193,7 +220,7 @@ internal sealed class CommitQueue : IAsyncDisposable
             if (_isTaken) return false;
             _isTaken = true;
             _callersCommits = 0;
-            Take(batch);
+            Take(batch, _batchFactsMax);
             return true;
         }
     }
@@ -202,7 +229,7 @@ internal sealed class CommitQueue : IAsyncDisposable
     {
         lock (_gate)
         {
-            Take(batch);
+            Take(batch, _batchFactsMax);
             return _isTaken = batch.Count > 0;
         }
     }
@@ -212,10 +239,10 @@ internal sealed class CommitQueue : IAsyncDisposable
         lock (_gate) return _isClosing && !_isTaken && _queue.Count == 0;
     }
 
-    private void Take(List<Waiting> batch)
+    private void Take(List<Waiting> batch, int factsMax)
     {
         batch.Clear();
-        while (batch.Count < _batchFactsMax && _queue.TryDequeue(out Waiting? waiting)) batch.Add(waiting);
+        while (batch.Count < factsMax && _queue.TryDequeue(out Waiting? waiting)) batch.Add(waiting);
         while (_queue.Count < _queueFactsMax && _line.First is { } first)
         {
             _line.RemoveFirst();
@@ -267,7 +294,7 @@ internal sealed class CommitQueue : IAsyncDisposable
     {
         if (_isCalled) return;
         _isCalled = true;
-        _called.Release();
+        _called.Set();
     }
 
     /// <summary>False: nobody can tell yet whether the facts are written.</summary>

@@ -153,6 +153,49 @@ public sealed class CommitQueueTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task A_caller_commits_the_few_that_gathered_during_its_own_commit_twice_and_then_hands_on()
+    {
+        await using CommitQueue queue = new(Commit, () => { }, queueFactsMax: 5, batchFactsMax: 3, callersCommit: true);
+        HoldPlaced[] facts = [.. Enumerable.Range(0, 5).Select(_ => Next())];
+        List<Task> all = [Task.Run(() => queue.AppendAsync(facts[0], Durability.Process, Cancel), Cancel)];
+        foreach (int[] gathering in (int[][])[[1, 2], [3], [4]])
+        {
+            await _begun.WaitAsync(Cancel);
+            all.AddRange(gathering.Select(index => queue.AppendAsync(facts[index], Durability.Process, Cancel)));
+            _go.Release();
+        }
+        _go.Release();
+        await Task.WhenAll(all);
+        Assert.Equal([1, 2, 1, 1], _batches.Select(batch => batch.Length));
+        Assert.Equal(facts, _batches.SelectMany(batch => batch));
+        Assert.Equal([_threads[0], _threads[0]], _threads[1..3]);
+        Assert.NotEqual(_threads[0], _threads[3]);
+    }
+
+    [Fact]
+    public async Task Who_needs_the_disk_or_fails_is_answered_whoever_commits_for_it()
+    {
+        await using CommitQueue queue = new(Commit, () => { }, queueFactsMax: 5, batchFactsMax: 3, callersCommit: true);
+        Task<Task> first = Task.Run(() => Task.FromResult(queue.AppendAsync(Next(), Durability.Process, Cancel)), Cancel);
+        await _begun.WaitAsync(Cancel);
+        Task good = queue.AppendAsync(Next(), Durability.Process, Cancel);
+        Task refused = queue.AppendAsync(new HoldReleased(new RequestId(_facts.NewId()), TestBooks.At(0), ""), Durability.Process, Cancel);
+        _go.Release();
+        await _begun.WaitAsync(Cancel);
+        Task failed = queue.AppendAsync(new DemoCleared(TestBooks.At(0), null), Durability.Process, Cancel);
+        Task forDisk = queue.AppendAsync(Next(), Durability.Power, Cancel);
+        _go.Release(2);
+        await good;
+        await Assert.ThrowsAsync<StoreException>(() => refused);
+        // In one batch with what failed, on the writer's thread: one of the two needs the disk.
+        await Assert.ThrowsAsync<InvalidOperationException>(() => failed);
+        await Assert.ThrowsAsync<InvalidOperationException>(() => forDisk);
+        await await first;
+        Assert.Equal([1, 2, 2], _batches.Select(batch => batch.Length));
+        Assert.NotEqual(_threads[0], _threads[2]);
+    }
+
+    [Fact]
     public async Task Housekeeping_comes_in_time_although_only_callers_commit()
     {
         using SemaphoreSlim kept = new(0);

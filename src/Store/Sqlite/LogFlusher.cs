@@ -9,7 +9,9 @@ internal sealed class LogFlusher : IDisposable
     private readonly DiskFile _log;
     private readonly int _behindMs;
     private readonly Lock _lock = new();
-    private readonly SemaphoreSlim _wanted = new(0);
+
+    /// <summary>Of a kind that sleeps at once: the slim kinds look for a while whether they are called, some hundred times a second here.</summary>
+    private readonly AutoResetEvent _wanted = new(initialState: false);
     private readonly Thread _thread;
     private List<TaskCompletionSource> _waiting = [];
     private bool _dirty;
@@ -39,14 +41,14 @@ internal sealed class LogFlusher : IDisposable
             _waiting.AddRange(waiting);
             if (!idle && waiting.Count == 0) return;
         }
-        _wanted.Release();
+        _wanted.Set();
     }
 
     /// <summary>Flushes what is left.</summary>
     public void Dispose()
     {
         lock (_lock) _closing = true;
-        _wanted.Release();
+        _wanted.Set();
         _thread.Join();
         _log.Dispose();
         _wanted.Dispose();
@@ -56,9 +58,9 @@ internal sealed class LogFlusher : IDisposable
     {
         while (true)
         {
-            _wanted.Wait();
+            _wanted.WaitOne();
             // Someone who waits ends the pause at once.
-            if (Hurried() is false) _wanted.Wait(_behindMs);
+            if (Hurried() is false) _wanted.WaitOne(_behindMs);
             List<TaskCompletionSource> served;
             bool closing;
             lock (_lock)
