@@ -3,7 +3,7 @@ using Qanat.Books;
 using Qanat.Store;
 using Qanat.Store.Bench;
 
-// store-bench limit|records|requests|steady|fill|post|sums|month|served|close [--directory DIR] [--store CONNECTION] [--count N] [--callers N] [--rate N]
+// store-bench limit|records|requests|calls|steady|fill|post|sums|month|served|close [--directory DIR] [--store CONNECTION] [--count N] [--callers N] [--rate N]
 // Prints one JSON object per line. See docs/benchmarks.md for what each mode measures.
 Arguments arguments = Arguments.Parse(args);
 Directory.CreateDirectory(arguments.Directory);
@@ -18,6 +18,7 @@ string line = arguments.Mode switch
 {
     "records" => await Appending.RecordsAsync(store, workload, arguments.Count, arguments.Callers),
     "requests" => await Appending.RequestsAsync(store, workload, arguments.Count, arguments.Callers),
+    "calls" => await Calls.RunAsync(store, workload, arguments.Count, arguments.Callers, arguments.RatePerSecond),
     "steady" => await Appending.SteadyAsync(store, workload, arguments.Count, arguments.RatePerSecond),
     "fill" => await Appending.FillAsync(store, workload, arguments.Count),
     "post" => await Appending.PostAsync(store),
@@ -25,7 +26,7 @@ string line = arguments.Mode switch
     "month" => await MonthEnd.FillAsync(store, workload, arguments.Count, posting: false),
     "served" => await MonthEnd.FillAsync(store, workload, arguments.Count, posting: true),
     "close" => await MonthEnd.CloseAsync(store),
-    _ => throw new ArgumentException($"'{arguments.Mode}' is not a mode: limit, records, requests, steady, fill, post, sums, month, served or close."),
+    _ => throw new ArgumentException($"'{arguments.Mode}' is not a mode: limit, records, requests, calls, steady, fill, post, sums, month, served or close."),
 };
 Console.WriteLine(line);
 
