@@ -13,7 +13,7 @@ public sealed record StoreOptions
     /// <summary>Facts in one commit.</summary>
     public int BatchFactsMax { get; init; } = 1_000;
 
-    /// <summary>Records that the tables of sums may lack; questions add them up. More makes writing cheaper and questions dearer.</summary>
+    /// <summary>Records that gather before they go into the tables of sums, which lack half as many again at most while that is done; questions add them up. More makes writing cheaper and questions dearer.</summary>
     public int UnsummedRecordsMax { get; init; } = 4_096;
 
     /// <summary>Queries at the same time, and streams at the same time; further ones wait.</summary>

@@ -51,6 +51,32 @@ public sealed class PostingInPartsTests
         ReferenceTests.AssertSound(await BooksCheck.RunAsync(memory, Cancel));
     }
 
+    [Fact]
+    public async Task At_leisure_postings_go_one_by_one_with_a_rest_after_each_during_which_the_store_is_free()
+    {
+        await using var memory = new MemoryBookStore();
+        await memory.AppendAsync(new PriceAdded(Sample.Price("list", Sample.Start, Sample.Rates("input 1 output 1"))), Cancel);
+        await using var store = new CountingStore(memory);
+        for (int index = 0; index < Records; index++) await memory.AppendAsync(new HoldSettled(Record(index)), Cancel);
+        int rests = 0, busy = 0;
+
+        PostingSummary summary = await new Bookkeeper(store).PostAtLeisureAsync(async () =>
+        {
+            rests++;
+            busy = Math.Max(busy, store.Underway);
+            await Task.Yield();
+            busy = Math.Max(busy, store.Underway);
+        }, Cancel);
+
+        Assert.Equal((3, (long)Records), (summary.Transactions, summary.Records));
+        Assert.Equal((1, UsagePoster.RecordsMax), (store.MostPostings, store.MostRecords));
+        Assert.Equal(0, busy);
+        // While records were read, too.
+        Assert.InRange(rests, summary.Transactions + 1, int.MaxValue);
+        Assert.Equal(0, (await new Bookkeeper(store).PostAsync(Cancel)).Records);
+        ReferenceTests.AssertSound(await BooksCheck.RunAsync(memory, Cancel));
+    }
+
     /// <summary>A thousandth of a dollar each, one a millisecond.</summary>
     private static UsageRecord Record(int index)
     {
@@ -67,6 +93,15 @@ public sealed class PostingInPartsTests
 
         public int MostPostings { get; private set; }
         public int MostRecords { get; private set; }
+
+        /// <summary>Facts that are on their way now.</summary>
+        public int Underway
+        {
+            get
+            {
+                lock (gate) return postings;
+            }
+        }
 
         public override async Task AppendAsync(Fact fact, CancellationToken cancel = default)
         {

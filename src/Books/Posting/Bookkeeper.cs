@@ -18,6 +18,12 @@ public sealed class Bookkeeper(IBookStore store)
     /// <summary>Records of postings that are on their way to the store at the same time, while others are served by it.</summary>
     private const int RecordsBesideMax = UsagePoster.RecordsMax;
 
+    /// <summary>Records that are read between two rests: about what the store reads in one go.</summary>
+    private const int ReadRecordsPart = 256;
+
+    /// <summary>With more in one round posting has fallen behind, and does not rest.</summary>
+    private const int RestingRecordsMax = 2 * RoundRecords;
+
     /// <summary>A posting takes as long as so many records besides, however few it has.</summary>
     private const int RecordsPerPosting = 16;
 
@@ -25,15 +31,19 @@ public sealed class Bookkeeper(IBookStore store)
 
     /// <summary>Posts everything that is due.</summary>
     /// <exception cref="StoreException">A posting could not be written; those before it are.</exception>
-    public Task<PostingSummary> PostAsync(CancellationToken cancel = default) => PostAsync(int.MaxValue, cancel);
+    public Task<PostingSummary> PostAsync(CancellationToken cancel = default) => PostAsync(Pace.Full, cancel);
 
     /// <summary>The same, a few postings at a time: whoever is served meanwhile finds the store busy with those only, and free between them.</summary>
-    public Task<PostingSummary> PostBesideOthersAsync(CancellationToken cancel = default) => PostAsync(RecordsBesideMax, cancel);
+    public Task<PostingSummary> PostBesideOthersAsync(CancellationToken cancel = default) => PostAsync(new Pace(RecordsBesideMax, null), cancel);
 
-    private async Task<PostingSummary> PostAsync(int recordsAtOnceMax, CancellationToken cancel)
+    /// <summary>The same where nobody waits for it: one part of the work after the other, and a rest between any two.</summary>
+    /// <param name="rest">Called after each part that is read or posted, never twice at the same time; the next begins when it completes.</param>
+    public Task<PostingSummary> PostAtLeisureAsync(Func<Task> rest, CancellationToken cancel = default) => PostAsync(new Pace(RecordsBesideMax, rest), cancel);
+
+    private async Task<PostingSummary> PostAsync(Pace pace, CancellationToken cancel)
     {
         Instant closedThrough = (await Declarations.ReadAsync(store, cancel).ConfigureAwait(false)).ClosedThrough;
-        var (transactions, records) = await PostUsageAsync(closedThrough, recordsAtOnceMax, cancel).ConfigureAwait(false);
+        var (transactions, records) = await PostUsageAsync(closedThrough, pace, cancel).ConfigureAwait(false);
         foreach (PoolPosition position in await ReadPositionsAsync(cancel).ConfigureAwait(false))
         {
             if (CapacityPoster.Post(position, closedThrough) is { } posting)
@@ -58,13 +68,13 @@ public sealed class Bookkeeper(IBookStore store)
     public async Task<PostingSummary> PostUsageAsync(CancellationToken cancel = default)
     {
         Instant closedThrough = (await Declarations.ReadAsync(store, cancel).ConfigureAwait(false)).ClosedThrough;
-        var (transactions, records) = await PostUsageAsync(closedThrough, int.MaxValue, cancel).ConfigureAwait(false);
+        var (transactions, records) = await PostUsageAsync(closedThrough, Pace.Full, cancel).ConfigureAwait(false);
         return new PostingSummary(transactions, records);
     }
 
     /// <summary>Posts a round while the next is read. Each round is a question of its own, so that the store never has to keep an old state for longer than one takes. Records are cut into rounds between
     /// two hours, so that a posting that was interrupted makes the same transactions when it is run again; only an hour with more records than may be held is cut in the middle.</summary>
-    private async Task<(int Transactions, long Records)> PostUsageAsync(Instant closedThrough, int recordsAtOnceMax, CancellationToken cancel)
+    private async Task<(int Transactions, long Records)> PostUsageAsync(Instant closedThrough, Pace pace, CancellationToken cancel)
     {
         int transactions = 0;
         long records = 0;
@@ -74,13 +84,13 @@ public sealed class Bookkeeper(IBookStore store)
         {
             while (from is { } start)
             {
-                Round round = await ReadRoundAsync(start, closedThrough, cancel).ConfigureAwait(false);
+                Round round = await ReadRoundAsync(start, closedThrough, pace, cancel).ConfigureAwait(false);
                 from = round.Next;
                 records += round.Records;
                 transactions += await posting.ConfigureAwait(false);
-                posting = PostAsync(round.Postings, recordsAtOnceMax, cancel);
-                // The rest of an hour is told from what is posted of it only when that is posted.
-                if (from is { } next && next.HourStart == round.Last.HourStart) await posting.ConfigureAwait(false);
+                posting = PostAsync(round, pace, cancel);
+                // The rest of an hour is told from what is posted of it only when that is posted. Who rests does one thing at a time.
+                if (pace.Rest is not null || from is { } next && next.HourStart == round.Last.HourStart) await posting.ConfigureAwait(false);
             }
         }
         finally
@@ -91,7 +101,7 @@ public sealed class Bookkeeper(IBookStore store)
     }
 
     /// <summary>Reads records to post together. They are summed up as they come: to hold them all would give the collector as much to move as everything that is being served.</summary>
-    private async Task<Round> ReadRoundAsync(Instant from, Instant closedThrough, CancellationToken cancel)
+    private async Task<Round> ReadRoundAsync(Instant from, Instant closedThrough, Pace pace, CancellationToken cancel)
     {
         var poster = new UsagePoster(closedThrough);
         int count = 0;
@@ -102,17 +112,20 @@ public sealed class Bookkeeper(IBookStore store)
             if (count >= RecordsMax || count >= RoundRecords && isNewHour) return new Round(poster.Finish(), count, last, record.CompletedAt);
             poster.Add(record);
             (count, last) = (count + 1, record.CompletedAt);
+            if (count % ReadRecordsPart == 0) await pace.RestAsync(count).ConfigureAwait(false);
         }
         return new Round(poster.Finish(), count, last, null);
     }
 
-    private Task<int> PostAsync(ImmutableArray<TransactionPosted> postings, int recordsAtOnceMax, CancellationToken cancel) => postings.IsEmpty ? Task.FromResult(0) : Task.Run(async () =>
+    private Task<int> PostAsync(Round round, Pace pace, CancellationToken cancel) => round.Postings.IsEmpty ? Task.FromResult(0) : Task.Run(async () =>
     {
+        ImmutableArray<TransactionPosted> postings = round.Postings;
         for (int begin = 0; begin < postings.Length;)
         {
-            int end = EndOfTurn(postings, begin, recordsAtOnceMax);
+            int end = EndOfTurn(postings, begin, pace.RecordsAtOnceMax);
             await Task.WhenAll(postings[begin..end].Select(p => store.AppendAsync(p, cancel))).ConfigureAwait(false);
             begin = end;
+            await pace.RestAsync(round.Records).ConfigureAwait(false);
         }
         return postings.Length;
     }, cancel);
@@ -129,6 +142,15 @@ public sealed class Bookkeeper(IBookStore store)
             end++;
         }
         return end;
+    }
+
+    /// <summary>How fast to post.</summary>
+    /// <param name="RecordsAtOnceMax">Records of postings that go to the store together.</param> <param name="Rest">Null: without a rest.</param>
+    private sealed record Pace(int RecordsAtOnceMax, Func<Task>? Rest)
+    {
+        public static readonly Pace Full = new(int.MaxValue, null);
+
+        public Task RestAsync(int roundRecords) => Rest is null || roundRecords > RestingRecordsMax ? Task.CompletedTask : Rest();
     }
 
     /// <summary>Records that are posted together.</summary>

@@ -13,6 +13,12 @@ public sealed class BooksPoster(IBookStore store, LiveMeter live, TimeProvider c
     /// <summary>What began to count earlier is posted in the first of these months.</summary>
     private const int MonthsBackMax = 60;
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
+
+    /// <summary>What nobody waits for rests so many times as long as its last part took: it has a fifth of a core at most, and others find the store free four times out of five.</summary>
+    private const int RestTimes = 4;
+
+    /// <summary>While records are read the store keeps the state that they are read from: some seconds of log at most.</summary>
+    private static readonly TimeSpan RestMax = TimeSpan.FromMilliseconds(20);
     private readonly Bookkeeper bookkeeper = new(store);
     private readonly SemaphoreSlim posting = new(1);
     private readonly CancellationTokenSource stopping = new();
@@ -21,6 +27,7 @@ public sealed class BooksPoster(IBookStore store, LiveMeter live, TimeProvider c
     private Instant postedHour;
     private long postedFinished;
     private long? glancedAt; // Only in turn.
+    private int waiting;
 
     public void Start() => running = Task.Run(RunAsync);
 
@@ -105,7 +112,15 @@ public sealed class BooksPoster(IBookStore store, LiveMeter live, TimeProvider c
 
     private async Task<T> InTurnAsync<T>(Func<Task<T>> work, CancellationToken cancel)
     {
-        await posting.WaitAsync(cancel);
+        Interlocked.Increment(ref waiting);
+        try
+        {
+            await posting.WaitAsync(cancel);
+        }
+        finally
+        {
+            Interlocked.Decrement(ref waiting);
+        }
         try
         {
             return await work();
@@ -161,7 +176,7 @@ public sealed class BooksPoster(IBookStore store, LiveMeter live, TimeProvider c
         (Instant hour, long finished) = (Instant.Now(clock).HourStart, live.FinishedTotal);
         try
         {
-            await PostNowAsync(CancellationToken.None);
+            await InTurnAsync(PostAtLeisureAsync, CancellationToken.None);
             await PostDayAsync();
             (postedHour, postedFinished) = (hour, finished);
         }
@@ -169,5 +184,17 @@ public sealed class BooksPoster(IBookStore store, LiveMeter live, TimeProvider c
         {
             log.LogError(error, "Usage could not be posted to the journal; it will be tried again");
         }
+    }
+
+    /// <summary>Ends its rests as soon as somebody waits for the journal, or for the end. The rest is the machine's, and therefore of its time, whatever the books' clock says.</summary>
+    private Task<PostingSummary> PostAtLeisureAsync()
+    {
+        long began = TimeProvider.System.GetTimestamp();
+        return bookkeeper.PostAtLeisureAsync(async () =>
+        {
+            TimeSpan rest = RestTimes * TimeProvider.System.GetElapsedTime(began);
+            if (Volatile.Read(ref waiting) == 0) await Task.Delay(rest < RestMax ? rest : RestMax, TimeProvider.System, stopping.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            began = TimeProvider.System.GetTimestamp();
+        }, CancellationToken.None);
     }
 }

@@ -352,6 +352,7 @@ internal static class UsageRows
         price, charge_milli, charge_pico, charge_currency, pool_rate, cost_milli, cost_pico, cost_currency, basis, upstream, in_order
         """;
     public const string Select = $"SELECT {Columns} FROM usage";
+    public const string SelectOne = $"{Select} WHERE no = ?";
 
     public static UsageRecord Read(Statement row, RowIdentities identities)
     {

@@ -14,7 +14,7 @@ internal static class StoreCheck
         Count(reader, findings, Differing("usage_hours", $"SELECT {FreshUsage(3_600_000_000_000)} WHERE no <= ({UsageRollups.Through}) GROUP BY 1, 2, 3, 4, 5, 6, 7"), "Hourly sums differ from the usage records they sum up");
         Count(reader, findings, Differing("usage_days", $"SELECT {FreshUsage(86_400_000_000_000)} WHERE no <= ({UsageRollups.Through}) GROUP BY 1, 2, 3, 4, 5, 6, 7"), "Daily sums differ from the usage records they sum up");
         if (reader.Database.KeepsUsageOfTenants)
-            Count(reader, findings, Differing("usage_of_tenants", $"SELECT tenant, completed_at, id, no FROM usage WHERE no <= ({UsageRollups.Through})"), "Records by tenant differ from the usage records");
+            Count(reader, findings, ByTenant, "Records by tenant differ from the usage records");
         Count(reader, findings, Differing("entry_days", EntryRollups.FreshDays + " GROUP BY 1, 2, 3, 4, 5, 6, 7"), "Daily sums of entries differ from the entries they sum up");
         Count(reader, findings, Differing("entry_totals", EntryRollups.FreshTotals + " GROUP BY 1, 2, 3, 4, 5, 6"), "Totals of entries differ from the entries they sum up");
         Count(reader, findings, "SELECT count(*) FROM usage WHERE id IN (SELECT id FROM holds)", "Requests are both open and settled");
@@ -46,6 +46,12 @@ internal static class StoreCheck
           {StoredMoney.Summed("charge")}, {StoredMoney.Summed("cost")}
         FROM usage_lines
         """);
+
+    /// <summary>Up to the mark all of them, and beyond it some that are on their way: rows that are missing or not as the record says.</summary>
+    private const string ByTenant = $"""
+        SELECT (SELECT count(*) FROM (SELECT tenant, completed_at, id, no FROM usage WHERE no <= ({UsageRollups.Through}) EXCEPT SELECT tenant, completed_at, id, no FROM usage_of_tenants) AS missing)
+          + (SELECT count(*) FROM (SELECT tenant, completed_at, id, no FROM usage_of_tenants EXCEPT SELECT tenant, completed_at, id, no FROM usage) AS wrong)
+        """;
 
     private const string Unbalanced = """
         SELECT count(*) FROM (

@@ -34,8 +34,22 @@ internal static class UsageQueries
         if (reader.Database.KeepsUsageOfTenants && OwnerOf(query) is { } owner) return StreamOf(reader, owner, query);
         // A few unposted records are found by their numbers and then put in order; of very many it is better to walk the times.
         bool few = query.Posted == false && reader.Database["SELECT max(no) - (SELECT record FROM posted_through) FROM usage"].Scalar() is null or <= UnpostedSortedMax;
+        if (few && reader.Database.IsInProcess) return RowsInOrder(reader, FilterOf(reader, query, "+completed_at"));
         Filter filter = FilterOf(reader, query, few ? "+completed_at" : "completed_at");
         return Rows(reader, filter, $"{filter.Sql} ORDER BY {(few ? "+completed_at" : "completed_at")}, id");
+    }
+
+    /// <summary>Numbers are put in order and not whole rows, which are then read one by one, as fast as they are asked for.</summary>
+    private static IEnumerable<UsageRecord> RowsInOrder(Reader reader, Filter filter)
+    {
+        Statement numbers = filter.Bind(reader.Database.Streamed($"SELECT no FROM usage{filter.Sql} ORDER BY +completed_at, id"));
+        while (numbers.Step())
+        {
+            Statement row = reader.Database[UsageRows.SelectOne].Add(numbers.Long());
+            if (row.Step()) yield return UsageRows.Read(row, reader.Identities);
+            row.Reset();
+        }
+        numbers.Reset();
     }
 
     public static ImmutableArray<OpenHold> OpenHolds(Reader reader) => reader.All(HoldRows.SelectAll, HoldRows.Read);
@@ -82,12 +96,13 @@ internal static class UsageQueries
         Filter others = FilterOf(reader, query with { Tenant = null, Project = null, Period = Period.All }, "completed_at");
         if (query.Project is ProjectId project) others.And("project = (SELECT no FROM projects WHERE id = ?)", project.Value);
         string select = $"{UsageRows.Select}{others.Sql}{(others.Sql.Length == 0 ? " WHERE" : " AND")} no = ?";
+        long through = UsageRollups.ThroughIn(reader.Database);
         Statement numbers = reader.Database.Streamed($"""
             SELECT no FROM (
-              SELECT no, completed_at, id FROM usage_of_tenants WHERE tenant = {owner.No} AND completed_at >= ? AND completed_at < ?
+              SELECT no, completed_at, id FROM usage_of_tenants WHERE tenant = {owner.No} AND completed_at >= ? AND completed_at < ? AND no <= ?
               UNION ALL SELECT no, completed_at, id FROM usage WHERE no > ? AND +tenant = {owner.No} AND +completed_at >= ? AND +completed_at < ?)
             ORDER BY completed_at, id
-            """).Add(owner.Id).Add(query.Period.From).Add(query.Period.To).Add(UsageRollups.ThroughIn(reader.Database)).Add(owner.Id).Add(query.Period.From).Add(query.Period.To);
+            """).Add(owner.Id).Add(query.Period.From).Add(query.Period.To).Add(through).Add(through).Add(owner.Id).Add(query.Period.From).Add(query.Period.To);
         while (numbers.Step())
         {
             Statement row = others.Bind(reader.Database[select]).Add(numbers.Long());

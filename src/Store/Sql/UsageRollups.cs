@@ -4,6 +4,7 @@ using Qanat.Books;
 namespace Qanat.Store;
 
 /// <summary>Keeps the sums by hour and by day in step with the records: gathers what records add, over many commits, and adds it to the tables one row per group instead of one per record.
+/// When much has gathered, nothing more is added to it: with the next commits its records are written down by tenant (<see cref="RecordsByTenant"/>), and then its sums. What comes meanwhile is gathered apart.
 /// The table summed_through says, in the same transaction, up to which record the tables go; who asks for sums adds the few records after it (<see cref="UsageSums"/>), so that every answer is exact.
 /// The view usage_lines says the same in SQL: it makes the sums afresh for the store's check, and what was gathered after a start.</summary>
 /// <param name="recordsMax">Records that may be gathered: questions have to add them up besides the tables.</param>
@@ -12,13 +13,23 @@ internal sealed class UsageRollups(SqlDatabase database, int recordsMax)
     /// <summary>Above this, a sum might leave 64 bits: what adds to it is written at once, so that the database refuses the fact that would break it.</summary>
     private const long FigureMax = long.MaxValue / 2;
 
+    /// <summary>Rows that each commit writes by tenant: as many as take about as long as itself, and so many for each record of its own that they are always through before as much has gathered again.</summary>
+    private const int StepRows = 48, StepRowsPerRecord = 4;
+
+    private readonly RecordsByTenant? _byTenant = database.KeepsUsageOfTenants ? new RecordsByTenant(database) : null;
     private readonly Dictionary<RollupKey, RollupSum> _fact = [];
     private readonly Dictionary<RollupKey, RollupSum> _transaction = [];
     private Dictionary<RollupKey, RollupSum>? _committed;
+
+    /// <summary>Sums that are on their way into the tables; null: none.</summary>
+    private Closed? _closed;
+
+    /// <summary>Records in <see cref="_committed"/>.</summary>
     private long _records;
     private Int128 _figureBound;
-    private bool _isWritten;
-    private bool _isStale;
+
+    /// <summary>In this transaction: everything was written; the closed sums were; records were removed.</summary>
+    private bool _isWritten, _isClosedWritten, _isStale;
 
     /// <summary>The number of the last record in the tables.</summary>
     public const string Through = "SELECT record FROM summed_through";
@@ -33,14 +44,15 @@ internal sealed class UsageRollups(SqlDatabase database, int recordsMax)
     {
         Forget();
         _transaction.Clear();
-        _isWritten = _isStale = false;
+        _byTenant?.RolledBack();
+        _isWritten = _isClosedWritten = _isStale = false;
     }
 
     /// <summary>Nobody knows whether the transaction was committed: what is not in the tables is added up again.</summary>
     public void Lost()
     {
         RolledBack();
-        _committed = null;
+        (_committed, _closed) = (null, null);
     }
 
     /// <summary>Records were removed: what is not in the tables is added up again after the commit.</summary>
@@ -49,7 +61,12 @@ internal sealed class UsageRollups(SqlDatabase database, int recordsMax)
     /// <summary>Before records are written that the tables do not hold.</summary>
     public void Load()
     {
-        if (_committed is not null) return;
+        if (_committed is null) ReadGathered();
+        if (_closed is null && _records > 0 && _records >= recordsMax && _transaction.Count == 0 && !_isWritten && !_isStale) Close();
+    }
+
+    private void ReadGathered()
+    {
         Dictionary<RollupKey, RollupSum> committed = [];
         Statement rows = database[$"SELECT {StoreCheck.FreshUsage(Instant.NanosecondsPerHour)} WHERE no > ({Through}) GROUP BY 1, 2, 3, 4, 5, 6, 7"];
         while (rows.Step())
@@ -58,9 +75,17 @@ internal sealed class UsageRollups(SqlDatabase database, int recordsMax)
             committed[key] = new RollupSum(rows.Long(), rows.Long(), rows.Long(), rows.Tokens(), rows.Device(), rows.Picos(), rows.Picos());
         }
         rows.Reset();
-        _records = committed.Values.Sum(sum => sum.Requests);
+        _records = RecordsOf(committed);
         _figureBound = committed.Values.Aggregate(Largest(), (bound, sum) => bound + sum.Figure);
         _committed = committed;
+    }
+
+    /// <summary>What has gathered is complete. Nothing of this transaction is written yet, so that the last record is a committed one.</summary>
+    private void Close()
+    {
+        long through = database["SELECT max(no) FROM usage"].Scalar()!.Value;
+        _byTenant?.Begin(ThroughIn(database), through);
+        (_closed, _committed, _records) = (new Closed(_committed!, through), [], 0);
     }
 
     /// <param name="model">Row number of its name; likewise the pool.</param>
@@ -87,41 +112,62 @@ internal sealed class UsageRollups(SqlDatabase database, int recordsMax)
         _fact.Clear();
     }
 
-    /// <summary>Before the commit: writes what was gathered when it is much.</summary>
+    /// <summary>Before the commit: goes on with what is on its way into the tables.</summary>
     public void Complete()
     {
-        if (!_isStale && _records >= recordsMax) Write();
+        if (_isStale || _isWritten || _closed is not { } closed) return;
+        if (_byTenant?.Step(StepRows + StepRowsPerRecord * (int)RecordsOf(_transaction)) == false) return;
+        long began = StoreEvents.Log.Begin();
+        WriteSums(closed.Sums);
+        database["UPDATE summed_through SET record = ?"].Add(closed.Through).Run();
+        StoreEvents.Log.Ended("sums", closed.Sums.Count, began);
+        _isClosedWritten = true;
     }
 
     public void Committed()
     {
-        if (_isStale) _committed = null;
-        else
+        if (_isStale) (_committed, _closed) = (null, null);
+        else if (_transaction.Count > 0 || _isWritten)
         {
             if (_isWritten) _committed!.Clear();
-            if (_isWritten) _records = _transaction.Values.Sum(sum => sum.Requests);
+            _records = (_isWritten ? 0 : _records) + RecordsOf(_transaction);
             AddAll(_committed!, _transaction);
         }
+        if (_isWritten || _isClosedWritten) _closed = null;
+        _byTenant?.Committed();
         _transaction.Clear();
-        _isWritten = _isStale = false;
+        _isWritten = _isClosedWritten = _isStale = false;
     }
 
     /// <summary>Everything gathered goes into the tables. What is gathered changes only after that has succeeded.</summary>
     private void Write()
     {
-        long began = StoreEvents.Log.Begin();
-        Dictionary<RollupKey, RollupSum> hours = _isWritten ? [] : new(_committed!), days = [];
+        Dictionary<RollupKey, RollupSum> hours = _isWritten ? [] : new(_committed!);
+        if (!_isWritten && _closed is { } closed) AddAll(hours, closed.Sums);
         AddAll(hours, _transaction);
         AddAll(hours, _fact);
-        foreach ((RollupKey key, RollupSum sum) in hours) Add(days, key with { Start = new Instant(key.Start).DayStart.UnixNanoseconds }, sum);
-        Write(hours, "usage_hours");
-        Write(days, "usage_days");
-        if (database.KeepsUsageOfTenants) database[$"INSERT INTO usage_of_tenants SELECT tenant, completed_at, id, no FROM usage WHERE no > ({Through}) ORDER BY tenant, completed_at, id"].Run();
+        WriteSums(hours);
+        if (database.KeepsUsageOfTenants)
+            database[$"INSERT INTO usage_of_tenants SELECT tenant, completed_at, id, no FROM usage WHERE no > ({Through}) ORDER BY tenant, completed_at, id ON CONFLICT DO NOTHING"].Run();
         database["UPDATE summed_through SET record = (SELECT coalesce(max(no), 0) FROM usage)"].Run();
-        StoreEvents.Log.Ended("sums", hours.Count, began);
         _transaction.Clear();
         _fact.Clear();
         _isWritten = true;
+    }
+
+    private void WriteSums(Dictionary<RollupKey, RollupSum> hours)
+    {
+        Dictionary<RollupKey, RollupSum> days = [];
+        foreach ((RollupKey key, RollupSum sum) in hours) Add(days, key with { Start = new Instant(key.Start).DayStart.UnixNanoseconds }, sum);
+        Write(hours, "usage_hours");
+        Write(days, "usage_days");
+    }
+
+    private static long RecordsOf(Dictionary<RollupKey, RollupSum> sums)
+    {
+        long records = 0;
+        foreach (RollupSum sum in sums.Values) records += sum.Requests;
+        return records;
     }
 
     /// <summary>The largest figure of any day.</summary>
@@ -138,7 +184,6 @@ internal sealed class UsageRollups(SqlDatabase database, int recordsMax)
     private void Add(RollupKey key, RollupSum sum)
     {
         _figureBound += sum.Figure;
-        _records += sum.Requests;
         Add(_fact, key, sum);
     }
 
@@ -180,6 +225,9 @@ internal sealed class UsageRollups(SqlDatabase database, int recordsMax)
               {StoredMoney.AddExcluded(table, "charge")}, {StoredMoney.AddExcluded(table, "cost")}
             """;
     }
+
+    /// <param name="Through">The number of their last record.</param>
+    private sealed record Closed(Dictionary<RollupKey, RollupSum> Sums, long Through);
 
     private readonly record struct RollupKey(long Start, PartyRow Party, long Model, long Pool, string Currency);
 
