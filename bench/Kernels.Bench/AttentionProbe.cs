@@ -14,7 +14,7 @@ internal static unsafe class AttentionProbe
     {
         var layout = new KvLayout(KvHeads, HeadDim, BlockTokens);
         int blocks = (tokens + BlockTokens - 1) / BlockTokens;
-        using var cache = new NativeBuffer(blocks * layout.BlockBytes);
+        using var cache = new NativeBuffer(blocks * layout.BlockBytes, NativePages.Small);
         using NativeBuffer queries = Random(rows * Heads * HeadDim, 1), kv = Random(tokens * HeadDim, 2), output = new((long)rows * Heads * HeadDim * sizeof(float));
         for (int t = 0; t < tokens; t++)
             for (int h = 0; h < KvHeads; h++)

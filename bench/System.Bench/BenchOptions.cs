@@ -25,13 +25,16 @@ internal sealed record Measure(string Name, ImmutableArray<double> Ours, Immutab
 /// <summary>All measures and what they were measured with.</summary>
 /// <param name="LoadSeconds">A process of its own from start to end, in which the model is loaded and one token computed; median.</param>
 /// <param name="PeerLoadSeconds">The same of the peer.</param>
-/// <param name="PeakBytes">The process' largest working set.</param>
-/// <param name="CacheBytes">Keys and values of the largest measure.</param>
 /// <param name="Packing">What was waited for after loading.</param>
-internal sealed record BenchReport(string Model, long ModelBytes, int Threads, string Tier, string? Peer, double LoadSeconds, double? PeerLoadSeconds, long PeakBytes, long CacheBytes, PackingPauses Packing, ImmutableArray<Measure> Measures)
+internal sealed record BenchReport(string Model, long ModelBytes, int Threads, string Tier, string? Peer, double LoadSeconds, double? PeerLoadSeconds, MemoryPeak Peak, PackingPauses Packing, ImmutableArray<Measure> Measures)
 {
     public static JsonSerializerOptions Layout { get; } = new(JsonSerializerDefaults.Web) { WriteIndented = true };
 }
+
+/// <summary>What a process needs at most that does nothing but run the network.</summary>
+/// <param name="Bytes">Its largest working set.</param>
+/// <param name="CacheBytes">Keys and values of the largest measure.</param>
+internal sealed record MemoryPeak(long Bytes, long CacheBytes);
 
 /// <summary>What a sequence that is served right after loading waits for between its steps, until all weights are packed.</summary>
 /// <param name="Share">Of the time until then.</param>

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Diagnostics;
 
 namespace Qanat.Bench;
 
@@ -13,6 +12,7 @@ internal static class Comparison
         (double[] loads, double[] peerLoads) = Loads(options, peer);
         double loadSeconds = Median(loads);
         double? peerLoadSeconds = peer is null ? null : Median(peerLoads);
+        MemoryPeak peak = OwnRun.Peak(options);
         using var own = new OwnRun(options);
         log.WriteLine(FormattableString.Invariant($"{Path.GetFileName(options.Model)}, {own.Tier}"));
         log.WriteLine(FormattableString.Invariant($"load             {loadSeconds,8:F2} s") + (peerLoadSeconds is { } known ? FormattableString.Invariant($"       llama.cpp {known,8:F2}   ratio {Median(loads.Zip(peerLoads, (a, b) => a / b)):F2} (less is better)") : ""));
@@ -26,10 +26,9 @@ internal static class Comparison
         measures.Add(Take(options, log, FormattableString.Invariant($"decode {options.DecodeTokens}"), () => own.Decode(1, options.DecodeTokens), peer is null ? null : () => peer.Decode(options.DecodeTokens)));
         foreach (int parallel in options.Parallel)
             measures.Add(Take(options, log, FormattableString.Invariant($"decode {options.DecodeTokens} x {parallel}"), () => own.Decode(parallel, options.DecodeTokens), peer is null ? null : () => peer.Decode(parallel, options.DecodeTokens)));
-        using var process = Process.GetCurrentProcess();
-        long fileBytes = new FileInfo(options.Model).Length, peakBytes = process.PeakWorkingSet64;
-        log.WriteLine(FormattableString.Invariant($"peak memory      {peakBytes / 1e6,8:F0} MB, {(double)peakBytes / (fileBytes + own.CacheBytesMax):F2} of file, keys and values"));
-        return new BenchReport(Path.GetFileName(options.Model), fileBytes, options.Threads, own.Tier, peer?.Name, loadSeconds, peerLoadSeconds, peakBytes, own.CacheBytesMax, packing, measures.ToImmutable());
+        long fileBytes = new FileInfo(options.Model).Length;
+        log.WriteLine(FormattableString.Invariant($"peak memory      {peak.Bytes / 1e6,8:F0} MB, {(double)peak.Bytes / (fileBytes + peak.CacheBytes):F3} of file, keys and values"));
+        return new BenchReport(Path.GetFileName(options.Model), fileBytes, options.Threads, own.Tier, peer?.Name, loadSeconds, peerLoadSeconds, peak, packing, measures.ToImmutable());
     }
 
     private static (double[] Ours, double[] Theirs) Loads(BenchOptions options, LlamaRun? peer)

@@ -15,6 +15,9 @@ internal sealed class OwnRun : IDisposable
     private readonly LoadedModel _model;
     private readonly Random _random = new(1);
 
+    // Keys and values of the largest run so far.
+    private long _cacheBytesMax;
+
     /// <summary>Bytes of weights that an engine packs between two steps.</summary>
     private const long SliceBytes = 16L << 20;
 
@@ -23,8 +26,6 @@ internal sealed class OwnRun : IDisposable
 
     private Network Network => _model.Network;
 
-    /// <summary>Keys and values of the largest run so far.</summary>
-    public long CacheBytesMax { get; private set; }
     public string Tier => Network.KernelTier;
 
     /// <summary>Packs all weights between the steps of one sequence, as an engine does for whoever is served at once: what its tokens wait for, beside steps over weights that are not packed yet.</summary>
@@ -51,7 +52,7 @@ internal sealed class OwnRun : IDisposable
     public double Prefill(int tokens)
     {
         using var run = new Sequences(Network, _random, 1, tokens);
-        CacheBytesMax = Math.Max(CacheBytesMax, run.CacheBytes);
+        _cacheBytesMax = Math.Max(_cacheBytesMax, run.CacheBytes);
         long started = Stopwatch.GetTimestamp();
         for (int done = 0; done < tokens; done += StepRows)
             run.Step(Math.Min(StepRows, tokens - done));
@@ -62,7 +63,7 @@ internal sealed class OwnRun : IDisposable
     public double Decode(int sequences, int tokens, int context = 1)
     {
         using var run = new Sequences(Network, _random, sequences, context + tokens);
-        CacheBytesMax = Math.Max(CacheBytesMax, run.CacheBytes);
+        _cacheBytesMax = Math.Max(_cacheBytesMax, run.CacheBytes);
         run.Step(context);
         long started = Stopwatch.GetTimestamp();
         for (int i = 0; i < tokens; i++)
@@ -74,15 +75,47 @@ internal sealed class OwnRun : IDisposable
     public static double Load(BenchOptions options)
     {
         long started = Stopwatch.GetTimestamp();
-        string program = Path.Combine(AppContext.BaseDirectory, typeof(OwnRun).Assembly.GetName().Name + (OperatingSystem.IsWindows() ? ".exe" : ""));
-        using Process process = Process.Start(new ProcessStartInfo(program, [LoadOnly, options.Model, options.Threads.ToString(CultureInfo.InvariantCulture)]) { UseShellExecute = false })
-            ?? throw new InvalidOperationException("the process that loads did not start");
-        process.WaitForExit();
-        return process.ExitCode == 0 ? Stopwatch.GetElapsedTime(started).TotalSeconds : throw new InvalidOperationException(FormattableString.Invariant($"the process that loads ended with {process.ExitCode}"));
+        Start([LoadOnly, options.Model, options.Threads.ToString(CultureInfo.InvariantCulture)]);
+        return Stopwatch.GetElapsedTime(started).TotalSeconds;
     }
 
     /// <summary>What <see cref="Load"/> tells its process to do.</summary>
     public const string LoadOnly = "--load-only";
+
+    /// <summary>The largest working set of a process of its own, in which a model is loaded and packed and every measure taken once, and its keys and values at most: this process holds what it needs to run and read the peer as well.</summary>
+    public static MemoryPeak Peak(BenchOptions options)
+    {
+        int[] numbers = [options.Threads, options.PromptTokens, options.DecodeTokens, .. options.Parallel];
+        string[] told = Start([PeakOnly, options.Model, .. numbers.Select(number => number.ToString(CultureInfo.InvariantCulture))]).Split(' ');
+        return new MemoryPeak(long.Parse(told[0], CultureInfo.InvariantCulture), long.Parse(told[1], CultureInfo.InvariantCulture));
+    }
+
+    /// <summary>What <see cref="Peak"/> tells its process to do.</summary>
+    public const string PeakOnly = "--peak-only";
+
+    /// <summary>What the process of <see cref="Peak"/> does.</summary>
+    public static void FindPeak(string model, int threads, int prompt, int decode, ReadOnlySpan<int> parallel)
+    {
+        using var run = new OwnRun(new BenchOptions { Model = model, Threads = threads });
+        run.Pack();
+        run.Prefill(prompt);
+        run.Decode(1, decode);
+        foreach (int sequences in parallel)
+            run.Decode(sequences, decode);
+        using var process = Process.GetCurrentProcess();
+        Console.WriteLine(FormattableString.Invariant($"{process.PeakWorkingSet64} {run._cacheBytesMax}"));
+    }
+
+    /// <summary>Runs this program again and gives what it writes.</summary>
+    private static string Start(string[] arguments)
+    {
+        string program = Path.Combine(AppContext.BaseDirectory, typeof(OwnRun).Assembly.GetName().Name + (OperatingSystem.IsWindows() ? ".exe" : ""));
+        using Process process = Process.Start(new ProcessStartInfo(program, arguments) { UseShellExecute = false, RedirectStandardOutput = true })
+            ?? throw new InvalidOperationException("a process of this program did not start");
+        string output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        return process.ExitCode == 0 ? output : throw new InvalidOperationException(FormattableString.Invariant($"a process of this program ended with {process.ExitCode}"));
+    }
 
     public void Dispose() => _model.Dispose();
 

@@ -14,6 +14,12 @@ if (args is [OwnRun.LoadOnly, string model, string threads])
     loaded.Prefill(1);
     return 0;
 }
+if (args is [OwnRun.PeakOnly, string file, .. string[] numbers])
+{
+    int[] read = [.. numbers.Select(BenchOptions.Number)];
+    OwnRun.FindPeak(file, read[0], read[1], read[2], read.AsSpan(3));
+    return 0;
+}
 if (args.Length == 0 || args[0].StartsWith('-') || args.Length % 2 == 0)
 {
     Console.Error.WriteLine(Usage);

@@ -6,7 +6,8 @@ namespace Qanat.Models;
 /// Memory is taken as it is first written.</summary>
 internal sealed unsafe class DecoderCache(int layers, KvLayout layout, int blockCount, long stateSingles, int stateCount) : KvCache(blockCount, layout.BlockTokens, stateCount)
 {
-    private readonly NativeBuffer _blocks = new(layers * blockCount * layout.BlockBytes);
+    // A block has a part in each layer: on large pages the first sequence would take one page of each, though it fills a small part of them.
+    private readonly NativeBuffer _blocks = new(layers * blockCount * layout.BlockBytes, NativePages.Small);
     private readonly NativeBuffer _states = new(stateCount * stateSingles * sizeof(float));
 
     public KvLayout Layout { get; } = layout;

@@ -104,6 +104,7 @@ public sealed unsafe class DecoderNetwork : Network
         _file = null;
         // What the file's head and the building of the tokenizer left is worth megabytes and would stay for a long time: little is allocated while a model is served.
         GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+        NativeBuffer.TrimHeap();
         return false;
     }
 
