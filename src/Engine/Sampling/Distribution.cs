@@ -1,5 +1,7 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using Qanat.Kernels;
 
 namespace Qanat.Engine;
 
@@ -26,7 +28,7 @@ internal sealed class Distribution(int vocabulary)
     private readonly ulong[] _digitSums = new ulong[(One >> FirstShift) + 1];
 
     /// <summary>Fixed-point weight of one logit; the same arithmetic as a lane of <see cref="Fill"/>.</summary>
-    public static int WeightOf(float logit, float max, float temperature) => WeightsOf(new Vector<float>(logit), new Vector<float>(max), new Vector<float>(temperature))[0];
+    public static int WeightOf(float logit, float max, float temperature) => WeightsOf(Vector256.Create(logit), Vector256.Create(max), Vector256.Create(temperature))[0];
 
     /// <summary>The weight that min-p asks for; at least 1, because what weighs nothing is never drawn.</summary>
     public static int LeastWeight(float minP) => Math.Max(1, (int)Math.Ceiling((double)minP * One));
@@ -48,24 +50,25 @@ internal sealed class Distribution(int vocabulary)
         return Walk(weights, Scale(random, total));
     }
 
-    private static Vector<int> WeightsOf(Vector<float> logits, Vector<float> max, Vector<float> temperature) =>
-        Vector.ConvertToInt32(Vector.Exp((logits - max) / temperature) * new Vector<float>(One) + new Vector<float>(0.5f));
+    // Between 0.5 and 2^30 + 0.5, hence the conversion that has no rule for other numbers.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<int> WeightsOf(Vector256<float> logits, Vector256<float> max, Vector256<float> temperature) =>
+        Vector256.ConvertToInt32Native(Exponential.OfNegative((logits - max) / temperature) * Vector256.Create((float)One) + Vector256.Create(0.5f));
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static ulong Fill(ReadOnlySpan<float> row, float max, float temperature, Span<int> weights)
     {
-        var maxLanes = new Vector<float>(max);
-        var temperatureLanes = new Vector<float>(temperature);
-        Vector<long> sum = Vector<long>.Zero;
+        Vector256<float> maxLanes = Vector256.Create(max), temperatureLanes = Vector256.Create(temperature);
+        Vector256<long> sum = Vector256<long>.Zero;
         int token = 0;
-        for (; token <= row.Length - Vector<float>.Count; token += Vector<float>.Count)
+        for (; token <= row.Length - Vector256<float>.Count; token += Vector256<float>.Count)
         {
-            Vector<int> lanes = WeightsOf(new Vector<float>(row[token..]), maxLanes, temperatureLanes);
+            Vector256<int> lanes = WeightsOf(Vector256.Create(row.Slice(token, Vector256<float>.Count)), maxLanes, temperatureLanes);
             lanes.CopyTo(weights[token..]);
-            Vector.Widen(lanes, out Vector<long> low, out Vector<long> high);
+            (Vector256<long> low, Vector256<long> high) = Vector256.Widen(lanes);
             sum += low + high;
         }
-        long total = Vector.Sum(sum);
+        long total = Vector256.Sum(sum);
         for (; token < row.Length; token++) total += weights[token] = WeightOf(row[token], max, temperature);
         return (ulong)total;
     }
