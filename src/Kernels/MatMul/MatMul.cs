@@ -12,8 +12,6 @@ public sealed unsafe class MatMul(KernelSet kernels, WorkerTeam team) : IDisposa
 
     private const int Width = PackedMatrix.PanelOutputs;
 
-    // Enough chunks that the team ends together although chunks take unequal time; few enough that claiming one costs nothing beside it.
-    private const int ChunksPerThread = 8;
     private const int RowsPerChunkMin = 48;
 
     private NativeBuffer? _unpacked;
@@ -85,15 +83,12 @@ public sealed unsafe class MatMul(KernelSet kernels, WorkerTeam team) : IDisposa
         if (rows == 0)
             return;
         ReserveForUnpacked(job);
-        int chunksWanted = team.Threads == 1 ? 1 : team.Threads * ChunksPerThread;
-        job->PanelsPerChunk = Math.Max(1, job->Panels / chunksWanted);
-        int panelChunks = (job->Panels + job->PanelsPerChunk - 1) / job->PanelsPerChunk;
+        job->Cuts = new TaperedCuts(job->Panels, team.Threads);
         // A narrow matrix and many rows: cut the rows too, though the panels are then read once per cut.
-        int rowChunks = Math.Clamp(chunksWanted / panelChunks, 1, Math.Max(1, rows / RowsPerChunkMin));
+        int rowChunks = Math.Clamp(TaperedCuts.ChunksWanted(team.Threads) / job->Cuts.Count, 1, Math.Max(1, rows / RowsPerChunkMin));
         job->RowsPerChunk = (rows + rowChunks - 1) / rowChunks;
-        job->PanelChunks = panelChunks;
         job->RowsPerTile = Kernels.RowsTogether;
-        team.Run(body, job, panelChunks * ((rows + job->RowsPerChunk - 1) / job->RowsPerChunk));
+        team.Run(body, job, job->Cuts.Count * ((rows + job->RowsPerChunk - 1) / job->RowsPerChunk));
     }
 
     /// <summary>Two panels for each thread, where a matrix of the job is not packed.</summary>
@@ -116,9 +111,8 @@ public sealed unsafe class MatMul(KernelSet kernels, WorkerTeam team) : IDisposa
     private static void MultiplyChunk(void* state, int chunk, int thread)
     {
         var job = (Job*)state;
-        int firstRow = chunk / job->PanelChunks * job->RowsPerChunk;
-        int first = chunk % job->PanelChunks * job->PanelsPerChunk;
-        int end = Math.Min(job->Panels, first + job->PanelsPerChunk);
+        int firstRow = chunk / job->Cuts.Count * job->RowsPerChunk;
+        int first = job->Cuts.First(chunk % job->Cuts.Count), end = job->Cuts.First(chunk % job->Cuts.Count + 1);
         int rows = Math.Min(job->RowsPerChunk, job->Products[0].Rows.Count - firstRow);
         float* sums = stackalloc float[PanelArgs.RowsMax * Width];
         for (int global = first; global < end; global++)
@@ -144,9 +138,8 @@ public sealed unsafe class MatMul(KernelSet kernels, WorkerTeam team) : IDisposa
     private static void SwiGluChunk(void* state, int chunk, int thread)
     {
         var job = (Job*)state;
-        int firstRow = chunk / job->PanelChunks * job->RowsPerChunk;
-        int first = chunk % job->PanelChunks * job->PanelsPerChunk;
-        int end = Math.Min(job->Panels, first + job->PanelsPerChunk);
+        int firstRow = chunk / job->Cuts.Count * job->RowsPerChunk;
+        int first = job->Cuts.First(chunk % job->Cuts.Count), end = job->Cuts.First(chunk % job->Cuts.Count + 1);
         int rows = Math.Min(job->RowsPerChunk, job->Products[0].Rows.Count - firstRow);
         ref readonly Product gate = ref job->Products[0];
         ref readonly Product up = ref job->Products[1];
@@ -257,8 +250,7 @@ public sealed unsafe class MatMul(KernelSet kernels, WorkerTeam team) : IDisposa
         public long UnpackedBytes;
         public int Count;
         public int Panels;
-        public int PanelsPerChunk;
-        public int PanelChunks;
+        public TaperedCuts Cuts;
         public int RowsPerChunk;
         public int RowsPerTile;
     }
