@@ -256,6 +256,30 @@ internal sealed class OpenAiEvents(int choices, bool chat) : IAnswerEvents
         Complete(events);
     }
 
+    public bool TryTakeWhole(ReadOnlySpan<byte> body, List<UpstreamEvent> events)
+    {
+        // The other way says what is wrong with those that are refused.
+        if (!chat || choices > 1 || !IsPlain(body, out PlainAnswer plain) || plain.Choice != 0) return false;
+        if (plain.Content.Length > 0) events.Add(new UpstreamPieces(plain.Choice, [new TextPiece(plain.Content)], 0));
+        if (finished.Add(plain.Choice)) events.Add(new UpstreamFinish(plain.Choice, ReasonOf(plain.Finish)));
+        if (plain.Usage is { } usage) events.Add(new UpstreamUsage(usage));
+        Complete(events);
+        return true;
+    }
+
+    private static bool IsPlain(ReadOnlySpan<byte> body, out PlainAnswer plain)
+    {
+        try
+        {
+            return PlainAnswer.TryRead(body, out plain);
+        }
+        catch (Exception wrong) when (wrong is JsonException or InvalidOperationException)
+        {
+            plain = default;
+            return false;
+        }
+    }
+
     public void End(List<UpstreamEvent> events)
     {
         // A clean end after every finish_reason is an answer, [DONE] or not.

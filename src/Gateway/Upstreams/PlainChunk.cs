@@ -30,7 +30,7 @@ internal readonly record struct PlainChunk(int Choice, string Content, Range Pla
     }
 
     /// <summary>Fields that every chunk repeats and nobody reads.</summary>
-    private static bool IsOfTheAnswer(ref Utf8JsonReader json) =>
+    internal static bool IsOfTheAnswer(ref Utf8JsonReader json) =>
         json.ValueTextEquals("id"u8) || json.ValueTextEquals("object"u8) || json.ValueTextEquals("created"u8) || json.ValueTextEquals("model"u8) || json.ValueTextEquals("system_fingerprint"u8);
 
     /// <summary>A list of one.</summary>
@@ -79,7 +79,7 @@ internal readonly record struct PlainChunk(int Choice, string Content, Range Pla
         return content is not null && json.TokenType == JsonTokenType.EndObject;
     }
 
-    private static bool TryReadText(ref Utf8JsonReader json, out string? text)
+    internal static bool TryReadText(ref Utf8JsonReader json, out string? text)
     {
         try
         {

@@ -76,6 +76,9 @@ internal interface IAnswerEvents
     /// <exception cref="UpstreamException">It tells a failure, or makes no sense.</exception>
     void Take(ReadOnlySpan<byte> data, List<UpstreamEvent> events);
 
+    /// <summary>A whole answer, if it is one of those that are known to have come to their end when they are read. False: nothing of it was taken.</summary>
+    bool TryTakeWhole(ReadOnlySpan<byte> body, List<UpstreamEvent> events) => false;
+
     /// <summary>A whole answer.</summary>
     /// <exception cref="UpstreamException">As above.</exception>
     void TakeWhole(ReadOnlySpan<byte> body, List<UpstreamEvent> events);
