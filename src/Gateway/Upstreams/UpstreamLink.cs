@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Globalization;
-using System.IO.Pipelines;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Text.Json;
@@ -16,10 +15,6 @@ public sealed class UpstreamLink : IDisposable
     private const int BodyBytesMin = 512;
     private const int BodyBytesMax = 1 << 20;
     private static readonly MediaTypeHeaderValue Json = new("application/json");
-    private static readonly StreamPipeReaderOptions Whole = new(leaveOpen: true);
-
-    /// <summary>A stream that says nothing keeps no buffer.</summary>
-    private static readonly StreamPipeReaderOptions Streamed = new(leaveOpen: true, useZeroByteReads: true);
     private readonly UpstreamOptions options;
     private readonly TimeProvider clock;
     private readonly Lock gate = new();
@@ -97,7 +92,7 @@ public sealed class UpstreamLink : IDisposable
             if (response.StatusCode != HttpStatusCode.OK) throw await FailureAsync(response, patience.Token);
             Stream content = await response.Content.ReadAsStreamAsync(patience.Token);
             bool isStream = IsStream(response);
-            return new UpstreamAnswer(response, PipeReader.Create(content, isStream ? Streamed : Whole), way.Wire.Read(call), isStream, patience, left, way, options, cancel);
+            return new UpstreamAnswer(response, new AnswerBytes(content, isStream), way.Wire.Read(call), isStream, patience, left, way, options, cancel);
         }
         catch (Exception error)
         {
@@ -155,7 +150,14 @@ public sealed class UpstreamLink : IDisposable
         _ => null,
     };
 
-    private static bool IsStream(HttpResponseMessage response) => response.Content.Headers.ContentType?.MediaType?.Equals("text/event-stream", StringComparison.OrdinalIgnoreCase) ?? false;
+    private static bool IsStream(HttpResponseMessage response)
+    {
+        // As it was sent: nothing else of it is asked for.
+        if (!response.Content.Headers.NonValidated.TryGetValues("Content-Type", out HeaderStringValues told)) return false;
+        ReadOnlySpan<char> type = told.ToString();
+        int parameters = type.IndexOf(';');
+        return (parameters < 0 ? type : type[..parameters]).Trim().Equals("text/event-stream", StringComparison.OrdinalIgnoreCase);
+    }
 
     private async Task<UpstreamException> FailureAsync(HttpResponseMessage response, CancellationToken cancel)
     {
@@ -194,7 +196,7 @@ public sealed class UpstreamLink : IDisposable
 
 /// <summary>An answer that is coming in. Disposing of it before its end closes the connection, so that the upstream stops.</summary>
 /// <param name="patience">Ends when the upstream says nothing for too long, and, as long as <paramref name="left"/> stands, when nobody waits for the answer any more.</param>
-internal sealed class UpstreamAnswer(HttpResponseMessage response, PipeReader reader, IAnswerEvents reading, bool isStream, CancellationTokenSource patience, CancellationTokenRegistration left,
+internal sealed class UpstreamAnswer(HttpResponseMessage response, AnswerBytes bytes, IAnswerEvents reading, bool isStream, CancellationTokenSource patience, CancellationTokenRegistration left,
     UpstreamWay way, UpstreamOptions options, CancellationToken cancel) : IDisposable
 {
     /// <summary>Of a longer answer the end is waited for: it may come in many parts, and looking through it after each would take longer.</summary>
@@ -211,14 +213,14 @@ internal sealed class UpstreamAnswer(HttpResponseMessage response, PipeReader re
         {
             while (events.Count == before)
             {
-                ReadResult result = await reader.ReadAsync(patience.Token);
+                bool isLast = !await bytes.ReadAsync(patience.Token);
                 patience.CancelAfter(way.Spec.IdleTimeout);
-                ReadOnlySequence<byte> buffer = result.Buffer;
-                if (isStream) TakeEvents(ref buffer, result.IsCompleted, events);
-                else if (result.IsCompleted || IsWhole(buffer)) TakeWhole(ref buffer, events);
-                reader.AdvanceTo(buffer.Start, buffer.End);
-                if (buffer.Length > options.AnswerBytesMax) throw new UpstreamException(UpstreamFailure.Cut, $"It sent more than {options.AnswerBytesMax} bytes in one piece.");
-                if (result.IsCompleted && events.Count == before) throw new UpstreamException(UpstreamFailure.Cut, "The answer ended before it began.");
+                ReadOnlySequence<byte> unread = bytes.Unread;
+                if (isStream) TakeEvents(ref unread, isLast, events);
+                else if (TryTakeWhole(unread.FirstSpan, isLast, events)) unread = unread.Slice(unread.End);
+                bytes.KeepLast(unread.Length);
+                if (unread.Length > options.AnswerBytesMax) throw new UpstreamException(UpstreamFailure.Cut, $"It sent more than {options.AnswerBytesMax} bytes in one piece.");
+                if (isLast && events.Count == before) throw new UpstreamException(UpstreamFailure.Cut, "The answer ended before it began.");
             }
         }
         catch (Exception error) when (UpstreamLink.Word(error, patience, cancel) is { } told)
@@ -233,12 +235,8 @@ internal sealed class UpstreamAnswer(HttpResponseMessage response, PipeReader re
     {
         try
         {
-            for (bool more = true; more;)
-            {
-                ReadResult result = await reader.ReadAsync(patience.Token);
-                reader.AdvanceTo(result.Buffer.End);
-                more = !result.IsCompleted;
-            }
+            do bytes.KeepLast(0);
+            while (await bytes.ReadAsync(patience.Token));
         }
         catch (Exception error) when (UpstreamLink.Word(error, patience, CancellationToken.None) is not null || error is ObjectDisposedException)
         {
@@ -253,7 +251,7 @@ internal sealed class UpstreamAnswer(HttpResponseMessage response, PipeReader re
     public void Dispose()
     {
         if (Interlocked.Exchange(ref disposed, 1) == 1) return;
-        reader.Complete();
+        bytes.Dispose();
         response.Dispose();
         left.Dispose();
         patience.Dispose();
@@ -270,25 +268,26 @@ internal sealed class UpstreamAnswer(HttpResponseMessage response, PipeReader re
         if (isLast) reading.End(events);
     }
 
-    /// <summary>Its JSON has ended, and only its connection does not say so yet: chunks have an end of their own, which often comes in the next packet and tells nothing new. <see cref="EndAsync"/> waits for it, not the client.</summary>
-    private static bool IsWhole(in ReadOnlySequence<byte> buffer)
+    /// <summary>Takes it when its JSON has ended, although its connection may not say so yet: chunks have an end of their own, which often comes in the next packet and tells nothing new. <see cref="EndAsync"/> waits for it, not the client.</summary>
+    private bool TryTakeWhole(ReadOnlySpan<byte> body, bool isLast, List<UpstreamEvent> events)
     {
-        if (buffer.IsEmpty || buffer.Length > EarlyBytesMax || buffer.Slice(buffer.Length - 1).FirstSpan[0] != (byte)'}') return false;
-        Utf8JsonReader json = new(buffer, isFinalBlock: false, state: default);
+        bool mayBeWhole = body.Length <= EarlyBytesMax && body.EndsWith("}"u8);
+        if (mayBeWhole && reading.TryTakeWhole(body, events)) return true;
+        if (!isLast && !(mayBeWhole && IsWhole(body))) return false;
+        reading.TakeWhole(body, events);
+        return true;
+    }
+
+    private static bool IsWhole(ReadOnlySpan<byte> body)
+    {
+        Utf8JsonReader json = new(body, isFinalBlock: false, state: default);
         try
         {
-            return json.Read() && json.TrySkip() && json.BytesConsumed == buffer.Length;
+            return json.Read() && json.TrySkip() && json.BytesConsumed == body.Length;
         }
         catch (JsonException)
         {
             return false;
         }
-    }
-
-    private void TakeWhole(ref ReadOnlySequence<byte> buffer, List<UpstreamEvent> events)
-    {
-        if (buffer.IsSingleSegment) reading.TakeWhole(buffer.FirstSpan, events);
-        else reading.TakeWhole(buffer.ToArray(), events);
-        buffer = buffer.Slice(buffer.End);
     }
 }
