@@ -53,7 +53,7 @@ public sealed partial class CallPipeline
     {
         if (PlanOutside(held, place, mayPassOn) is not { } running) yield break;
         held.IsOpen = false;
-        await foreach (CallEvent happened in upstreams!.RunAsync(running, place.Sets[0], cancel))
+        await foreach (CallEvent happened in upstreams!.RunAsync(_ => Task.FromResult(running), place.Sets[0], cancel))
         {
             held.IsAdmitted |= happened is Admitted;
             yield return happened;

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Qanat.Books;
 
 namespace Qanat.Gateway;
@@ -6,12 +5,14 @@ namespace Qanat.Gateway;
 /// <summary>Calls that upstreams serve: admitted like all others, with our own count of the prompt for want of its tokens.</summary>
 public sealed partial class CallPipeline
 {
-    private async IAsyncEnumerable<CallEvent> RunOutsideAsync(Call call, UpstreamSet set, [EnumeratorCancellation] CancellationToken cancel)
+    // Admitted within the upstreams' own sequence: one around it would be awaited once more for each of its events.
+    private IAsyncEnumerable<CallEvent> RunOutsideAsync(Call call, UpstreamSet set, CancellationToken cancel) => upstreams!.RunAsync(ending => AdmitOutsideAsync(call, set, ending), set, cancel);
+
+    private async Task<UpstreamCall> AdmitOutsideAsync(Call call, UpstreamSet set, CancellationToken cancel)
     {
         OwnCount own = CountOf(call, set);
         (Hold hold, Admission admission) = await HoldAsync(call, own, set, cancel);
-        UpstreamCall running = new(hold, call, admission.Reservation, MostOf(call, own, set), admission.Allowed, own) { Within = call.Reads ? [set] : null };
-        await foreach (CallEvent happened in upstreams!.RunAsync(running, set, cancel)) yield return happened;
+        return new UpstreamCall(hold, call, admission.Reservation, MostOf(call, own, set), admission.Allowed, own) { Within = call.Reads ? [set] : null };
     }
 
     /// <summary>Our own count of a call that upstreams may serve.</summary>

@@ -15,8 +15,6 @@ internal sealed class UpstreamCall
     private int runChoice;
     private UpstreamTarget? serving;
     private TokenCounts? told;
-    private AttemptEnd end = AttemptEnd.Closed;
-    private UsageCheckState state = UsageCheckState.Missing;
 
     public UpstreamCall(Hold hold, Call call, Reservation reservation, int? maxNewTokens, int allowedNewTokens, OwnCount own)
     {
@@ -64,6 +62,12 @@ internal sealed class UpstreamCall
     public Instant? FirstTokenAt { get; private set; }
     public int Attempts => attempts.Count + (serving is null ? 0 : 1);
     public UpstreamTarget? Serving => serving;
+
+    /// <summary>How the answer of the upstream that serves it has ended, if it has.</summary>
+    public AttemptEnd End { get; private set; } = AttemptEnd.Closed;
+
+    /// <summary>How its usage stands to our own count.</summary>
+    public UsageCheckState State { get; private set; } = UsageCheckState.Missing;
 
     /// <summary>Money went or may have gone to an upstream, although nothing was served.</summary>
     public bool IsCostly => attempts.Any(attempt => attempt.Tokens != default);
@@ -147,8 +151,8 @@ internal sealed class UpstreamCall
     /// <summary>The answer ended early. What the upstream told until then is not its whole usage.</summary>
     public void Break(AttemptEnd how)
     {
-        end = how;
-        state = UsageCheckState.Missing;
+        End = how;
+        State = UsageCheckState.Missing;
         if (told is { } partly && partly.Output < own.Counts.Output) told = null;
     }
 
@@ -156,13 +160,13 @@ internal sealed class UpstreamCall
     public IEnumerable<CallEvent> EndRest(AnswerEnd reason) =>
         Enumerable.Range(0, finished.Length).Where(choice => !finished[choice]).Select(choice => new ChoiceFinished(choice, reason));
 
-    public UpstreamUse Use => new(serving is null ? [.. attempts] : [.. attempts, new UpstreamAttempt(serving.Spec.Name, end, Tokens, serving.Model.Rates)], state, own.Counts);
+    public UpstreamUse Use => new(serving is null ? [.. attempts] : [.. attempts, new UpstreamAttempt(serving.Spec.Name, End, Tokens, serving.Model.Rates)], State, own.Counts);
 
     private void Complete()
     {
-        end = AttemptEnd.Served;
+        End = AttemptEnd.Served;
         // Usage without a single output token, after something was said, is no usage.
         if (told is { Output: 0 } && own.Counts.Output > 0 || told is { Input: 0 }) told = null;
-        state = told is { } usage ? own.Check(usage, finished.Length) : UsageCheckState.Missing;
+        State = told is { } usage ? own.Check(usage, finished.Length) : UsageCheckState.Missing;
     }
 }

@@ -51,6 +51,7 @@ public sealed class UpstreamMap
     public IEnumerable<UpstreamSet> WithFallbacks(UpstreamSet set)
     {
         ArgumentNullException.ThrowIfNull(set);
+        if (set.Route.Fallbacks.IsEmpty) return [set];
         return set.Route.Fallbacks.Select(Find).OfType<UpstreamSet>().Where(other => other.Name != set.Name).Prepend(set);
     }
 }

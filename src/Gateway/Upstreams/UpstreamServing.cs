@@ -11,26 +11,30 @@ public sealed class UpstreamServing(UpstreamDirectory directory, TariffState tar
     private readonly UpstreamOptions options = directory.Options;
     private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(50);
 
-    /// <summary>Runs a call whose hold is placed. Ending the enumeration early closes the upstream's connection and settles what was read until then.</summary>
-    /// <exception cref="ApiException">Nobody could serve it, or the answer was cut midway.</exception>
-    internal async IAsyncEnumerable<CallEvent> RunAsync(UpstreamCall call, UpstreamSet set, [EnumeratorCancellation] CancellationToken cancel)
+    /// <summary>Runs a call. Ending the enumeration early closes the upstream's connection and settles what was read until then.</summary>
+    /// <param name="admit">Places its hold, unless that was done before.</param>
+    /// <exception cref="ApiException">It is not admitted, nobody could serve it, or the answer was cut midway.</exception>
+    internal async IAsyncEnumerable<CallEvent> RunAsync(Func<CancellationToken, Task<UpstreamCall>> admit, UpstreamSet set, [EnumeratorCancellation] CancellationToken cancel)
     {
+        UpstreamCall call = await admit(cancel);
         List<UpstreamEvent> events = [];
         List<CallEvent> tell = [];
         UpstreamAnswer? answer = null;
         bool settled = false, begun = false, admitted = call.IsAdmitted;
-        using CancellationTokenSource ending = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        // Only who is told something before the answer has begun can leave meanwhile.
+        bool mayBeLeft = !admitted && !call.Call.Whole;
+        using CancellationTokenSource? ending = mayBeLeft ? CancellationTokenSource.CreateLinkedTokenSource(cancel) : null;
         live.Started();
-        Task<UpstreamAnswer> beginning = BeginAsync(call, set, events, ending.Token);
+        Task<UpstreamAnswer> beginning = BeginAsync(call, set, events, ending?.Token ?? cancel);
         try
         {
             // Headers must be ready before the first heartbeat: a slow upstream is not waited for. Who serves is then not known yet and not told there.
-            if (!admitted && !call.Call.Whole && await IsSlowAsync(beginning))
+            if (mayBeLeft && await IsSlowAsync(beginning))
             {
                 admitted = true;
                 yield return AdmittedAt(call);
             }
-            if ((answer = await BegunAsync(beginning, call)) is null) yield break;
+            if ((answer = call.MayPassOn ? await BegunAsync(beginning, call) : await beginning) is null) yield break;
             UpstreamException? cut = null;
             while (true)
             {
@@ -70,13 +74,13 @@ public sealed class UpstreamServing(UpstreamDirectory directory, TariffState tar
         finally
         {
             answer ??= await LeaveAsync(beginning, ending);
-            bool complete = settled && call.Use.Attempts is [.., { End: AttemptEnd.Served }];
+            bool complete = settled && call.End == AttemptEnd.Served;
             if (complete) _ = answer!.EndAsync();
             else answer?.Dispose();
             if (call.Serving is { State: { } state })
             {
                 if (complete) state.Succeeded();
-                else if (call.Use.Attempts is [.., { End: AttemptEnd.Cut }]) state.Failed("Its answer was cut midway.");
+                else if (call.End == AttemptEnd.Cut) state.Failed("Its answer was cut midway.");
                 else state.Left();
             }
             if (!settled && call.NotServed is null) await EndAsync(call, cancel.IsCancellationRequested || begun ? Outcome.AbortedByClient : Outcome.Failed);
@@ -87,14 +91,14 @@ public sealed class UpstreamServing(UpstreamDirectory directory, TariffState tar
     private static Admitted AdmittedAt(UpstreamCall call) =>
         new(call.Hold.Id, call.Hold.PlacedAt, call.Hold.Amount, call.Terms.Price is { } price ? Rating.RatesFor(price, call.InputTokens) : null);
 
-    /// <summary>Null: nobody here serves it, and another place may. A request that is wrong itself is not passed on.</summary>
+    /// <summary>Of a call that another place may serve. Null: nobody here does. A request that is wrong itself is not passed on.</summary>
     private static async Task<UpstreamAnswer?> BegunAsync(Task<UpstreamAnswer> beginning, UpstreamCall call)
     {
         try
         {
             return await beginning;
         }
-        catch (ApiException refusal) when (call.MayPassOn && refusal.Status != 400)
+        catch (ApiException refusal) when (refusal.Status != 400)
         {
             call.NotServed = refusal;
             return null;
@@ -109,9 +113,9 @@ public sealed class UpstreamServing(UpstreamDirectory directory, TariffState tar
     }
 
     /// <summary>Nobody waits for the answer any more: it is not begun, or what has begun is handed over to be closed.</summary>
-    private static async Task<UpstreamAnswer?> LeaveAsync(Task<UpstreamAnswer> beginning, CancellationTokenSource ending)
+    private static async Task<UpstreamAnswer?> LeaveAsync(Task<UpstreamAnswer> beginning, CancellationTokenSource? ending)
     {
-        await ending.CancelAsync();
+        if (ending is not null) await ending.CancelAsync();
         await beginning.ContinueWith(static _ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
         return beginning.IsCompletedSuccessfully ? await beginning : null;
     }
@@ -123,7 +127,7 @@ public sealed class UpstreamServing(UpstreamDirectory directory, TariffState tar
         foreach (UpstreamSet set in call.Within ?? directory.Current.WithFallbacks(first))
         {
             ulong affinity = set.UsesAffinity ? Affinity.Of(call.Call, options.PrefixChars) : 0;
-            List<UpstreamTarget> tried = [];
+            List<UpstreamTarget> tried = new(1);
             bool again = true;
             while (call.Attempts < options.AttemptsMax)
             {
@@ -137,7 +141,7 @@ public sealed class UpstreamServing(UpstreamDirectory directory, TariffState tar
                     continue;
                 }
                 tried.Add(target);
-                UpstreamAnswer? answer = await TryAsync(call, target, events, failure => last = failure, cancel);
+                (UpstreamAnswer? answer, last) = await TryAsync(call, target, events, cancel);
                 if (answer is not null) return answer;
                 if (last!.Kind == UpstreamFailure.Refused) throw Refusal(call, last);
             }
@@ -145,7 +149,8 @@ public sealed class UpstreamServing(UpstreamDirectory directory, TariffState tar
         throw last is null ? Unavailable(call, TimeSpan.FromSeconds(5)) : Refusal(call, last);
     }
 
-    private async Task<UpstreamAnswer?> TryAsync(UpstreamCall call, UpstreamTarget target, List<UpstreamEvent> events, Action<UpstreamException> failed, CancellationToken cancel)
+    /// <summary>The answer, begun, or why there is none.</summary>
+    private async Task<(UpstreamAnswer? Answer, UpstreamException? Failure)> TryAsync(UpstreamCall call, UpstreamTarget target, List<UpstreamEvent> events, CancellationToken cancel)
     {
         UpstreamAnswer? answer = null;
         try
@@ -158,7 +163,7 @@ public sealed class UpstreamServing(UpstreamDirectory directory, TariffState tar
             await answer.ReadAsync(events);
             target.State.Figures.Began(clock.GetElapsedTime(asked));
             call.Serve(target, Instant.Now(clock));
-            return answer;
+            return (answer, null);
         }
         catch (UpstreamException failure)
         {
@@ -168,8 +173,7 @@ public sealed class UpstreamServing(UpstreamDirectory directory, TariffState tar
             if (failure.Kind == UpstreamFailure.Refused) target.State.Left();
             else target.State.Failed($"{failure.Kind}: {failure.Message}", RestOf(failure));
             call.Fail(target, EndOf(failure.Kind, answer is not null));
-            failed(failure);
-            return null;
+            return (null, failure);
         }
         catch
         {
@@ -259,7 +263,7 @@ public sealed class UpstreamServing(UpstreamDirectory directory, TariffState tar
         UsageRecord record = Settlement.Record(call.Hold, used, outcome, call.FirstTokenAt ?? now, now, call.Hold.Pool ?? UpstreamSpec.PoolOf("none"), call.Terms, call.Call.Cache, billed.FreeTokens, tariffs.Costs);
         await AppendAsync(new HoldSettled(record));
         limits.Settle(call.Reservation, record);
-        call.Serving?.State.Figures.Settled(call.Use.State);
+        call.Serving?.State.Figures.Settled(call.State);
         live.Worked(record.Tokens.Input, record.Tokens.Output, 0);
         return record;
     }
