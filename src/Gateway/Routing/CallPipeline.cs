@@ -147,7 +147,7 @@ public sealed partial class CallPipeline(RoutingState routing, TariffState tarif
         }
     }
 
-    private Hold HoldOf(Call call, Admission admission, DeploymentName deployment, PoolName pool) => new(call.Id ?? RequestId.New(clock), admission.Placed,
+    private Hold HoldOf(Call call, Admission admission, DeploymentName deployment, PoolName pool) => new(call.Id ?? RequestIds.New(clock), admission.Placed,
         new Party(call.Caller.Tenant.Id, call.Caller.Project.Id, call.Caller.Key.Id, call.UserTag), call.Model, deployment, call.Operation, admission.Reservation.Terms.Price?.Id, admission.Amount, pool);
 
     /// <summary>What is held for a call, and by what terms.</summary>
