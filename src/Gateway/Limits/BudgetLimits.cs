@@ -92,12 +92,12 @@ public sealed partial class BudgetLimits(BudgetOptions options, TimeProvider clo
         ArgumentNullException.ThrowIfNull(reservation);
         lock (gate)
         {
-            foreach (Budget budget in reservation.Budgets)
+            BudgetState[] held = StatesOf(reservation);
+            for (int index = 0; index < held.Length; index++)
             {
-                BudgetState state = StateOf(budget.Scope);
-                state.Held -= reservation.Amount.Picos;
+                held[index].Held -= reservation.Amount.Picos;
                 // Parts are counted by records.
-                if (!budget.Scope.IsPart) state.Spent += charge.Picos;
+                if (!reservation.Budgets[index].Scope.IsPart) held[index].Spent += charge.Picos;
             }
             reservation.Amount = Money.Zero(reservation.Amount.Currency);
             AdmitWaiting();
@@ -221,14 +221,15 @@ public sealed partial class BudgetLimits(BudgetOptions options, TimeProvider clo
 
     private bool TryHold(Reservation reservation, Int128 picos)
     {
-        foreach (Budget budget in reservation.Budgets)
+        BudgetState[] known = StatesOf(reservation);
+        for (int index = 0; index < known.Length; index++)
         {
-            if (budget.Limit is not { } limit) continue;
-            BudgetState state = StateOf(budget.Scope);
-            if (state.Spent + state.Held + picos > limit.Picos) return false;
+            if (reservation.Budgets[index].Limit is not { } limit || known[index].Spent + known[index].Held + picos <= limit.Picos) continue;
+            // While it holds nothing, one that is over may be forgotten.
+            reservation.States = null;
+            return false;
         }
-        foreach (Budget budget in reservation.Budgets)
-            StateOf(budget.Scope).Held += picos;
+        foreach (BudgetState state in known) state.Held += picos;
         return true;
     }
 
@@ -266,6 +267,15 @@ public sealed partial class BudgetLimits(BudgetOptions options, TimeProvider clo
             if (least is null || left < least) least = left;
         }
         return least;
+    }
+
+    /// <summary>Those of its budgets, in their order; looked up once: while it holds anything none of them is forgotten.</summary>
+    private BudgetState[] StatesOf(Reservation reservation)
+    {
+        if (reservation.States is { } known) return known;
+        BudgetState[] states = new BudgetState[reservation.Budgets.Count];
+        for (int index = 0; index < states.Length; index++) states[index] = StateOf(reservation.Budgets[index].Scope);
+        return reservation.States = states;
     }
 
     private BudgetState StateOf(BudgetScope scope)
@@ -312,7 +322,7 @@ public sealed partial class BudgetLimits(BudgetOptions options, TimeProvider clo
     private BudgetSpan CurrentMonth() => BudgetSpan.MonthOf(clock.GetUtcNow());
     private BudgetSpan CurrentDay() => BudgetSpan.DayOf(clock.GetUtcNow());
 
-    private sealed class BudgetState
+    internal sealed class BudgetState
     {
         public Int128 Spent;
         public Int128 Held;
@@ -365,4 +375,7 @@ public sealed class Reservation(IReadOnlyList<Budget> budgets, Money amount)
 
     /// <summary>Free tokens kept for it.</summary>
     public QuotaHold Quota { get; internal set; } = QuotaHold.None;
+
+    /// <summary>What is spent and held of each budget, once it was looked up.</summary>
+    internal BudgetLimits.BudgetState[]? States { get; set; }
 }

@@ -47,6 +47,7 @@ public sealed class PrepaidCredits
     {
         lock (gate)
         {
+            if (credits.IsEmpty) return null;
             ImmutableArray<Credit> own = [.. credits.Where(credit => credit.Tenant == tenant && credit.PaidAt <= now)];
             if (own.IsEmpty || own.Any(credit => credit.Then == WhenExhausted.Charge)) return null;
             return CreditPosition.Of(own.Where(credit => credit.Amount.Currency == currency), DaysOf(tenant, currency), JustAfter(now)).Aggregate(Money.Zero(currency), (sum, position) => sum + position.Left);
