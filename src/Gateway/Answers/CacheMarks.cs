@@ -17,11 +17,14 @@ internal static class CacheMarks
     public static int? Last(JsonFields fields, string name, JsonFields tools)
     {
         int? last = AnyMarked(tools, "tools") ? 0 : null;
-        int index = 0;
-        foreach (JsonFields message in ContentText.Objects(fields, name))
+        if (!fields.TryGet(name, out JsonElement messages)) return last;
+        if (messages.ValueKind != JsonValueKind.Array) throw Refusal.Type(fields.PathOf(name), "an array of objects", JsonFields.Kind(messages));
+        int count = 0;
+        foreach (JsonElement message in messages.EnumerateArray())
         {
-            index++;
-            if (IsMarked(message)) last = index;
+            if (message.ValueKind != JsonValueKind.Object) throw Refusal.Type(JsonFields.PathOf(fields.PathOf(name), count), "an object", JsonFields.Kind(message));
+            count++;
+            if (IsMarked(message)) last = count;
         }
         return last;
     }

@@ -15,9 +15,8 @@ internal static class ContentText
         int index = 0;
         foreach (JsonElement item in value.EnumerateArray())
         {
-            string itemParam = FormattableString.Invariant($"{param}[{index++}]");
-            if (item.ValueKind != JsonValueKind.Object) throw Refusal.Type(itemParam, "an object", JsonFields.Kind(item));
-            yield return new JsonFields(item, itemParam);
+            if (item.ValueKind != JsonValueKind.Object) throw Refusal.Type(JsonFields.PathOf(param, index), "an object", JsonFields.Kind(item));
+            yield return new JsonFields(item, param, index++);
         }
     }
 

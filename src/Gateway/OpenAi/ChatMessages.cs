@@ -16,9 +16,8 @@ internal static class ChatMessages
         ImmutableArray<ChatMessage>.Builder messages = ImmutableArray.CreateBuilder<ChatMessage>(value.GetArrayLength());
         foreach (JsonElement item in value.EnumerateArray())
         {
-            string itemParam = FormattableString.Invariant($"{param}[{messages.Count}]");
-            if (item.ValueKind != JsonValueKind.Object) throw Refusal.Type(itemParam, "a message object", JsonFields.Kind(item));
-            messages.Add(ReadMessage(new JsonFields(item, itemParam)));
+            if (item.ValueKind != JsonValueKind.Object) throw Refusal.Type(JsonFields.PathOf(param, messages.Count), "a message object", JsonFields.Kind(item));
+            messages.Add(ReadMessage(new JsonFields(item, param, messages.Count)));
         }
         if (messages.Count == 0) throw Refusal.Value(param, "at least one message is needed.");
         return messages.MoveToImmutable();
@@ -46,9 +45,9 @@ internal static class ChatMessages
 
     private static string ReadContent(JsonFields message, bool required)
     {
+        if (!message.TryGet("content", out JsonElement value)) return required ? throw Refusal.Missing(message.PathOf("content")) : "";
+        if (value.ValueKind == JsonValueKind.String) return message.TextOf("content", value);
         string param = message.PathOf("content");
-        if (!message.TryGet("content", out JsonElement value)) return required ? throw Refusal.Missing(param) : "";
-        if (value.ValueKind == JsonValueKind.String) return JsonFields.TextOf(value, param);
         if (value.ValueKind != JsonValueKind.Array) throw Refusal.Type(param, "a string or an array of content parts", JsonFields.Kind(value));
         StringBuilder text = new();
         int index = 0;

@@ -10,6 +10,9 @@ internal readonly struct JsonFields
     private readonly JsonElement extra;
     private readonly string path;
 
+    /// <summary>Which item of a list it is; -1: none. Only what is refused is called by its place.</summary>
+    private readonly int index = -1;
+
     /// <summary>With which characters its names begin, one bit for several. Most fields that are asked for are not there, and most of those need no look at the names.</summary>
     private readonly ulong begins;
 
@@ -21,6 +24,10 @@ internal readonly struct JsonFields
         this.path = path;
         begins = BeginsOf(body);
     }
+
+    /// <param name="list">Where the list is in the request, e.g. "messages".</param>
+    /// <param name="index">The place of the object in it.</param>
+    public JsonFields(JsonElement body, string list, int index) : this(body, list) => this.index = index;
 
     private JsonFields(JsonElement body, JsonElement extra)
     {
@@ -44,7 +51,12 @@ internal readonly struct JsonFields
     /// <summary>The object's own text.</summary>
     public string Raw => body.GetRawText();
 
-    public string PathOf(string name) => path.Length == 0 ? name : $"{path}.{name}";
+    public string PathOf(string name) => path.Length == 0 ? name : $"{Path}.{name}";
+
+    private string Path => index < 0 ? path : PathOf(path, index);
+
+    /// <summary>What an item of a list is called.</summary>
+    public static string PathOf(string list, int index) => FormattableString.Invariant($"{list}[{index}]");
 
     public bool TryGet(string name, out JsonElement value)
     {
@@ -55,7 +67,11 @@ internal readonly struct JsonFields
     /// <summary>Whether the field is there, even as null.</summary>
     public bool Says(string name) => TryFind(name, out _);
 
-    public string? Text(string name) => TryGet(name, out JsonElement value) ? TextOf(value, PathOf(name)) : null;
+    public string? Text(string name) => TryGet(name, out JsonElement value) ? TextOf(name, value) : null;
+
+    /// <summary>The text of a field whose value is known.</summary>
+    /// <exception cref="ApiException">400: not a string, or not valid Unicode.</exception>
+    public string TextOf(string name, JsonElement value) => TryText(value) ?? TextOf(value, PathOf(name));
 
     /// <summary>A text, or a number as it was written: amounts arrive as either.</summary>
     public string? TextOrNumber(string name) => TryGet(name, out JsonElement value)
@@ -130,13 +146,18 @@ internal readonly struct JsonFields
     public static string TextOf(JsonElement value, string param)
     {
         if (value.ValueKind != JsonValueKind.String) throw Refusal.Type(param, "a string", Kind(value));
+        return TryText(value) ?? throw Refusal.Value(param, "it must be valid Unicode text: it contains broken UTF-8 or half of a surrogate pair.");
+    }
+
+    private static string? TryText(JsonElement value)
+    {
         try
         {
-            return value.GetString()!;
+            return value.ValueKind == JsonValueKind.String ? value.GetString() : null;
         }
         catch (InvalidOperationException)
         {
-            throw Refusal.Value(param, "it must be valid Unicode text: it contains broken UTF-8 or half of a surrogate pair.");
+            return null;
         }
     }
 
@@ -153,7 +174,7 @@ internal readonly struct JsonFields
     private bool TryFind(string name, out JsonElement value)
     {
         value = default;
-        return (name.Length == 0 || (begins & BitOf(name[0])) != 0) && TryFind(body, name, path, out value);
+        return (name.Length == 0 || (begins & BitOf(name[0])) != 0) && TryFind(body, name, path, out value, index);
     }
 
     private static ulong BeginsOf(JsonElement body)
@@ -172,7 +193,7 @@ internal readonly struct JsonFields
 
     private static ulong BitOf(char first) => 1UL << (first & 63);
 
-    private static bool TryFind(JsonElement body, string name, string path, out JsonElement value)
+    private static bool TryFind(JsonElement body, string name, string path, out JsonElement value, int index = -1)
     {
         try
         {
@@ -181,7 +202,7 @@ internal readonly struct JsonFields
         catch (InvalidOperationException)
         {
             // Names are compared unescaped, and one of them cannot be.
-            throw Refusal.Value(path.Length == 0 ? name : path, "the names of fields must be valid Unicode text.");
+            throw Refusal.Value(path.Length == 0 ? name : index < 0 ? path : PathOf(path, index), "the names of fields must be valid Unicode text.");
         }
     }
 }
