@@ -11,7 +11,10 @@ internal sealed class AnswerState
         Shape = shape;
         Bill = new Bill(request, tariffs);
         int choicesPerPrompt = request.Calls[0].Choices;
-        Choices = [.. Enumerable.Range(0, request.ChoiceCount).Select(index => new ChoiceText(index, request.EchoTexts.IsDefaultOrEmpty ? "" : request.EchoTexts[index / choicesPerPrompt]))];
+        ChoiceText[] choices = new ChoiceText[request.ChoiceCount];
+        for (int index = 0; index < choices.Length; index++)
+            choices[index] = new ChoiceText(index, request.EchoTexts.IsDefaultOrEmpty ? "" : request.EchoTexts[index / choicesPerPrompt]);
+        Choices = choices;
     }
 
     public GenerationRequest Request { get; }

@@ -13,8 +13,9 @@ internal static class BillHeaders
     public static void SetStart(HttpResponse response, Bill bill)
     {
         IHeaderDictionary headers = response.Headers;
-        headers["x-qanat-request-id"] = string.Join(", ", bill.Admitted.Select(each => each.Id.ToString()));
-        headers["x-request-id"] = bill.Admitted[0].Id.ToString();
+        string first = bill.Admitted[0].Id.ToString();
+        headers["x-qanat-request-id"] = bill.Admitted.Count == 1 ? first : string.Join(", ", bill.Admitted.Select(each => each.Id.ToString()));
+        headers["x-request-id"] = first;
         if (bill.Hold is { } hold) headers["x-qanat-hold"] = hold.ToDecimalText();
         if (bill.Rates is { } rates)
         {

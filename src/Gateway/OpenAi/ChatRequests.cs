@@ -23,8 +23,9 @@ internal sealed class ChatRequests(ServedModels models, GatewayOptions options, 
             Conversation = conversation,
             CacheTokens = CacheMarks.TokensOf(model, conversation, prompt),
             LoopTokensMax = SamplingFields.ReadLoop(fields),
+            Whole = !(fields.Flag("stream") ?? false),
         };
-        return new GenerationRequest(model, [call], fields.Flag("stream") ?? false, Prompts.IncludeUsage(fields), []);
+        return new GenerationRequest(model, [call], !call.Whole, Prompts.IncludeUsage(fields), []);
     }
 
     private Conversation ReadConversation(JsonFields fields)

@@ -7,8 +7,8 @@ namespace Qanat.Gateway;
 /// <summary>What one choice of an answer has said so far.</summary>
 internal sealed class ChoiceText(int index, string echo)
 {
-    private readonly StringBuilder reasoning = new();
-    private readonly StringBuilder content = new(echo);
+    private GatheredText reasoning = new("");
+    private GatheredText content = new(echo);
     private readonly List<GeneratedToken> tokens = [];
     private readonly List<string> toldLogprobs = [];
     private readonly List<(ToolCallStart Start, StringBuilder Arguments)> calls = [];
@@ -21,7 +21,7 @@ internal sealed class ChoiceText(int index, string echo)
 
     /// <summary>As an upstream told them, instead of tokens.</summary>
     public IReadOnlyList<string> ToldLogprobs => toldLogprobs;
-    public IReadOnlyList<ToolCall> ToolCalls => [.. calls.Select(call => new ToolCall(call.Start.Name, call.Arguments.ToString(), call.Start.Id))];
+    public IReadOnlyList<ToolCall> ToolCalls => calls.Count == 0 ? [] : [.. calls.Select(call => new ToolCall(call.Start.Name, call.Arguments.ToString(), call.Start.Id))];
     public AnswerEnd Finish { get; private set; }
 
     /// <summary>Its first chunk was told.</summary>
@@ -55,4 +55,20 @@ internal sealed class ChoiceText(int index, string echo)
     }
 
     public void End(AnswerEnd reason) => Finish = reason;
+
+    /// <summary>Text that comes in pieces. Often it is one, which is then the text.</summary>
+    private struct GatheredText(string first)
+    {
+        private string only = first;
+        private StringBuilder? several;
+
+        public void Append(string piece)
+        {
+            if (several is not null) several.Append(piece);
+            else if (only.Length == 0) only = piece;
+            else several = new StringBuilder(only).Append(piece);
+        }
+
+        public override readonly string ToString() => several?.ToString() ?? only;
+    }
 }

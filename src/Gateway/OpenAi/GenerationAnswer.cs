@@ -14,7 +14,7 @@ internal sealed class GenerationAnswer(RunCall run, TariffState tariffs, Gateway
         AnswerState answer = new(request, shape, tariffs);
         if (request.Calls is [{ } only])
         {
-            await foreach (CallEvent happened in run(only with { Whole = true }, cancel)) answer.Take(new PromptEvent(0, happened));
+            await foreach (CallEvent happened in run(only.Whole ? only : only with { Whole = true }, cancel)) answer.Take(new PromptEvent(0, happened));
         }
         else
         {

@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
@@ -11,7 +10,10 @@ internal sealed class JsonAnswer : IDisposable
     /// <summary>JSON is sent as JSON, never inside a page: other scripts than Latin stay readable and short. Writers here are trusted, so their nesting is not checked again.</summary>
     public static readonly JsonWriterOptions Options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true };
 
-    private readonly ArrayBufferWriter<byte> buffer = new(2048);
+    /// <summary>Most answers are not larger.</summary>
+    private const int BytesUsual = 2048;
+
+    private readonly BorrowedBytes buffer = new(BytesUsual);
 
     public JsonAnswer() => Writer = new Utf8JsonWriter(buffer, Options);
 
@@ -21,9 +23,13 @@ internal sealed class JsonAnswer : IDisposable
     {
         Writer.Flush();
         response.ContentType = "application/json; charset=utf-8";
-        response.ContentLength = buffer.WrittenCount;
-        await response.Body.WriteAsync(buffer.WrittenMemory, response.HttpContext.RequestAborted);
+        response.ContentLength = buffer.Count;
+        await response.Body.WriteAsync(buffer.Written, response.HttpContext.RequestAborted);
     }
 
-    public void Dispose() => Writer.Dispose();
+    public void Dispose()
+    {
+        Writer.Dispose();
+        buffer.Dispose();
+    }
 }
