@@ -18,13 +18,13 @@ internal sealed class Callers(KeyRing keys)
         Caller caller = Require(context.Request);
         DemandScope(caller, context);
         caller.Demand(permission);
-        context.Items[typeof(Caller)] = caller;
+        context.Features.Set(caller);
     }
 
     /// <exception cref="ApiException">401: no key, or one that is unknown or revoked.</exception>
     public Caller Require(HttpRequest request)
     {
-        if (request.HttpContext.Items.TryGetValue(typeof(Caller), out object? admitted) && admitted is Caller known) return known;
+        if (request.HttpContext.Features.Get<Caller>() is { } known) return known;
         if (ShownBefore(request) is { } shown && keys.TryAuthenticate(shown.Hash.AsSpan(), out Caller same)) return same;
         string? key = KeyOf(request);
         if (string.IsNullOrEmpty(key))
@@ -54,7 +54,7 @@ internal sealed class Callers(KeyRing keys)
     /// <exception cref="ApiException">403: the key is bound to other networks or endpoints.</exception>
     private static void DemandScope(Caller caller, HttpContext context)
     {
-        if (!caller.Terms.AllowsAddress(context.Connection.RemoteIpAddress))
+        if (!caller.Terms.Networks.IsEmpty && !caller.Terms.AllowsAddress(context.Connection.RemoteIpAddress))
             throw new ApiException(403, "permission_error", "network_not_allowed", $"This key may not be used from {context.Connection.RemoteIpAddress}.");
         if (!caller.Terms.AllowsPath(context.Request.Path.Value ?? ""))
             throw new ApiException(403, "permission_error", "endpoint_not_allowed", $"This key may not call {context.Request.Path}. It may call: {string.Join(", ", caller.Terms.Endpoints)}.");

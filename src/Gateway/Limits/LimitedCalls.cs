@@ -56,14 +56,18 @@ public sealed class LimitedCalls(RunCall inner, RateLimits rates, TenantStops st
 
     private async Task<RateLease> LeaseAsync(Call call, CancellationToken either)
     {
+        RateLease lease;
         try
         {
-            return await rates.EnterAsync(call, either);
+            lease = await rates.EnterAsync(call, either);
         }
-        finally
+        catch
         {
             Tell(rates.State(call));
+            throw;
         }
+        if (lease.Levels.Count > 0) Tell(rates.State(call));
+        return lease;
     }
 
     /// <summary>Notes a failure. Not null: it came of the tenant's being stopped, and this is to be told instead.</summary>

@@ -12,13 +12,10 @@ internal sealed class RetryJoin(RequestDelegate next, Recordings recordings, Cal
     private const int IdLengthMax = 256;
     private static readonly string[] IdHeaders = ["Idempotency-Key", "x-ms-client-request-id", "x-client-request-id"];
 
-    public async Task InvokeAsync(HttpContext context)
+    public Task InvokeAsync(HttpContext context) => IdOf(context.Request) is { } id ? JoinAsync(context, id) : next(context);
+
+    private async Task JoinAsync(HttpContext context, string id)
     {
-        if (IdOf(context.Request) is not { } id)
-        {
-            await next(context);
-            return;
-        }
         // A key that was revoked, or bound to other paths, networks or a lesser role meanwhile, is sent nothing again.
         if (context.GetEndpoint()?.Metadata.GetMetadata<Needed>() is { } needed) callers.Admit(context, needed.Permission);
         else callers.Require(context.Request);
