@@ -95,7 +95,7 @@ internal sealed class LocalChatClient(LocalModel model) : IChatClient
         return new SequenceRequest(id, prompt, most, most, sampling, stops, -1, IgnoreStopTokens: false, "local")
         {
             Constraint = model.Format.Constraint(conversation),
-            Thinking = model.Format.ThoughtOf(conversation) is { } thought ? new ThinkingOptions(thought.OpenToken, thought.CloseToken, thought.IsOpen) { TokensMax = thought.TokensMax, Ending = thought.Ending } : null,
+            Thinking = model.Format.ThoughtOf(conversation) is { } thought ? new ThinkingOptions(thought.Open, thought.Close, thought.IsOpen) { Call = thought.Call, TokensMax = thought.TokensMax, Ending = thought.Ending } : null,
         };
     }
 

@@ -54,4 +54,42 @@ public sealed class ConstraintTests(DenseFixture tiny) : IClassFixture<DenseFixt
         SequenceRequest request = Request(1, 1, 5) with { IgnoreStopTokens = true };
         Assert.Equal(FinishReason.Stop, Run(request)[request.Id].Finish);
     }
+
+    /// <summary>A model that spells the mark out has ended its thought all the same: what a budget would write then is not what the answer must be.</summary>
+    [Theory]
+    [InlineData(30, "<think>", "hm", "</", "think", ">", "abab")]
+    [InlineData(30, "<", "think", ">", "hm", "</think>", "abab")]
+    [InlineData(4, "<", "think", ">", "hm hm hm")]
+    [InlineData(3, "\n", "<think>", "ab")]
+    public void A_budget_of_thought_never_breaks_what_an_answer_must_be(int budget, params string[] pieces)
+    {
+        BpeTokenizer tokenizer = tiny.Model.Tokenizer;
+        Conversation chat = Conversation.Of(new ChatMessage(ChatRole.User, "Say it.")) with { Format = new RegexFormat("\n?(<think>)?[ab]{40}"), ThinkingTokensMax = budget };
+        ThoughtMarks marks = tiny.Model.Chat.ThoughtOf(chat)!;
+        int[] script = [.. pieces.SelectMany(piece => tokenizer.Encode(piece, piece is "<think>" or "</think>" ? SpecialText.Parse : SpecialText.AsPlainText))];
+        int a = tokenizer.Encode("a", SpecialText.AsPlainText)[0], b = tokenizer.Encode("b", SpecialText.AsPlainText)[0];
+        using var runner = new FakeRunner(64, 4, tokenizer.Count)
+        {
+            OnLogits = (sequence, logits) =>
+            {
+                Array.Fill(logits, -100);
+                logits[a] = logits[b] = 50;
+                foreach (int stop in tokenizer.StopTokens) logits[stop] = 60;
+                if (sequence.Generated < script.Length) logits[script[sequence.Generated]] = 100;
+            },
+        };
+        var sink = new Recorder();
+        var loop = new StepLoop(runner, Vocabulary.Of(tokenizer), new EngineOptions { StepTokensMax = 32, SequencesMax = 8, BlockTokens = 4 }, sink, new EngineClock(new ManualClock()));
+        loop.Submit(new SequenceRequest(Rig.Id(1), [1, 2, 3], 100, int.MaxValue, new SamplingOptions { Temperature = 0 }, [], -1, false, "tenant")
+        {
+            Constraint = tiny.Model.Chat.Constraint(chat),
+            Thinking = new ThinkingOptions(marks.Open, marks.Close, marks.IsOpen) { TokensMax = marks.TokensMax, Ending = marks.Ending },
+        });
+        while (loop.RunOne())
+        {
+        }
+        Assert.Equal(FinishReason.Stop, sink[Rig.Id(1)].Finish);
+        Assert.Matches("[ab]{40}$", sink[Rig.Id(1)].Text.ToString());
+        Assert.InRange(sink.Facts.SelectMany(fact => fact.Sequences).Sum(step => step.ReasoningTokens), 3, 100);
+    }
 }

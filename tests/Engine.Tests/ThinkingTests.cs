@@ -1,12 +1,14 @@
 using System.Collections.Immutable;
-using Qanat.Models;
+using System.Text;
 
 namespace Qanat.Engine.Tests;
 
 /// <summary>Thoughts are counted and ended in time, and answers that go round in circles are stopped.</summary>
 public sealed class ThinkingTests
 {
+    // Token n is the n-th letter: "D" opens a thought and "E" closes it.
     private const int Open = 3, Close = 4;
+    private static readonly ThinkingOptions s_marks = new("D", "E", IsOpen: false);
     private static readonly ImmutableArray<int> s_ending = [7, 8, Close, 9];
     private static readonly SequenceRequest s_plain = Rig.Request(Rig.Id(1), Rig.Prompt(9), 40);
 
@@ -33,14 +35,52 @@ public sealed class ThinkingTests
     public void Tokens_of_a_thought_are_counted_with_its_marks()
     {
         Rig rig = Writing(Open, 10, 11, Close, 12);
-        Run(rig, s_plain with { Thinking = new ThinkingOptions(Open, Close, IsOpen: false) });
+        Run(rig, s_plain with { Thinking = s_marks });
         Assert.Equal(4, Reasoning(rig));
         rig = Writing(10, 11, Close, 12, Open, 13);
-        Run(rig, s_plain with { Thinking = new ThinkingOptions(Open, Close, IsOpen: true) });
+        Run(rig, s_plain with { Thinking = s_marks with { IsOpen = true } });
         Assert.Equal(3, Reasoning(rig));
         rig = Writing(10, Open, 11, Close);
-        Run(rig, s_plain with { Thinking = new ThinkingOptions(Open, Close, IsOpen: false) });
+        Run(rig, s_plain with { Thinking = s_marks });
         Assert.Equal(0, Reasoning(rig));
+    }
+
+    /// <summary>A mark is one token in a model's vocabulary, and can be spelled all the same: to whoever reads the answer it is the mark.</summary>
+    [Fact]
+    public void Marks_that_are_spelled_are_marks()
+    {
+        ThinkingOptions spelled = new("KLM", "NO", IsOpen: false);
+        Rig rig = Writing(10, 11, 12, 15, 13, 13, 14, 16);
+        Run(rig, s_plain with { Thinking = spelled });
+        Assert.Equal(7, Reasoning(rig));
+        rig = Writing(10, 11, 13);
+        Run(rig, s_plain with { Thinking = spelled });
+        Assert.Equal(0, Reasoning(rig));
+        rig = Writing(10, 11, 12, 15);
+        Assert.Equal([10, 11, 12, 15, 7, 8, Close, 9, 20], Run(rig, s_plain with { Thinking = spelled with { TokensMax = 4, Ending = s_ending } }).Take(9));
+    }
+
+    [Fact]
+    public void White_space_before_a_thought_is_nothing_else_and_a_call_at_the_beginning_of_a_line_ends_one()
+    {
+        string[] texts = [.. Enumerable.Range(0, 61).Select(token => token switch { 1 => "\n", 2 => " \n\n", Open => "<think>", Close => "</think>", 5 => "<tool_call>", 6 => "<tool_", _ => FormattableString.Invariant($"{token}") })];
+        ThinkingOptions marks = new("<think>", "</think>", IsOpen: false) { Call = "<tool_call>", TokensMax = 9, Ending = s_ending };
+        Assert.Equal(5, Count(2, Open, 10, 5, Close, 12));
+        Assert.Equal(3, Count(Open, 10, 1, 5, 11, 12));
+        Assert.Equal(1, Count(Open, 5, 11, 12));
+        Assert.Equal(5, Count(Open, 1, 6, 10, Close, 5));
+        Assert.Equal(0, Count(10, Open, 11, Close));
+
+        int Count(params int[] tokens)
+        {
+            Thought thought = new(marks);
+            foreach (int token in tokens)
+            {
+                Assert.Null(thought.Forced);
+                thought.Append(token, Encoding.UTF8.GetBytes(texts[token]));
+            }
+            return thought.Tokens;
+        }
     }
 
     [Theory]
@@ -49,7 +89,7 @@ public sealed class ThinkingTests
     public void A_thought_over_its_limit_is_ended(int tokensMax, bool isOpen, int[] begin)
     {
         Rig rig = Writing();
-        List<int> tokens = Run(rig, s_plain with { Thinking = new ThinkingOptions(Open, Close, isOpen) { TokensMax = tokensMax, Ending = s_ending } });
+        List<int> tokens = Run(rig, s_plain with { Thinking = s_marks with { IsOpen = isOpen, TokensMax = tokensMax, Ending = s_ending } });
         Assert.Equal(begin, tokens.Take(begin.Length));
         Assert.Equal(20, tokens[begin.Length]);
         Assert.Equal(40, tokens.Count);
@@ -60,7 +100,7 @@ public sealed class ThinkingTests
     public void A_thought_within_its_limit_is_left_alone()
     {
         Rig rig = Writing(Open, 10, Close);
-        Assert.DoesNotContain(7, Run(rig, s_plain with { Thinking = new ThinkingOptions(Open, Close, IsOpen: false) { TokensMax = 30, Ending = s_ending } }));
+        Assert.DoesNotContain(7, Run(rig, s_plain with { Thinking = s_marks with { TokensMax = 30, Ending = s_ending } }));
     }
 
     [Fact]

@@ -163,10 +163,10 @@ internal sealed class StepLoop
             Span<float> row = logits.Slice(slice.LogitIndex * _runner.Vocabulary, _runner.Vocabulary);
             try
             {
-                int token = slice.Sequence.Thought.Forced ?? _sampler.Choose(row, slice.Sequence);
+                int token = slice.Sequence.ForcedToken ?? _sampler.Choose(row, slice.Sequence);
                 _outcome.Choose(slice.LogitIndex, _sampler.Describe(row, token, slice.Sequence.Request.TopLogprobs));
             }
-            catch (InvalidLogitsException failure)
+            catch (Exception failure) when (failure is InvalidLogitsException or GrammarException)
             {
                 Fail(slice, failure);
             }
@@ -217,7 +217,7 @@ internal sealed class StepLoop
             GeneratedTokens++;
             int token = sequence.Tokens[^1];
             int thoughtBefore = sequence.Thought.Tokens;
-            sequence.Thought.Append(token);
+            sequence.Thought.Append(token, _vocabulary.Bytes(token));
             _outcome.Think(slice, sequence.Thought.Tokens - thoughtBefore);
             sequence.Constraint?.Accept(token);
             if (!_stopRule.IsStopToken(sequence, token)) sequence.Text.Append(_vocabulary.Bytes(token));

@@ -56,6 +56,9 @@ internal sealed class Sequence
 
     public Thought Thought { get; }
 
+    /// <summary>The token that comes next whatever the model would choose: its thought is over its limit, and what the answer must be allows it to be ended. Null: the model chooses.</summary>
+    public int? ForcedToken => Thought.Forced is { } token && Constraint?.Allows(token) != false ? token : null;
+
     public int PromptLength { get; }
 
     /// <summary>Prompt and generated tokens.</summary>

@@ -239,7 +239,7 @@ public sealed partial class CallPipeline(RoutingState routing, TariffState tarif
         {
             Constraint = running.Constraint,
             Thinking = call.Conversation is { } conversation && format.ThoughtOf(conversation) is { } thought
-                ? new ThinkingOptions(thought.OpenToken, thought.CloseToken, thought.IsOpen) { TokensMax = thought.TokensMax, Ending = thought.Ending }
+                ? new ThinkingOptions(thought.Open, thought.Close, thought.IsOpen) { Call = thought.Call, TokensMax = thought.TokensMax, Ending = thought.Ending }
                 : null,
             LoopTokensMax = call.LoopTokensMax,
         };

@@ -177,9 +177,10 @@ public sealed class ChatFormat
     /// <summary>How the model thinks in answer to a conversation; null: it does not, or the vocabulary has no marks for it.</summary>
     public ThoughtMarks? ThoughtOf(Conversation conversation)
     {
-        if (ThoughtAfter(conversation) == PromptThought.Closed || !_tokenizer.TryTokenOf(ThinkStart, out int open) || !_tokenizer.TryTokenOf(ThinkEnd, out int close)) return null;
-        return new ThoughtMarks(open, close, OpensThought(conversation))
+        if (ThoughtAfter(conversation) == PromptThought.Closed || !_tokenizer.TryTokenOf(ThinkStart, out _) || !_tokenizer.TryTokenOf(ThinkEnd, out int close)) return null;
+        return new ThoughtMarks(ThinkStart, ThinkEnd, OpensThought(conversation))
         {
+            Call = conversation.OfferedTools.IsEmpty ? null : CallStart,
             TokensMax = conversation.ThinkingTokensMax ?? (KnowsEffort ? null : BudgetOf(conversation.Effort)),
             Ending = [.. _tokenizer.Encode(ThoughtEnding, SpecialText.AsPlainText), close, .. _tokenizer.Encode("\n\n", SpecialText.AsPlainText)],
         };

@@ -43,7 +43,8 @@ internal sealed class AnswerConstraints(BpeTokenizer tokenizer)
     {
         Grammar grammar = new();
         JsonGrammar json = new(grammar);
-        Expression answer = Framed(grammar, json.Bytes, Answer(grammar, json, conversation, frame), frame);
+        Expression answer = Answer(grammar, json, conversation, frame);
+        if (frame.OpensThought || frame.MayThink) answer = Framed(json.Bytes, answer, frame.OpensThought, readsCalls: !conversation.OfferedTools.IsEmpty);
         answer = grammar.WithoutDeadEnds(answer);
         if (answer == grammar.Nothing) throw new GrammarException("Nothing can match what is asked for: its parts contradict each other.");
         grammar.Freeze();
@@ -82,12 +83,13 @@ internal sealed class AnswerConstraints(BpeTokenizer tokenizer)
         }
     }
 
-    /// <summary>The thought, which may say anything, and behind it the line breaks that models write.</summary>
-    private static Expression Framed(Grammar grammar, TextGrammar text, Expression answer, AnswerFrame frame)
+    /// <summary>The thought, which may say anything but what ends it, and behind it the line breaks that models write.</summary>
+    /// <param name="readsCalls">A call at the beginning of a line would be read as one, thought or not, and nothing would hold it to the schema of its tool.</param>
+    private static Expression Framed(TextGrammar text, Expression answer, bool isOpen, bool readsCalls)
     {
-        if (!frame.OpensThought && !frame.MayThink) return answer;
-        Expression rest = grammar.Sequence(text.Until("thought", ChatMarks.ThinkEnd), grammar.Repeat(text.Literal("\n"), 0, 2), answer);
-        return frame.OpensThought ? rest : grammar.Choice(answer, grammar.Sequence(text.Literal(ChatMarks.ThinkStart), rest));
+        Expression thought = readsCalls ? text.Until("thought", ChatMarks.ThinkEnd, neverAtLineStart: ChatMarks.CallStart) : text.Until("thought", ChatMarks.ThinkEnd);
+        Expression rest = text.Grammar.Sequence(thought, text.Grammar.Repeat(text.Literal("\n"), 0, 2), answer);
+        return isOpen ? rest : text.Grammar.Choice(answer, text.Grammar.Sequence(text.Literal(ChatMarks.ThinkStart), rest));
     }
 
     private static string KeyOf(Conversation conversation, AnswerFrame frame)

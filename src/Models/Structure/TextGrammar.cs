@@ -38,6 +38,33 @@ internal sealed class TextGrammar(Grammar grammar)
     /// <summary>Text up to and with the first time the mark comes.</summary>
     public Expression Until(string name, string mark) => Marked(name, mark, ends: true);
 
+    /// <summary>Text up to and with the first time the mark comes, no line of which begins with another.</summary>
+    public Expression Until(string name, string mark, string neverAtLineStart)
+    {
+        byte[] end = Encoding.UTF8.GetBytes(mark), never = Encoding.UTF8.GetBytes(neverAtLineStart);
+        byte[] told = [.. end.Union(never).Append((byte)'\n')];
+        Dictionary<(int Matched, int Begun), GrammarRule> rules = [];
+        return grammar.Of(From(0, 0));
+
+        // How much has come of the one, and of the other since the line began; -1: the line began otherwise.
+        GrammarRule From(int matched, int begun)
+        {
+            if (rules.TryGetValue((matched, begun), out GrammarRule? known)) return known;
+            GrammarRule rule = rules[(matched, begun)] = grammar.Rule($"{name}-{matched}-{begun}");
+            List<Expression> choices = [];
+            foreach (byte next in told)
+            {
+                int now = Matched(end, matched, next), line = next == '\n' ? 0 : begun >= 0 && never[begun] == next ? begun + 1 : -1;
+                if (now == end.Length) choices.Add(Byte(next, next));
+                else if (line < never.Length) choices.Add(grammar.Sequence(Byte(next, next), grammar.Of(From(now, line))));
+            }
+            SymbolSet others = SymbolSet.OfRanges(told.Select(each => new SymbolRange(each, each))).Not(SymbolSet.Range(0, 0xFF));
+            choices.Add(grammar.Sequence(grammar.Set(others), grammar.Of(From(0, -1))));
+            rule.Body = grammar.Choice([.. choices]);
+            return rule;
+        }
+    }
+
     /// <summary>Text in which the mark does not come.</summary>
     public Expression Without(string name, string mark) => Marked(name, mark, ends: false);
 
