@@ -220,16 +220,17 @@ public sealed class ChatFormat
         ImmutableArray<ToolDefinition> tools = conversation.OfferedTools;
         bool hasSystem = messages[0].Role == ChatRole.System;
         string system = hasSystem ? messages[0].Content : _family.DefaultSystem ?? "";
-        if (_family.EffortText(conversation) is { } effort)
-            system = system.Length > 0 ? $"{system}\n\n{effort}" : effort;
+        string effort = _family.EffortText(conversation) ?? "";
         if (tools.IsEmpty)
         {
+            if (effort.Length > 0)
+                system = system.Length > 0 ? $"{effort}\n\n{system}" : effort;
             if (hasSystem || system.Length > 0)
                 prompt.Mark(TurnStart).Text("system\n").Text(system).Mark(TurnEnd).Text("\n");
         }
         else if (_family.CallsInTags)
         {
-            TaggedTurns.WriteTools(prompt, tools, system);
+            TaggedTurns.WriteTools(prompt, effort, tools, system);
         }
         else
         {
@@ -259,7 +260,7 @@ public sealed class ChatFormat
     private void WriteAssistant(PromptWriter prompt, ChatMessage message, bool showsThought, bool isLast)
     {
         // Families that do not write thoughts take the content as it is.
-        (string reasoning, string content) = _family.WritesThoughts ? Separate(message) : ("", message.Content);
+        (string reasoning, string content) = !_family.WritesThoughts ? ("", message.Content) : _family.HasEffort ? (message.ReasoningContent ?? "", message.Content) : Separate(message);
         if (_family.CallsInTags)
             reasoning = reasoning.Trim();
         prompt.Mark(TurnStart).Text("assistant\n");
@@ -268,7 +269,7 @@ public sealed class ChatFormat
         else
             prompt.Text(content);
         if (_family.CallsInTags)
-            TaggedTurns.WriteCalls(prompt, message.ToolCalls, content.Length > 0);
+            TaggedTurns.WriteCalls(prompt, message.ToolCalls, content.Length > 0, _family.ValuesInJson);
         else
             WriteCalls(prompt, message.ToolCalls, content.Length > 0);
         prompt.Mark(TurnEnd).Text("\n");

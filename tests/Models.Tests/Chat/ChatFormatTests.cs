@@ -181,6 +181,20 @@ public sealed class ChatFormatTests
     }
 
     [Fact]
+    public void Qwen38_says_the_effort_first_keeps_thoughts_and_writes_values_in_json()
+    {
+        ChatFormat format = ChatFormat.ForQwen3(s_tokenizer, "{% if enable_thinking %} <function=x> preserve_thinking reasoning_effort");
+        const string Low = "Reasoning effort is set to low. Keep your thinking brief and focused, moving directly to the conclusion without unnecessary elaboration.";
+        Conversation chat = Conversation.Of(System("Be brief. "), User("a"), Assistant("b", "because\n"), User("c")) with { Effort = ReasoningEffort.Low };
+        Assert.Equal($"‹im_start›system\n{Low}\n\nBe brief.‹im_end›\n‹im_start›user\na‹im_end›\n‹im_start›assistant\n‹think›\nbecause\n‹/think›\n\nb‹im_end›\n‹im_start›user\nc‹im_end›\n‹im_start›assistant\n‹think›\n", Show(format.Render(chat)));
+        ChatMessage calling = Assistant("") with { ToolCalls = [new("weather", """{"city": "Yazd", "now": true, "at": null, "days": [1]}""")] };
+        string shown = Show(format.Render(Conversation.Of(System("Be brief."), User("Warm?"), calling, Tool("31")) with { Effort = ReasoningEffort.Low, Tools = [new ToolDefinition("weather", null, null)] }));
+        Assert.StartsWith($"‹im_start›system\n{Low}\n\n# Tools\n\nYou have access", shown, StringComparison.Ordinal);
+        Assert.Contains("</IMPORTANT>\n\nBe brief.‹im_end›\n", shown, StringComparison.Ordinal);
+        Assert.Contains("‹think›\n\n‹/think›\n\n‹tool_call›\n<function=weather>\n<parameter=city>\nYazd\n</parameter>\n<parameter=now>\ntrue\n</parameter>\n<parameter=at>\nnull\n</parameter>\n<parameter=days>\n[1]\n</parameter>\n</function>\n‹/tool_call›‹im_end›\n", shown, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Qwen25_has_a_system_text_of_its_own()
     {
         ChatFormat format = ChatFormat.ForQwen3(s_tokenizer, "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.");
