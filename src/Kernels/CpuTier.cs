@@ -46,8 +46,9 @@ public static class CpuTiers
     {
         int floatBits = Vector512.IsHardwareAccelerated ? 512 : Vector256.IsHardwareAccelerated ? 256 : Vector128.IsHardwareAccelerated ? 128 : 32;
         string refusal = EmittedKernels.Zmm.Refusal is { } reason ? $"; {CpuTier.Avx512Vnni} not used: {reason}" : "";
-        if (tier <= CpuTier.Avx2 && EmittedKernels.Ymm.Refusal is { } narrow)
-            refusal += $"; {CpuTier.Avx2Emitted} not used: {narrow}";
+        // Attention's loops are assembled for the tiers between as well.
+        if (tier < CpuTier.Avx512Vnni && EmittedKernels.Ymm.Refusal is { } narrow)
+            refusal += tier <= CpuTier.Avx2 ? $"; {CpuTier.Avx2Emitted} not used: {narrow}" : $"; assembled attention not used: {narrow}";
         return FormattableString.Invariant($"{tier}, floats {floatBits} bits wide{refusal}");
     }
 
