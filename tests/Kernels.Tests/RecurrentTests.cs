@@ -177,4 +177,16 @@ public sealed unsafe class RecurrentTests
         Assert.Equal(plain[^1] / 4, stretched[^1], 15);
         Assert.Equal(1, Yarn.Magnitude(1));
     }
+
+    /// <summary>Frequencies of the kept, the mixed and the divided part by the paper's formula, worked out elsewhere: for Qwen3 (128 dimensions, base 1e6, trained on 32,768 tokens) and Qwen3.5 (64, 1e7, 262,144).</summary>
+    [Theory]
+    [InlineData(128, 1e6, 32768, new[] { 0, 23, 24, 31, 39, 40, 41, 63 }, new[] { 1.0, 0.006978305848598663, 0.005375321490790102, 0.0008029597275452302, 6.490394320837029e-05, 4.445698525097307e-05, 3.582531425592407e-05, 3.102344401879299e-07 })]
+    [InlineData(64, 1e7, 262144, new[] { 0, 14, 15, 18, 21, 22, 23, 31 }, new[] { 1.0, 0.0008659643233600654, 0.0004742398226801046, 7.217387404309113e-05, 8.759770071179003e-06, 3.84981631514873e-06, 2.3264301023242476e-06, 4.1370427498579534e-08 })]
+    public void Stretching_by_4_gives_the_frequencies_of_the_formula(int dimensions, double theta, int original, int[] pairs, double[] expected)
+    {
+        double[] stretched = Yarn.Frequencies(dimensions, theta, 4, original, 32, 1);
+        for (int i = 0; i < pairs.Length; i++)
+            Assert.Equal(expected[i], stretched[pairs[i]], 1e-12 * expected[i]);
+        Assert.Equal(1.138629436111989, Yarn.Magnitude(4), 1e-14);
+    }
 }

@@ -18,6 +18,9 @@ public sealed record TinyModelRecipe
     /// <summary>Base of the rotary frequencies.</summary>
     public float RopeTheta { get; init; } = 1e6f;
 
+    /// <summary>Positions beyond the trained context by YaRN; null: the context is what was trained.</summary>
+    public YarnScaling? Yarn { get; init; }
+
     /// <summary>What general.name and the served name say.</summary>
     public required string Name { get; init; }
     public required int Layers { get; init; }
@@ -163,6 +166,14 @@ public sealed record TinyModelRecipe
         yield return Number("attention.value_length", HeadDim);
         yield return new($"{Architecture}.attention.layer_norm_rms_epsilon", GgufValue.Of(1e-6f));
         yield return new($"{Architecture}.rope.freq_base", GgufValue.Of(RopeTheta));
+        if (Yarn is { } yarn)
+        {
+            yield return new($"{Architecture}.rope.scaling.type", GgufValue.Of("yarn"));
+            yield return new($"{Architecture}.rope.scaling.factor", GgufValue.Of(yarn.Factor));
+            yield return Number("rope.scaling.original_context_length", yarn.OriginalContext);
+            yield return new($"{Architecture}.rope.scaling.yarn_beta_fast", GgufValue.Of(yarn.BetaFast));
+            yield return new($"{Architecture}.rope.scaling.yarn_beta_slow", GgufValue.Of(yarn.BetaSlow));
+        }
         if (Experts is { } experts)
         {
             yield return Number("expert_count", experts.Count);

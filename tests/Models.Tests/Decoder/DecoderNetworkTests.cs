@@ -142,14 +142,15 @@ public sealed class DecoderNetworkTests
         using var model = new RandomDecoder(RandomDecoder.Of(architecture), type, seed);
         int[][] texts = [RandomTokens(150, seed), RandomTokens(97, seed + 1), RandomTokens(31, seed + 2)];
         float[][][] alone;
-        using (Network network = Network.Load(model.File, new NetworkOptions { Threads = 1 }))
+        KvFormat kv = seed % 2 == 0 ? KvFormat.Q8 : KvFormat.F16;
+        using (Network network = Network.Load(model.File, new NetworkOptions { Threads = 1, Kv = kv }))
         {
             using var sequences = new Sequences(network, blockCount: 40, blockTokens: 16, seed);
             alone = [.. texts.Select(text => sequences.Step((new Sequence(text), text.Length)))];
         }
 
         // Nor on how many of the weights are packed yet, or on what was computed for nobody.
-        using (Network network = Network.Load(model.File, new NetworkOptions { Threads = 3, Packing = WeightPacking.Later }))
+        using (Network network = Network.Load(model.File, new NetworkOptions { Threads = 3, Kv = kv, Packing = WeightPacking.Later }))
         {
             network.WarmUp();
             using var sequences = new Sequences(network, blockCount: 40, blockTokens: 16, seed + 1);
