@@ -1,11 +1,13 @@
 using System.Diagnostics;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Qanat.Bench;
 
+// parity FILE.gguf [tokens]: greedy tokens and logits of that many tokens after each of four prompts, ours and those of llama.cpp (node-llama-cpp), and of llama.cpp's two ways beside each other; as JSON.
 // engine FILE.gguf [prompt] [gen] [threads] [rounds]: `qanat bench` and llama.cpp (node-llama-cpp) on the same file, with the same threads, in turn; medians and ratios as JSON.
-if (args is not ["engine", { } file, ..])
+if (args is not ["engine" or "parity", { } file, ..])
 {
-    Console.Error.WriteLine("usage: engine FILE.gguf [prompt 512] [gen 128] [threads 2] [rounds 3]");
+    Console.Error.WriteLine("usage: engine FILE.gguf [prompt 512] [gen 128] [threads 2] [rounds 3] | parity FILE.gguf [tokens 64]");
     return 2;
 }
 int[] numbers = [.. args.Skip(2).Select(int.Parse)];
@@ -14,6 +16,11 @@ string here = AppContext.BaseDirectory;
 if (!Directory.Exists(Path.Combine(here, "node_modules")))
     Run("npm", here, ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock"]);
 
+if (args[0] == "parity")
+{
+    Console.WriteLine(Parity.Run(file, At(0, 64), script => Run("node", here, script)).ToJsonString(new JsonSerializerOptions { WriteIndented = true }));
+    return 0;
+}
 string framework = Path.GetFileName(here.TrimEnd(Path.DirectorySeparatorChar));
 string configuration = new DirectoryInfo(here).Parent!.Name;
 string qanat = Path.GetFullPath(Path.Combine(here, "../../../../../src/Cli/bin", configuration, framework, "qanat.dll"));
