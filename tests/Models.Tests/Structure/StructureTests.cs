@@ -236,6 +236,18 @@ public sealed class StructureTests
         Assert.False(Walk.Accepts(thinking.Constraint(chat with { Thinking = Thinking.Off })!, s_tokenizer, "<think>\n</think>\n\nyes"));
     }
 
+    /// <summary>Models forget to end a thought before they call: what is read as a call then would be one that nothing held to its schema.</summary>
+    [Fact]
+    public void No_line_of_a_thought_begins_with_a_call_where_calls_are_read()
+    {
+        Conversation chat = Conversation.Of(new ChatMessage(ChatRole.User, "Hi")) with { Tools = [.. s_tools], ToolChoice = ToolChoice.Named("now") };
+        AnswerConstraint constraint = ChatFormat.ForQwen3(s_tokenizer, "enable_thinking").Constraint(chat)!;
+        const string Call = "<tool_call>\n{\"name\": \"now\", \"arguments\": {}}\n</tool_call>";
+        Assert.True(Walk.Accepts(constraint, s_tokenizer, "<think>\nI use <tool_call> so:\n<tool_cat> <\n</think>\n\n" + Call));
+        foreach (string thought in new[] { "", "\n", "hm\n", "\n<tool_cat>\n", "</thin\n" })
+            Assert.False(Walk.Accepts(constraint, s_tokenizer, $"<think>{thought}{Call}\n</think>\n\n{Call}"), thought);
+    }
+
     [Fact]
     public void The_mask_is_exactly_what_can_be_walked()
     {
