@@ -15,8 +15,9 @@ public sealed class AnswerConstraint
         this.trie = trie;
         this.start = start;
         masks = new TokenMasks(grammar, trie);
-        // Whoever asks pays for the first mask, not everybody in the engine's next step.
-        masks.Of(start);
+        // Whoever asks pays for the first mask, not everybody in the engine's next step, and is told if masks take too long.
+        masks.Of(start, TokenMasks.FirstEffortMax);
+        masks.LookAhead(start);
     }
 
     public ConstraintCursor Begin() => new(this);

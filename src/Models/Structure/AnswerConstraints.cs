@@ -48,7 +48,14 @@ internal sealed class AnswerConstraints(BpeTokenizer tokenizer)
         answer = grammar.WithoutDeadEnds(answer);
         if (answer == grammar.Nothing) throw new GrammarException("Nothing can match what is asked for: its parts contradict each other.");
         grammar.Freeze();
-        return new AnswerConstraint(grammar, trie.Value, answer);
+        try
+        {
+            return new AnswerConstraint(grammar, trie.Value, answer);
+        }
+        catch (GrammarException error)
+        {
+            throw new GrammarException($"What is asked for cannot be kept: {error.Message}", error);
+        }
     }
 
     private static Expression Answer(Grammar grammar, JsonGrammar json, Conversation conversation, AnswerFrame frame)

@@ -9,7 +9,7 @@ internal sealed class CharacterAutomaton
     private const int StatesMax = 20_000;
 
     /// <summary>A second or two.</summary>
-    private const long WorkMax = 2_000_000;
+    private const long WorkMax = 2_000_000, EffortMax = 10 * WorkMax;
 
     /// <summary>Marks of the beginning and the end of the text, for ^ and $.</summary>
     public const int TextStart = TextGrammar.LastCodePoint + 1, TextEnd = TextGrammar.LastCodePoint + 2;
@@ -29,6 +29,7 @@ internal sealed class CharacterAutomaton
     public static CharacterAutomaton Of(Grammar grammar, Expression language)
     {
         grammar.Freeze();
+        grammar.EffortMax = grammar.Effort + EffortMax;
         int startClass = grammar.ClassOf(TextStart), endClass = grammar.ClassOf(TextEnd);
         List<Expression> states = [grammar.After(language, startClass)];
         Dictionary<Expression, int> numbers = new() { [states[0]] = 0 };

@@ -52,7 +52,20 @@ internal sealed class Grammar
     /// <summary>Choices that were looked through so far: what the work is in proportion to.</summary>
     public long Work { get; private set; }
 
+    /// <summary>The same, and parts of sequences that were put together again: what walking takes time for.</summary>
+    public long Effort { get; private set; }
+
+    /// <summary>Beyond it walking gives up: one step alone can take minutes where optional parts are nested.</summary>
+    public long EffortMax { get; set; } = long.MaxValue;
+
     public int Classes => boundaries.Length + 1;
+
+    /// <exception cref="GrammarException">It is more than may be spent.</exception>
+    public void Spend(long effort)
+    {
+        Effort += effort;
+        if (Effort > EffortMax) throw new GrammarException("it is too complex: too many of its parts may come at the same place.");
+    }
 
     // ---- making expressions --------------------------------------------------------------------------------------
 
@@ -94,6 +107,7 @@ internal sealed class Grammar
             else if (choice != Nothing) items.Add(choice);
         }
         Work += items.Count;
+        Spend(items.Count);
         items.Sort((a, b) => a.Id.CompareTo(b.Id));
         int kept = 0;
         for (int i = 0; i < items.Count; i++)
@@ -143,6 +157,7 @@ internal sealed class Grammar
         if (first.Kind != ExpressionKind.Sequence) return ShareSequence(first, rest);
         if (first.Second!.Kind != ExpressionKind.Sequence) return ShareSequence(first.First!, ShareSequence(first.Second, rest));
         List<Expression> parts = PartsOf(first);
+        Spend(parts.Count);
         for (int i = parts.Count - 1; i >= 0; i--) rest = ShareSequence(parts[i], rest);
         return rest;
     }
@@ -236,7 +251,9 @@ internal sealed class Grammar
     {
         if (expression.Kind is ExpressionKind.Nothing or ExpressionKind.Empty) return Nothing;
         expression.After ??= new Expression?[Classes];
-        return expression.After[symbolClass] ??= Derive(expression, symbolClass);
+        if (expression.After[symbolClass] is { } known) return known;
+        Spend(1);
+        return expression.After[symbolClass] = Derive(expression, symbolClass);
     }
 
     private Expression Derive(Expression expression, int symbolClass)
@@ -361,11 +378,12 @@ internal sealed class Grammar
     /// <summary>The first part, and each behind it while all before it may be empty.</summary>
     private IEnumerable<Expression> FirstParts(Expression sequence)
     {
-        foreach (Expression part in PartsOf(sequence))
+        for (; sequence.Kind == ExpressionKind.Sequence; sequence = sequence.Second!)
         {
-            yield return part;
-            if (!IsNullable(part)) yield break;
+            yield return sequence.First!;
+            if (!IsNullable(sequence.First!)) yield break;
         }
+        yield return sequence;
     }
 
     /// <summary>Rules an expression may begin with.</summary>

@@ -8,6 +8,15 @@ internal sealed class NumberGrammar(Grammar grammar, JsonGrammar json)
     private const long Largest = 999_999_999_999_999;
     private const int ListedMax = 1000, FractionDigitsMax = 15;
 
+    /// <summary>Remainders, each beside each digit of the bounds.</summary>
+    private const int WithinMax = 200;
+
+    /// <summary>Smaller steps than numbers are written in here.</summary>
+    private const decimal FactorMin = 1e-9m;
+
+    /// <summary>Without an exponent and without zeros at the end.</summary>
+    private const string PlainDigits = "0.############################";
+
     private TextGrammar Text => json.Bytes;
 
     /// <summary>Whole numbers; null: no bound.</summary>
@@ -21,26 +30,63 @@ internal sealed class NumberGrammar(Grammar grammar, JsonGrammar json)
         return grammar.Choice([.. choices]);
     }
 
-    /// <summary>Whole multiples; few enough to list between bounds, or without bounds.</summary>
-    /// <returns>Null: too many to list.</returns>
-    public Expression? Multiples(long factor, long? min, long? max)
+    /// <summary>Multiples between bounds: all of them where they are few enough to list; else the whole ones, and of parts of one as many as can be written in a few ways.</summary>
+    /// <returns>Null: they cannot be kept.</returns>
+    public Expression? Multiples(NumberBounds bounds, bool onlyIntegers)
     {
-        if (min is { } low && max is { } high)
+        decimal factor = bounds.Factor!.Value;
+        if (factor < FactorMin) return null;
+        if (onlyIntegers) factor = Numerator(factor);
+        if (factor > int.MaxValue) return null;
+        if (bounds.Min is { } min && bounds.Max is { } max && (max - min) / factor <= ListedMax)
         {
-            long first = (long)Math.Ceiling(low / (decimal)factor), last = (long)Math.Floor(high / (decimal)factor);
-            if (last - first > ListedMax) return null;
+            bounds = bounds with { Factor = factor };
             List<Expression> choices = [];
-            for (long each = first; each <= last; each++) choices.Add(Text.Literal((each * factor).ToString(CultureInfo.InvariantCulture)));
+            for (decimal each = decimal.Floor(min / factor) * factor; each <= max; each += factor)
+                if (bounds.Allow(each)) choices.Add(Text.Literal(each.ToString(PlainDigits, CultureInfo.InvariantCulture)));
             return grammar.Choice([.. choices]);
         }
-        if (factor > ListedMax || min > 0 || max is not null) return null;
-        Expression natural = MultiplesFrom(factor);
-        return min is null ? grammar.Choice(natural, grammar.Sequence(Text.Literal("-"), natural)) : natural;
+        if (bounds.Min is null && bounds.Max is null) return AllMultiples(factor);
+        Grammar digits = new();
+        NumberGrammar both = new(digits, new JsonGrammar(digits));
+        if (Numerator(factor) > WithinMax || both.AllMultiples(factor) is not { } multiples) return null;
+        Expression within = onlyIntegers ? both.Integers(bounds.LeastWhole, bounds.GreatestWhole) : both.Numbers(bounds);
+        return CharacterAutomaton.Of(digits, RegexReader.Marked(digits, digits.Both(multiples, within))).Into(grammar, "multiples", set => grammar.Set(set));
+    }
+
+    /// <summary>Multiples without bounds; null: of so large a number that there are too many remainders.</summary>
+    private Expression? AllMultiples(decimal factor)
+    {
+        decimal whole = Numerator(factor);
+        if (whole > ListedMax) return null;
+        if (whole > 1)
+        {
+            Expression natural = MultiplesFrom((long)whole);
+            return grammar.Choice(natural, grammar.Sequence(Text.Literal("-"), natural));
+        }
+        if (factor == 1) return json.Integer;
+        // Every whole number is a multiple of a part of one, and so is each with some of the parts behind it: those of so many digits, or those that are listed.
+        string digits = factor.ToString(PlainDigits, CultureInfo.InvariantCulture)[2..];
+        Expression fraction = digits.TrimStart('0') == "1" ? grammar.Sequence(Text.Literal("."), grammar.Repeat(Digit('0', '9'), 1, digits.Length))
+            : 1 / factor <= ListedMax ? grammar.Choice([.. Enumerable.Range(1, (int)(1 / factor) - 1).Select(part => Text.Literal((part * factor).ToString(PlainDigits, CultureInfo.InvariantCulture)[1..]))])
+            : grammar.Nothing;
+        return grammar.Sequence(json.Integer, grammar.Optional(fraction));
+    }
+
+    /// <summary>The whole numbers that are multiples of a decimal are those of its numerator in lowest terms.</summary>
+    private static decimal Numerator(decimal factor)
+    {
+        decimal denominator = 1;
+        while (factor * denominator != decimal.Truncate(factor * denominator)) denominator *= 10;
+        decimal numerator = factor * denominator, a = numerator, b = denominator;
+        while (b != 0) (a, b) = (b, a % b);
+        return numerator / a;
     }
 
     /// <summary>Numbers with and without a fraction between bounds.</summary>
-    public Expression Numbers(decimal? min, bool minExcluded, decimal? max, bool maxExcluded)
+    public Expression Numbers(NumberBounds bounds)
     {
+        (decimal? min, bool minExcluded, decimal? max, bool maxExcluded, _) = bounds;
         if (min is null && max is null) return json.Number;
         int digits = Math.Max(1, Math.Max(Decimals(min ?? 0), Decimals(max ?? 0)) + (minExcluded || maxExcluded ? 1 : 0));
         decimal scale = 1;

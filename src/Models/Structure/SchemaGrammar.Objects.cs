@@ -5,6 +5,11 @@ namespace Qanat.Models;
 /// <content>Objects, and whether alternatives exclude each other.</content>
 internal sealed partial class SchemaGrammar
 {
+    /// <summary>Optional members behind each other: each of them may come next.</summary>
+    private const int OptionalMembersMax = 1024;
+
+    private const int WrittenOutMax = 64;
+
     private sealed record Member(string Name, bool IsRequired, List<SchemaPart> Schemas);
 
     /// <param name="Extras">Members that are not named: how their names are written, and their schemas.</param>
@@ -24,24 +29,28 @@ internal sealed partial class SchemaGrammar
             ? grammar.Optional(grammar.Sequence(extra, grammar.Repeat(grammar.Sequence(json.Comma, extra), 0, Fewer(shape.ExtrasMax))))
             : grammar.Sequence(extra, grammar.Repeat(grammar.Sequence(json.Comma, extra), shape.ExtrasMin - 1, Fewer(shape.ExtrasMax)));
         if (shape.ExtrasMax == 0) alone = grammar.Empty;
-        // From the last member to the first: what may follow when something was written already, and when nothing was.
-        Expression following = more, leading = alone;
+        // From the last member to the first: what may follow a member that was written.
+        Expression following = more;
+        List<Expression> begins = [];
         for (int i = shape.Members.Count - 1; i >= 0; i--)
         {
             Member member = shape.Members[i];
             Expression value = Make(member.Schemas);
             if (value == grammar.Nothing && !member.IsRequired) continue;
-            Expression written = grammar.Sequence(json.Name(member.Name), json.Colon, value);
-            Expression first = grammar.Sequence(written, Named($"members {i}", following));
-            Expression next = grammar.Sequence(json.Comma, first);
-            leading = member.IsRequired ? first : grammar.Choice(first, leading);
+            Expression behind = Shared(FormattableString.Invariant($"members {i}"), following);
+            // Every so many members as a whole: written out, the choices of many members are as many as their square.
+            if (i % WrittenOutMax == 0) following = behind;
+            Expression first = grammar.Sequence(json.Name(member.Name), json.Colon, value, behind), next = grammar.Sequence(json.Comma, first);
+            if (member.IsRequired) begins.Clear();
+            begins.Add(first);
             following = member.IsRequired ? next : grammar.Choice(next, following);
         }
-        return grammar.Sequence(json.Bytes.Literal("{"), json.Space, leading, json.Space, json.Bytes.Literal("}"));
+        if (!shape.Members.Exists(member => member.IsRequired)) begins.Add(alone);
+        return grammar.Sequence(json.Bytes.Literal("{"), json.Space, grammar.Choice([.. begins]), json.Space, json.Bytes.Literal("}"));
     }
 
     /// <summary>A rule of its own for what is used twice, so that it is not written out again and again.</summary>
-    private Expression Named(string name, Expression body)
+    private Expression Shared(string name, Expression body)
     {
         if (body == grammar.Empty) return body;
         GrammarRule rule = grammar.Rule(name);
@@ -53,29 +62,52 @@ internal sealed partial class SchemaGrammar
 
     private ObjectShape ShapeOf(List<SchemaPart> flat)
     {
+        HashSet<string> named = new(StringComparer.Ordinal), required = new(StringComparer.Ordinal);
         List<string> names = [];
-        HashSet<string> required = new(StringComparer.Ordinal);
+        List<Named> parts = [];
         foreach (SchemaPart part in flat)
         {
+            Dictionary<string, JsonElement> properties = new(StringComparer.Ordinal);
             foreach (JsonProperty property in Object(part, "properties"))
-                if (!names.Contains(property.Name)) names.Add(property.Name);
+            {
+                properties[property.Name] = property.Value;
+                if (named.Add(property.Name)) names.Add(property.Name);
+            }
+            parts.Add(new Named(part, properties));
             if (!part.Has("required") || part.Schema.GetProperty("required").ValueKind != JsonValueKind.Array) continue;
             foreach (JsonElement name in part.Schema.GetProperty("required").EnumerateArray()) required.Add(name.GetString()!);
         }
-        names.AddRange(required.Except(names).Order(StringComparer.Ordinal));
+        names.AddRange(required.Where(name => !named.Contains(name)).Order(StringComparer.Ordinal));
 
-        List<Member> members = [.. names.Select(name => new Member(name, required.Contains(name), SchemasOf(name, flat, names)))];
+        List<Member> members = [.. names.Select(name => new Member(name, required.Contains(name), SchemasOf(name, parts)))];
         List<(Expression, List<SchemaPart>)> extras = Extras(flat, names);
         int min = Count(flat, "minProperties", isMin: true) ?? 0, max = Count(flat, "maxProperties", isMin: false) ?? -1;
         CheckNames(flat, members);
         bool isPossible = max < 0 || max >= required.Count;
         // Where a maximum bounds the number, optional members behind it are left out; where a minimum asks for more than is required, the first optional ones are written always.
         if (max >= 0) members = Limited(members, max);
-        for (int i = 0; i < members.Count && members.Count(member => member.IsRequired) < min; i++) members[i] = members[i] with { IsRequired = true };
-        int lacking = Math.Max(0, min - members.Count(member => member.IsRequired));
+        int always = members.Count(member => member.IsRequired);
+        for (int i = 0; i < members.Count && always < min; i++)
+        {
+            if (!members[i].IsRequired) always++;
+            members[i] = members[i] with { IsRequired = true };
+        }
+        int lacking = Math.Max(0, min - always);
         if (lacking > 0 && (extras.Count == 0 || lacking > 1)) throw flat.First(part => part.Has("minProperties")).Bad("minProperties", "members without names of their own cannot be counted.");
+        RefuseManyOptional(flat, members);
         int extrasMax = extras.Count == 0 ? 0 : max < 0 ? -1 : Math.Max(0, max - members.Count);
         return new ObjectShape(members, extras, lacking, extrasMax, isPossible && (lacking == 0 || extrasMax != 0));
+    }
+
+    private static void RefuseManyOptional(List<SchemaPart> flat, List<Member> members)
+    {
+        int run = 0;
+        foreach (Member member in members)
+        {
+            run = member.IsRequired ? 0 : run + 1;
+            if (run > OptionalMembersMax)
+                throw flat.First(part => part.Has("properties")).Bad("properties", FormattableString.Invariant($"more than {OptionalMembersMax} members behind each other may be left out; name some of them as required, or fewer of them."));
+        }
     }
 
     private static List<Member> Limited(List<Member> members, int max)
@@ -92,28 +124,33 @@ internal sealed partial class SchemaGrammar
     }
 
     /// <summary>What each schema says of a member: by its name, by a pattern of its name, or as one it does not name.</summary>
-    private List<SchemaPart> SchemasOf(string name, List<SchemaPart> flat, List<string> names)
+    private List<SchemaPart> SchemasOf(string name, List<Named> parts)
     {
         List<SchemaPart> schemas = [];
-        foreach (SchemaPart part in flat)
+        bool isEvaluated = parts.Exists(other => other.Properties.ContainsKey(name));
+        foreach ((SchemaPart part, Dictionary<string, JsonElement> properties) in parts)
         {
-            bool isNamed = part.Has("properties") && part.Schema.GetProperty("properties").TryGetProperty(name, out _);
-            if (isNamed) schemas.Add(Under(part, "properties", name));
+            bool isNamed = properties.TryGetValue(name, out JsonElement own);
+            if (isNamed) schemas.Add(Under(part, "properties", name, own));
             foreach (JsonProperty pattern in Object(part, "patternProperties"))
             {
                 if (!PatternOf(part, "patternProperties", pattern.Name).Matches(name)) continue;
                 isNamed = true;
-                schemas.Add(Under(part, "patternProperties", pattern.Name));
+                schemas.Add(Under(part, "patternProperties", pattern.Name, pattern.Value));
             }
             if (!isNamed && part.Has("additionalProperties")) schemas.Add(part.At("additionalProperties"));
-            bool isEvaluated = names.Contains(name) && flat.Any(other => other.Has("properties") && other.Schema.GetProperty("properties").TryGetProperty(name, out _));
             if (!isNamed && !isEvaluated && part.Has("unevaluatedProperties")) schemas.Add(part.At("unevaluatedProperties"));
         }
         return schemas;
     }
 
-    private static SchemaPart Under(SchemaPart part, string keyword, string name) =>
-        new(part.Schema.GetProperty(keyword).GetProperty(name), $"{part.Pointer}/{keyword}/{name.Replace("~", "~0", StringComparison.Ordinal).Replace("/", "~1", StringComparison.Ordinal)}");
+    /// <summary>A schema and the members it names, found by their names: in a document they are looked for one by one.</summary>
+    private readonly record struct Named(SchemaPart Part, Dictionary<string, JsonElement> Properties);
+
+    private static SchemaPart Under(SchemaPart part, string keyword, string name) => Under(part, keyword, name, part.Schema.GetProperty(keyword).GetProperty(name));
+
+    private static SchemaPart Under(SchemaPart part, string keyword, string name, JsonElement schema) =>
+        new(schema, $"{part.Pointer}/{keyword}/{name.Replace("~", "~0", StringComparison.Ordinal).Replace("/", "~1", StringComparison.Ordinal)}");
 
     /// <summary>Members that are not named come where the schema speaks of them, or of no member at all.</summary>
     private List<(Expression Name, List<SchemaPart> Schemas)> Extras(List<SchemaPart> flat, List<string> names)

@@ -8,8 +8,10 @@ internal sealed partial class SchemaGrammar
 {
     private const int ValueLengthMax = 8192, LengthMax = 1_000_000;
 
-    /// <summary>The values that every enum and const lists, and that the types allow.</summary>
-    private Expression MakeValues(List<SchemaPart> flat)
+    private Expression MakeValues(List<SchemaPart> flat) => grammar.Choice([.. Listed(flat).Select(json.Literal)]);
+
+    /// <summary>The values that every enum and const lists, that the types allow, and that keep what is said beside the lists.</summary>
+    private static List<JsonElement> Listed(List<SchemaPart> flat)
     {
         List<JsonElement>? values = null;
         foreach (SchemaPart part in flat)
@@ -20,12 +22,9 @@ internal sealed partial class SchemaGrammar
             if (list.Schema.ValueKind != JsonValueKind.Array) throw part.Bad("enum", "it must be an array.");
             Keep(list.Schema.EnumerateArray());
         }
-        List<SchemaPart> others = [.. flat.Where(part => Meant(part) is not null)];
-        if (others.Count > 0) values = [.. values!.Where(value => Fits(value, others))];
-        HashSet<string> types = [.. Allowed(flat.Where(part => part.Has("type")).ToList())];
-        IEnumerable<JsonElement> kept = values!.Where(value => types.Contains(TypeOf(Canonical(value))) || (types.Contains("integer") && IsInteger(value)));
         if (values!.Find(value => value.GetRawText().Length > ValueLengthMax) is { ValueKind: not JsonValueKind.Undefined }) throw flat[0].Bad("enum", FormattableString.Invariant($"a value is longer than {ValueLengthMax} characters."));
-        return grammar.Choice([.. kept.Select(json.Literal)]);
+        HashSet<string> types = [.. Allowed(flat.Where(part => part.Has("type")).ToList())];
+        return [.. values.Where(value => (types.Contains(TypeOf(Canonical(value))) || (types.Contains("integer") && IsInteger(value))) && Fits(value, flat))];
 
         void Keep(IEnumerable<JsonElement> given)
         {
@@ -36,22 +35,26 @@ internal sealed partial class SchemaGrammar
     }
 
     /// <summary>
-    /// Whether a listed value keeps what is said beside the list. Only what can be said of strings and numbers is looked at, and of strings not their format: what is written here for a format is a part
-    /// of it, and whoever lists a value says that it is of the format.
+    /// Whether a listed value keeps what is said beside the list. Of strings the format is not looked at: what is written here for a format is a part of it, and whoever lists a value says that it is of
+    /// the format.
     /// </summary>
-    private bool Fits(JsonElement value, List<SchemaPart> others)
+    private static bool Fits(JsonElement value, List<SchemaPart> flat)
     {
-        if (value.ValueKind == JsonValueKind.String && others.Any(part => Meant(part) == "string"))
+        switch (value.ValueKind)
         {
-            Grammar characters = new();
-            Expression any = RegexReader.Marked(characters, characters.Repeat(characters.Set(TextGrammar.AllCodePoints), 0, -1));
-            return CharacterAutomaton.Of(characters, Restricted(characters, any, others, ["pattern"])).Matches(value.GetString()!);
+            case JsonValueKind.String when flat.Any(part => part.Has("pattern") || part.Has("minLength") || part.Has("maxLength")):
+                Grammar characters = new();
+                Expression any = RegexReader.Marked(characters, characters.Repeat(characters.Set(TextGrammar.AllCodePoints), 0, -1));
+                return CharacterAutomaton.Of(characters, Restricted(characters, any, flat, ["pattern"])).Matches(value.GetString()!);
+            case JsonValueKind.Number:
+                return BoundsOf(flat).Allow(value);
+            case JsonValueKind.Array when flat.Find(part => part.HasAny(ArrayKeywords)) is { Pointer: not null } beside:
+                throw beside.Bad("enum", "listed arrays cannot be checked against the other keywords beside the list.");
+            case JsonValueKind.Object when flat.Find(part => part.HasAny(ObjectKeywords)) is { Pointer: not null } beside:
+                throw beside.Bad("enum", "listed objects cannot be checked against the other keywords beside the list.");
+            default:
+                return true;
         }
-        if (value.ValueKind is JsonValueKind.Object or JsonValueKind.Array && others.Any(part => Meant(part) is "object" or "array"))
-            throw others[0].Bad(others[0].Has("enum") ? "enum" : "const", "listed objects and arrays cannot be checked against the other keywords beside the list.");
-        if (value.ValueKind == JsonValueKind.Number && others.Any(part => Meant(part) == "number"))
-            throw others[0].Bad("enum", "listed numbers cannot be checked against bounds beside the list.");
-        return true;
     }
 
     private static bool IsInteger(JsonElement value) => value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out double number) && Math.Floor(number) == number;

@@ -9,6 +9,9 @@ namespace Qanat.Models;
 /// </summary>
 internal sealed partial class SchemaGrammar
 {
+    /// <summary>Each of their subsets is a state.</summary>
+    private const int DistinctMax = 10;
+
     private static readonly string[] Types = ["object", "array", "string", "number", "integer", "boolean", "null"];
 
     private sealed class Making
@@ -124,21 +127,15 @@ internal sealed partial class SchemaGrammar
         return meant is null ? types : [meant];
     }
 
-    private static string? Meant(SchemaPart part)
-    {
-        bool Any(params ReadOnlySpan<string> keywords)
-        {
-            foreach (string keyword in keywords)
-                if (part.Has(keyword)) return true;
-            return false;
-        }
+    private static readonly string[] ObjectKeywords = ["properties", "required", "additionalProperties", "patternProperties", "propertyNames", "minProperties", "maxProperties"];
+    private static readonly string[] ArrayKeywords = ["items", "prefixItems", "minItems", "maxItems"];
 
-        return Any("properties", "required", "additionalProperties", "patternProperties", "propertyNames", "minProperties", "maxProperties") ? "object"
-            : Any("items", "prefixItems", "minItems", "maxItems") ? "array"
-            : Any("pattern", "minLength", "maxLength", "format") ? "string"
-            : Any("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf") ? "number"
-            : null;
-    }
+    private static string? Meant(SchemaPart part) =>
+        part.HasAny(ObjectKeywords) ? "object"
+        : part.HasAny(ArrayKeywords) ? "array"
+        : part.HasAny(["pattern", "minLength", "maxLength", "format"]) ? "string"
+        : part.HasAny(["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"]) ? "number"
+        : null;
 
     private Expression MakeType(string type, List<SchemaPart> flat) => type switch
     {
@@ -154,44 +151,26 @@ internal sealed partial class SchemaGrammar
 
     private Expression MakeNumber(List<SchemaPart> flat, bool onlyIntegers)
     {
-        decimal? min = null, max = null, factor = null;
-        bool minExcluded = false, maxExcluded = false;
+        NumberBounds bounds = BoundsOf(flat);
+        if (bounds.Factor is null) return onlyIntegers ? numbers.Integers(bounds.LeastWhole, bounds.GreatestWhole) : numbers.Numbers(bounds);
+        return numbers.Multiples(bounds, onlyIntegers) ?? throw flat.First(part => part.Has("multipleOf")).Bad("multipleOf", "it is too large or too small, or with such bounds there are too many multiples.");
+    }
+
+    private static NumberBounds BoundsOf(List<SchemaPart> flat)
+    {
+        NumberBounds bounds = default;
         foreach (SchemaPart part in flat)
         {
             // Draft 4 wrote "exclusiveMinimum": true beside the minimum.
             bool excludesMin = part.Has("exclusiveMinimum") && part.Schema.GetProperty("exclusiveMinimum").ValueKind == JsonValueKind.True;
             bool excludesMax = part.Has("exclusiveMaximum") && part.Schema.GetProperty("exclusiveMaximum").ValueKind == JsonValueKind.True;
-            Raise(Bound(part, "minimum"), excludesMin);
-            Raise(Bound(part, "exclusiveMinimum"), excluded: true);
-            Lower(Bound(part, "maximum"), excludesMax);
-            Lower(Bound(part, "exclusiveMaximum"), excluded: true);
+            bounds = bounds.AtLeast(Bound(part, "minimum"), excludesMin).AtLeast(Bound(part, "exclusiveMinimum"), excluded: true)
+                .AtMost(Bound(part, "maximum"), excludesMax).AtMost(Bound(part, "exclusiveMaximum"), excluded: true);
             if (Bound(part, "multipleOf") is not { } multiple) continue;
-            if (factor is not null && factor != multiple) throw part.Bad("multipleOf", "several of them at one place cannot be kept together.");
-            factor = multiple > 0 ? multiple : throw part.Bad("multipleOf", "it must be above 0.");
+            if (multiple <= 0) throw part.Bad("multipleOf", "it must be above 0.");
+            bounds = bounds.InStepsOf(multiple) ?? throw part.Bad("multipleOf", "several of them at one place cannot be kept together.");
         }
-        if (factor is { } given && (given != decimal.Truncate(given) || given > int.MaxValue))
-        {
-            // Every integer is a multiple of 0.1, 0.05 and the like.
-            if (given > 1 || 1 / given != decimal.Truncate(1 / given)) throw flat.First(part => part.Has("multipleOf")).Bad("multipleOf", "only integers and the parts of one can be kept.");
-            (factor, onlyIntegers) = (null, true);
-        }
-        if (factor is null && !onlyIntegers) return numbers.Numbers(min, minExcluded, max, maxExcluded);
-        long? low = min is { } least ? (long)decimal.Ceiling(minExcluded && least == decimal.Truncate(least) ? least + 1 : least) : null;
-        long? high = max is { } most ? (long)decimal.Floor(maxExcluded && most == decimal.Truncate(most) ? most - 1 : most) : null;
-        if (factor is null or 1) return numbers.Integers(low, high);
-        return numbers.Multiples((long)factor, low, high) ?? throw flat.First(part => part.Has("multipleOf")).Bad("multipleOf", "with such bounds there are too many multiples.");
-
-        void Raise(decimal? bound, bool excluded)
-        {
-            if (bound is not { } given || (min is { } known && (given < known || (given == known && !excluded)))) return;
-            (min, minExcluded) = (given, excluded);
-        }
-
-        void Lower(decimal? bound, bool excluded)
-        {
-            if (bound is not { } given || (max is { } known && (given > known || (given == known && !excluded)))) return;
-            (max, maxExcluded) = (given, excluded);
-        }
+        return bounds;
     }
 
     private static decimal? Bound(SchemaPart part, string keyword)
@@ -225,6 +204,7 @@ internal sealed partial class SchemaGrammar
     {
         int min = Count(flat, "minItems", isMin: true) ?? 0, max = Count(flat, "maxItems", isMin: false) ?? -1;
         if (max >= 0 && max < min) return grammar.Nothing;
+        if (max is < 0 or > 1 && flat.Find(part => part.Has("uniqueItems") && part.At("uniqueItems").Schema.ValueKind == JsonValueKind.True) is { Pointer: not null } unique) return MakeDistinct(flat, unique, min, max);
         int prefixLength = flat.Max(part => Prefix(part) is { } prefix ? prefix.Schema.GetArrayLength() : 0);
         List<Expression> first = [];
         for (int i = 0; i < prefixLength; i++) first.Add(Make([.. flat.SelectMany(part => ItemAt(part, i))]));
@@ -239,6 +219,32 @@ internal sealed partial class SchemaGrammar
         if (others == grammar.Nothing) max = max < 0 ? first.Count : Math.Min(max, first.Count);
         if (max >= 0 && max < min) return grammar.Nothing;
         return json.Listed("[", "]", first, others == grammar.Nothing ? null : others, min, max);
+    }
+
+    /// <summary>Items that are all different, in any order: values that are listed, so few that what has been said of them can be told apart.</summary>
+    private Expression MakeDistinct(List<SchemaPart> flat, SchemaPart unique, int min, int max)
+    {
+        List<SchemaPart> items = parts.Flatten(flat.SelectMany(part => ItemAt(part, 0)));
+        bool isListed = !flat.Any(part => Prefix(part) is not null) && items.Any(part => part.Has("enum") || part.Has("const")) && !items.Any(part => part.Has("anyOf") || part.Has("oneOf"));
+        if (!isListed) throw unique.Bad("uniqueItems", "only values that are listed (enum) can be kept apart.");
+        List<JsonElement> values = Listed(items);
+        if (values.Count > DistinctMax) throw unique.Bad("uniqueItems", FormattableString.Invariant($"more than {DistinctMax} listed values cannot be kept apart."));
+        GrammarRule?[] rules = new GrammarRule?[1 << values.Count];
+        Expression[] written = [.. values.Select(json.Literal)];
+        return grammar.Sequence(json.Bytes.Literal("["), json.Space, From(0, 0), json.Space, json.Bytes.Literal("]"));
+
+        // What may come when some have been said.
+        Expression From(int said, int count)
+        {
+            if (rules[said] is { } known) return grammar.Of(known);
+            GrammarRule rule = rules[said] = grammar.Rule(FormattableString.Invariant($"distinct {said}"));
+            List<Expression> choices = [];
+            if (count >= min) choices.Add(grammar.Empty);
+            for (int i = 0; i < written.Length && (max < 0 || count < max); i++)
+                if ((said >> i & 1) == 0) choices.Add(grammar.Sequence(count == 0 ? grammar.Empty : json.Comma, written[i], From(said | 1 << i, count + 1)));
+            rule.Body = grammar.Choice([.. choices]);
+            return grammar.Of(rule);
+        }
     }
 
     /// <summary>Schemas of the first items: "prefixItems", or "items" as an array as older drafts wrote it.</summary>

@@ -7,6 +7,14 @@ internal readonly record struct SchemaPart(JsonElement Schema, string Pointer)
 {
     public SchemaPart At(string keyword) => new(Schema.GetProperty(keyword), $"{Pointer}/{keyword}");
     public bool Has(string keyword) => Schema.ValueKind == JsonValueKind.Object && Schema.TryGetProperty(keyword, out _);
+
+    public bool HasAny(ReadOnlySpan<string> keywords)
+    {
+        foreach (string keyword in keywords)
+            if (Has(keyword)) return true;
+        return false;
+    }
+
     public GrammarException Bad(string keyword, string why) => new($"The schema's '{keyword}' at {(Pointer.Length == 0 ? "#" : "#" + Pointer)} cannot be kept: {why}");
 }
 
@@ -46,7 +54,6 @@ internal sealed class SchemaParts
         if (part.Schema.ValueKind == JsonValueKind.False) return;
         foreach (string keyword in Refused)
             if (part.Has(keyword)) throw part.Bad(keyword, "structured output does not support this keyword.");
-        if (part.Has("uniqueItems") && part.At("uniqueItems").Schema.ValueKind == JsonValueKind.True) throw part.Bad("uniqueItems", "structured output does not support this keyword.");
         if (part.Has("$ref")) Add(Resolve(part), flat, seen, depth + 1);
         if (part.Has("allOf"))
         {

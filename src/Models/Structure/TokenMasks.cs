@@ -7,7 +7,18 @@ namespace Qanat.Models;
 internal sealed class TokenMasks(Grammar grammar, TokenTrie trie)
 {
     private const int MasksKeptMax = 256;
-    private const int SparseTokensMax = 2048;
+    private const int SparseTokensMax = 2048, WaysMax = 8;
+
+    private const int LookAheadSteps = 16, WideState = 64;
+
+    /// <summary>For one mask: some tenths of a second, for which everybody's next step would wait.</summary>
+    private const long EffortMax = 1_000_000;
+
+    /// <summary>For the first, which only whoever asks waits for: a list may have tens of thousands of values.</summary>
+    public const long FirstEffortMax = 10 * EffortMax;
+
+    /// <summary>Nodes of the tree that are gone through in the time of one choice.</summary>
+    private const int NodesPerEffort = 8;
 
     /// <param name="Tokens">Tokens that lie within the first part; null: too many to list.</param>
     /// <param name="Bits">The same as a mask, when they are many.</param>
@@ -25,14 +36,38 @@ internal sealed class TokenMasks(Grammar grammar, TokenTrie trie)
     /// <summary>The state after a token; <see cref="Grammar.Nothing"/>: it may not come.</summary>
     public Expression After(Expression state, ReadOnlySpan<byte> token)
     {
+        // The mask has been there: little is left to find out.
+        grammar.EffortMax = long.MaxValue;
         foreach (byte next in token) state = grammar.After(state, classOfByte[next]);
         return state;
     }
 
+    /// <summary>Finds masks a few steps on, where the most parts may come, which is where they are many if they are anywhere.</summary>
+    /// <exception cref="GrammarException">It takes too long.</exception>
+    public void LookAhead(Expression state)
+    {
+        for (int step = 0; step < LookAheadSteps; step++)
+        {
+            grammar.EffortMax = grammar.Effort + EffortMax;
+            Expression widest = grammar.Nothing;
+            for (int each = 0; each < grammar.Classes; each++)
+            {
+                Expression next = grammar.After(state, each);
+                if (next != grammar.Nothing && (widest == grammar.Nothing || next.Choices.Length > widest.Choices.Length)) widest = next;
+            }
+            if (widest == grammar.Nothing) return;
+            state = widest;
+            if (state.Choices.Length > WideState) Of(state);
+        }
+    }
+
     /// <summary>One bit per token; tokens that end an answer are allowed where nothing more need come.</summary>
-    public ulong[] Of(Expression state)
+    /// <param name="effortMax">What may be spent on finding them.</param>
+    /// <exception cref="GrammarException">It takes too long to find them.</exception>
+    public ulong[] Of(Expression state, long effortMax = EffortMax)
     {
         if (masks.TryGetValue(state, out ulong[]? mask)) return mask;
+        grammar.EffortMax = grammar.Effort + effortMax;
         if (masks.Count >= MasksKeptMax) masks.Clear();
         mask = new ulong[Words];
         Add(state, mask);
@@ -42,6 +77,11 @@ internal sealed class TokenMasks(Grammar grammar, TokenTrie trie)
 
     private void Add(Expression state, ulong[] mask)
     {
+        if (MayBeginInManyWays(state))
+        {
+            Walk(state, 0, trie.Count, mask);
+            return;
+        }
         while (state.Kind != ExpressionKind.Choice)
         {
             bool isSequence = state.Kind == ExpressionKind.Sequence;
@@ -54,6 +94,15 @@ internal sealed class TokenMasks(Grammar grammar, TokenTrie trie)
             state = state.Second!;
         }
         foreach (Expression choice in state.Choices) Add(choice, mask);
+    }
+
+    /// <summary>Following each of its parts by itself would go through the tree again and again: once for all of them is less.</summary>
+    private bool MayBeginInManyWays(Expression state)
+    {
+        if (state.Kind == ExpressionKind.Choice) return state.Choices.Length > WaysMax;
+        int optional = 0;
+        for (; state.Kind == ExpressionKind.Sequence && optional <= WaysMax && grammar.IsNullable(state.First!); state = state.Second!) optional++;
+        return optional > WaysMax;
     }
 
     /// <summary>Repetitions that go on longer than any token allow the same tokens, however long they go on.</summary>
@@ -97,6 +146,7 @@ internal sealed class TokenMasks(Grammar grammar, TokenTrie trie)
         if (from >= to) return;
         int top = trie.Depths[from];
         path[top] = state;
+        grammar.Spend((to - from) / NodesPerEffort);
         for (int node = from; node < to;)
         {
             int depth = trie.Depths[node];

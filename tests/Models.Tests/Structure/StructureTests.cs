@@ -18,6 +18,20 @@ public sealed class StructureTests
     [InlineData("""{"type":"integer","minimum":-5,"exclusiveMaximum":120}""", "-5|-1|0|7|99|119", "-6|120|1000|1.0|-0|007")]
     [InlineData("""{"type":"number","minimum":0.25,"maximum":3}""", "0.25|0.3|1|2.718|3|2.999999", "0.2|0|3.1|4|-1")]
     [InlineData("""{"type":"integer","multipleOf":7}""", "0|7|-14|49|700", "1|8|-15|701")]
+    [InlineData("""{"type":"integer","multipleOf":5,"minimum":11}""", "15|20|1000", "10|5|16|-15")]
+    [InlineData("""{"type":"integer","multipleOf":5,"maximum":-3,"exclusiveMinimum":-100000}""", "-5|-99995", "0|5|-1|-100000")]
+    [InlineData("""{"type":"integer","allOf":[{"multipleOf":4},{"multipleOf":6}]}""", "12|-24", "4|6|18")]
+    [InlineData("""{"type":"number","multipleOf":0.1,"minimum":0,"maximum":1}""", "0|0.3|0.7|1", "0.35|1.1|-0.1")]
+    [InlineData("""{"type":"number","multipleOf":0.01,"minimum":0}""", "19.99|0.5|7|3.10", "0.001|-1|19.999")]
+    [InlineData("""{"type":"number","multipleOf":0.25}""", "1.5|-2.75|3", "0.3|1.55")]
+    [InlineData("""{"type":"number","multipleOf":1.5}""", "3|-6", "1|2|3.5")]
+    [InlineData("""{"type":"integer","multipleOf":2.5}""", "5|10", "2|2.5|7")]
+    [InlineData("""{"enum":[1,5,7.5,9,"a"],"minimum":5,"exclusiveMaximum":9,"multipleOf":2.5}""", "5|7.5|\"a\"", "1|9")]
+    [InlineData("""{"enum":[1,9],"minimum":5,"items":{}}""", "9", "1")]
+    [InlineData("""{"enum":[[1],{"a":1}],"properties":{"a":{}},"type":"array"}""", "[1]", "{\"a\": 1}")]
+    [InlineData("""{"type":"array","uniqueItems":true,"items":{"enum":["a","b","c"]},"minItems":1}""", "[\"b\", \"a\"]|[\"c\"]|[\"c\", \"b\", \"a\"]", "[]|[\"a\", \"a\"]|[\"a\", \"b\", \"a\"]")]
+    [InlineData("""{"type":"array","uniqueItems":true,"items":{"enum":["a","b","c"]},"maxItems":2}""", "[]|[\"b\", \"a\"]", "[\"a\", \"b\", \"c\"]|[\"b\", \"b\"]")]
+    [InlineData("""{"type":"array","uniqueItems":true,"maxItems":1,"items":{"type":"string"}}""", "[]|[\"x\"]", "[\"x\", \"y\"]")]
     [InlineData("""{"type":"string","minLength":2,"maxLength":3}""", "\"ab\"|\"水渠\"|\"a\\\"b\"|\"\\u0061bc\"", "\"a\"|\"abcd\"|\"\"")]
     [InlineData("""{"type":"string","pattern":"^[a-c]+(-\\d{2})?$"}""", "\"a\"|\"abc-12\"", "\"\"|\"d\"|\"a-1\"|\"a-123\"")]
     [InlineData("""{"type":"string","pattern":"b$","maxLength":3}""", "\"b\"|\"aab\"|\"\\nb\"", "\"ba\"|\"aaab\"|\"\"")]
@@ -49,6 +63,11 @@ public sealed class StructureTests
     [Theory]
     [InlineData("""{"not":{"type":"string"}}""", "'not' at #")]
     [InlineData("""{"properties":{"a":{"items":{"uniqueItems":true}}}}""", "'uniqueItems' at #/properties/a/items")]
+    [InlineData("""{"type":"array","uniqueItems":true,"items":{"enum":[1,2,3,4,5,6,7,8,9,10,11]}}""", "more than 10 listed values")]
+    [InlineData("""{"type":"number","multipleOf":1e-12}""", "'multipleOf' at #")]
+    [InlineData("""{"type":"number","multipleOf":7919}""", "'multipleOf' at #")]
+    [InlineData("""{"enum":[[1]],"minItems":1}""", "'enum' at #")]
+    [InlineData("""{"patternProperties":{"a":{},"b":{}}}""", "more than one pattern of names")]
     [InlineData("""{"type":"string","format":"colour"}""", "'format' at #")]
     [InlineData("""{"type":"string","pattern":"(?<=a)b"}""", "'pattern' at #")]
     [InlineData("""{"type":"string","pattern":"(a(?=b)){2}"}""", "looking ahead cannot be kept in what is repeated")]
@@ -110,6 +129,9 @@ public sealed class StructureTests
 
     private static string Times(int count, string text) => string.Concat(Enumerable.Repeat(text, count));
 
+    /// <summary>Two parts that may be left out, each of which is two such parts, and so on.</summary>
+    private static string Nested(int depth, string leaf) => depth == 0 ? leaf : FormattableString.Invariant($"({Nested(depth - 1, leaf)}? {Nested(depth - 1, leaf)}?)");
+
     private static readonly Dictionary<string, AnswerFormat> s_endless = new(StringComparer.Ordinal)
     {
         ["groups of a pattern"] = new RegexFormat(Times(4_000, "(") + "a" + Times(4_000, ")")),
@@ -119,6 +141,7 @@ public sealed class StructureTests
         ["optional parts within optional parts"] = new RegexFormat(Times(60, "(" + Times(60, "a?") + "|b)?")),
         ["groups of a grammar"] = new GrammarFormat("root ::= " + Times(30_000, "(") + "\"a\"" + Times(30_000, ")")),
         ["optional parts of a grammar"] = new GrammarFormat("root ::= \"x\" " + Times(5_000, "\"a\"? ")),
+        ["optional groups of optional parts"] = new GrammarFormat("root ::= \"x\" " + Times(200, "g? ") + "\ng ::= " + Times(200, "[a-z]? ")),
         ["rules that begin with one another"] = new GrammarFormat("root ::= r0\n" + string.Concat(Enumerable.Range(0, 3_000).Select(i => FormattableString.Invariant($"r{i} ::= r{i + 1}\n"))) + "r3000 ::= \"a\""),
     };
 
@@ -133,10 +156,37 @@ public sealed class StructureTests
         Assert.InRange(refused.Message.Length, 1, 500);
     }
 
+    /// <summary>Objects of very many members: what may follow a member is not written out for each of them.</summary>
+    [Fact]
+    public void Objects_of_many_members_take_memory_in_proportion_to_them()
+    {
+        string Members(int count, int requiredEvery) => $$"""{"type":"object","properties":{{{string.Join(',', Enumerable.Range(0, count).Select(i => FormattableString.Invariant($"\"member{i}\":{{\"type\":\"null\"}}")))}}},"required":[{{string.Join(',', Enumerable.Range(0, count / requiredEvery).Select(i => FormattableString.Invariant($"\"member{i * requiredEvery}\"")))}}],"additionalProperties":false}""";
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        AnswerConstraint constraint = Schema(Members(3_000, 1_000));
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 100L << 20);
+        Assert.StartsWith("{\"member0\": null, \"member9\": null", Written(constraint, "{\"member0\": null, \"member9\": null"), StringComparison.Ordinal);
+        Assert.Contains("more than 1024 members", Assert.Throws<GrammarException>(() => Schema(Members(2_000, 2_001))).Message, StringComparison.Ordinal);
+
+        static string Written(AnswerConstraint constraint, string text)
+        {
+            ConstraintCursor cursor = constraint.Begin();
+            string written = "";
+            foreach (int token in s_tokenizer.Encode(text, SpecialText.AsPlainText))
+            {
+                if (!cursor.Allows(token)) return written;
+                cursor.Accept(token);
+                written += s_tokenizer.Decode([token]);
+            }
+            return written;
+        }
+    }
+
     private static readonly Dictionary<string, AnswerFormat> s_long = new(StringComparer.Ordinal)
     {
         ["pattern"] = new RegexFormat("(" + Times(1_000, "a") + ")*"),
         ["optional parts"] = new GrammarFormat("root ::= \"x\" " + Times(200, "\"a\"? ")),
+        ["optional letters"] = new GrammarFormat("root ::= \"x\" " + Times(100, "[a-z]? ")),
+        ["optional groups"] = new GrammarFormat("root ::= \"x\" " + Nested(6, "[a-z]")),
         ["text that is repeated"] = new GrammarFormat("root ::= (\"" + Times(30_000, "a") + "\")* \"b\""),
         ["text beside a dead end"] = new GrammarFormat("root ::= \"" + Times(30_000, "a") + "\" | dead\ndead ::= \"x\" dead"),
     };
@@ -149,7 +199,8 @@ public sealed class StructureTests
     public void What_is_long_is_followed_with_a_short_stack(string what)
     {
         int taken = 0;
-        Thread shallow = new(() =>
+        Exception? failure = null;
+        Thread shallow = new(() => failure = Record.Exception(() =>
         {
             ConstraintCursor cursor = Constraint(s_long[what]).Begin();
             foreach (int token in s_tokenizer.Encode("xaaaa", SpecialText.AsPlainText))
@@ -158,9 +209,10 @@ public sealed class StructureTests
                 cursor.Accept(token);
                 taken++;
             }
-        }, maxStackSize: 256 << 10);
+        }), maxStackSize: 256 << 10);
         shallow.Start();
         shallow.Join();
+        Assert.Null(failure);
         Assert.True(taken > 0);
     }
 
