@@ -10,7 +10,7 @@ internal sealed class LogFlusher : IDisposable
     private readonly int _behindMs;
     private readonly Lock _lock = new();
 
-    /// <summary>Of a kind that sleeps at once: the slim kinds look for a while whether they are called, some hundred times a second here.</summary>
+    /// <summary>Of a kind that sleeps at once: the slim kinds look for a while whether they are called.</summary>
     private readonly AutoResetEvent _wanted = new(initialState: false);
     private readonly Thread _thread;
     private List<TaskCompletionSource> _waiting = [];
