@@ -16,7 +16,18 @@ internal static class Parity
         "Цена: 100 ₽. 🙂🚀💧 naïve café, 3.14159",
     ];
 
+    /// <summary>ADR 20: nats, of what is computed in singles.</summary>
+    private const double DivergenceMax = 0.001;
+
+    /// <summary>Of the reference's two logits, where our greedy token is another.</summary>
+    private const double GapMax = 0.05;
+
+    /// <summary>How much further from the reference than llama.cpp we may be where activations are rounded.</summary>
+    private const double RoundingMax = 1.25;
+
+    /// <summary>Asks ADR 64's three questions of a model file.</summary>
     /// <param name="node">Runs a script of node's in the folder of the bench.</param>
+    /// <returns>Distances, and in "held" whether all of the gate holds.</returns>
     public static JsonObject Run(string path, int newTokens, Action<string[]> node)
     {
         using GgufFile file = GgufFile.Open(path);
@@ -25,15 +36,41 @@ internal static class Parity
         string folder = Directory.CreateTempSubdirectory("qanat-parity-").FullName;
         try
         {
-            var theirs = Peer.Ask(folder, path, prompts, newTokens, flashAttention: false, forced: null, node);
-            Distance itself = Distance.Between(theirs, Peer.Ask(folder, path, prompts, newTokens, flashAttention: true, theirs.Tokens, node).Logits);
-            Distance ours = Distance.Between(theirs, Compute(file, prompts, theirs, newTokens));
-            return new JsonObject { ["model"] = Path.GetFileName(path), ["prompts"] = prompts.Length, ["tokens_each"] = newTokens, ["qanat"] = ours.ToJson(), ["llama.cpp with flash attention"] = itself.ToJson() };
+            string singles = Path.Combine(folder, "singles.gguf");
+            SinglesFile.Write(file, singles);
+            Peer theirs = Ask(path, flashAttention: false, forced: null), again = Ask(path, flashAttention: true, theirs.Tokens);
+            // The reference has its own favourites, and is asked along the same tokens.
+            Peer reference = Ask(singles, flashAttention: false, theirs.Tokens);
+            float[][] ours = Compute(file, prompts, theirs, newTokens);
+            using GgufFile exact = GgufFile.Open(singles);
+
+            Distance oursInSingles = Distance.Between(reference, Compute(exact, prompts, theirs, newTokens));
+            Distance oursRounded = Distance.Between(reference, ours), theirsRounded = Distance.Between(reference, theirs.Logits);
+            Distance fromThem = Distance.Between(theirs, ours), themselves = Distance.Between(theirs, again.Logits);
+            bool arithmetic = oursInSingles.Divergence <= DivergenceMax && oursInSingles.WidestGap <= GapMax;
+            // In singles nothing is rounded, and the first question is the whole.
+            bool alreadyExact = file.Tensors.All(tensor => tensor.Type == GgmlType.F32);
+            bool rounding = alreadyExact || oursRounded.Divergence <= RoundingMax * theirsRounded.Divergence;
+            bool near = alreadyExact || fromThem.Divergence <= themselves.Divergence;
+            return new JsonObject
+            {
+                ["model"] = Path.GetFileName(path),
+                ["prompts"] = prompts.Length,
+                ["tokens_each"] = newTokens,
+                ["in singles, qanat from llama.cpp"] = oursInSingles.ToJson(arithmetic),
+                ["rounded, qanat from the model in singles"] = oursRounded.ToJson(rounding),
+                ["rounded, llama.cpp from the model in singles"] = theirsRounded.ToJson(),
+                ["rounded, qanat from llama.cpp"] = fromThem.ToJson(near),
+                ["rounded, llama.cpp with flash attention from llama.cpp"] = themselves.ToJson(),
+                ["held"] = arithmetic && rounding && near,
+            };
         }
         finally
         {
             Directory.Delete(folder, recursive: true);
         }
+
+        Peer Ask(string model, bool flashAttention, int[][]? forced) => Peer.Ask(folder, model, prompts, newTokens, flashAttention, forced, node);
     }
 
     /// <summary>Our logits along the peer's own tokens, so that one difference does not make all later ones.</summary>
@@ -121,6 +158,14 @@ internal static class Parity
             return best;
         }
 
-        public JsonObject ToJson() => new() { ["tokens_that_differ"] = Different, ["of"] = Positions, ["widest_gap"] = Math.Round(WidestGap, 5), ["divergence_nats"] = double.Parse(Divergence.ToString("G3", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture) };
+        /// <param name="held">What the gate says of it; null where it only stands beside.</param>
+        public JsonObject ToJson(bool? held = null)
+        {
+            JsonObject distance = new() { ["tokens_that_differ"] = Different, ["of"] = Positions, ["widest_gap"] = Rounded(WidestGap), ["divergence_nats"] = Rounded(Divergence) };
+            if (held is { } holds) distance["held"] = holds;
+            return distance;
+
+            static double Rounded(double value) => double.Parse(value.ToString("G3", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture);
+        }
     }
 }

@@ -3,7 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Qanat.Bench;
 
-// parity FILE.gguf [tokens]: greedy tokens and logits of that many tokens after each of four prompts, ours and those of llama.cpp (node-llama-cpp), and of llama.cpp's two ways beside each other; as JSON.
+// parity FILE.gguf [tokens]: greedy tokens and logits of that many tokens after each of four prompts, ours and those of llama.cpp (node-llama-cpp), beside the same model in singles (ADR 64); as JSON, and 1 if the gate does not hold.
 // engine FILE.gguf [prompt] [gen] [threads] [rounds]: `qanat bench` and llama.cpp (node-llama-cpp) on the same file, with the same threads, in turn; medians and ratios as JSON.
 if (args is not ["engine" or "parity", { } file, ..])
 {
@@ -18,8 +18,9 @@ if (!Directory.Exists(Path.Combine(here, "node_modules")))
 
 if (args[0] == "parity")
 {
-    Console.WriteLine(Parity.Run(file, At(0, 64), script => Run("node", here, script)).ToJsonString(new JsonSerializerOptions { WriteIndented = true }));
-    return 0;
+    JsonObject parity = Parity.Run(file, At(0, 64), script => Run("node", here, script));
+    Console.WriteLine(parity.ToJsonString(new JsonSerializerOptions { WriteIndented = true }));
+    return parity["held"]!.GetValue<bool>() ? 0 : 1;
 }
 string framework = Path.GetFileName(here.TrimEnd(Path.DirectorySeparatorChar));
 string configuration = new DirectoryInfo(here).Parent!.Name;
