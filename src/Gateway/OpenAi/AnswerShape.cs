@@ -29,11 +29,11 @@ internal abstract class AnswerShape
 
     protected static void WriteHead(Utf8JsonWriter json, AnswerHead head, string kind)
     {
-        json.WriteString("id", head.Id);
-        json.WriteString("object", kind);
-        json.WriteNumber("created", head.CreatedUnixSeconds);
-        json.WriteString("model", head.Model);
-        json.WriteString("system_fingerprint", head.Fingerprint);
+        json.WriteString("id"u8, head.Id);
+        json.WriteString("object"u8, kind);
+        json.WriteNumber("created"u8, head.CreatedUnixSeconds);
+        json.WriteString("model"u8, head.Model);
+        json.WriteString("system_fingerprint"u8, head.Fingerprint);
     }
 
     /// <summary>A model's end of a turn is "stop"; every limit, a budget too, is "length".</summary>

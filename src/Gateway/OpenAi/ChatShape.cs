@@ -16,25 +16,25 @@ internal sealed class ChatShape : AnswerShape
     public override void WriteOpening(Utf8JsonWriter json, AnswerHead head, ChoiceText choice, bool usageFollows)
     {
         BeginChoice(json, head, choice);
-        json.WriteStartObject("delta");
-        json.WriteString("role", "assistant");
-        json.WriteString("content", "");
+        json.WriteStartObject("delta"u8);
+        json.WriteString("role"u8, "assistant");
+        json.WriteString("content"u8, "");
         json.WriteEndObject();
-        json.WriteNull("logprobs");
-        json.WriteNull("finish_reason");
+        json.WriteNull("logprobs"u8);
+        json.WriteNull("finish_reason"u8);
         EndChoice(json, usageFollows);
     }
 
     public override void WriteDelta(Utf8JsonWriter json, AnswerHead head, ChoiceText choice, ChunkPart part)
     {
         BeginChoice(json, head, choice);
-        json.WriteStartObject("delta");
+        json.WriteStartObject("delta"u8);
         // Nearly all of a stream is this.
-        if (part.Pieces is [TextPiece only]) json.WriteString("content", only.Text);
+        if (part.Pieces is [TextPiece only]) json.WriteString("content"u8, only.Text);
         else WriteSaid(json, part);
         json.WriteEndObject();
         WriteLogprobs(json, part.Model, part.Tokens, part.ToldLogprobs);
-        json.WriteNull("finish_reason");
+        json.WriteNull("finish_reason"u8);
         EndChoice(json, part.UsageFollows);
     }
 
@@ -43,22 +43,22 @@ internal sealed class ChatShape : AnswerShape
         string reasoning = string.Concat(part.Pieces.OfType<ReasoningPiece>().Select(piece => piece.Text));
         string content = string.Concat(part.Pieces.OfType<TextPiece>().Select(piece => piece.Text));
         bool callsTools = part.Pieces.Any(piece => piece is ToolCallStart or ToolCallArguments);
-        if (reasoning.Length > 0) json.WriteString("reasoning_content", reasoning);
-        if (content.Length > 0 || (reasoning.Length == 0 && !callsTools)) json.WriteString("content", content);
+        if (reasoning.Length > 0) json.WriteString("reasoning_content"u8, reasoning);
+        if (content.Length > 0 || (reasoning.Length == 0 && !callsTools)) json.WriteString("content"u8, content);
         if (callsTools) ToolCallsJson.WriteDelta(json, part.Pieces);
     }
 
     public override void WriteFinish(Utf8JsonWriter json, AnswerHead head, ChoiceText choice, Bill? bill, bool usageFollows)
     {
         BeginChoice(json, head, choice);
-        json.WriteStartObject("delta");
+        json.WriteStartObject("delta"u8);
         json.WriteEndObject();
-        json.WriteNull("logprobs");
-        json.WriteString("finish_reason", Word(choice.Finish));
+        json.WriteNull("logprobs"u8);
+        json.WriteString("finish_reason"u8, Word(choice.Finish));
         json.WriteEndObject();
         json.WriteEndArray();
         if (bill is not null) BillJson.WriteUsage(json, bill);
-        else if (usageFollows) json.WriteNull("usage");
+        else if (usageFollows) json.WriteNull("usage"u8);
         json.WriteEndObject();
     }
 
@@ -66,7 +66,7 @@ internal sealed class ChatShape : AnswerShape
     {
         json.WriteStartObject();
         WriteHead(json, head, Chunk);
-        json.WriteStartArray("choices");
+        json.WriteStartArray("choices"u8);
         json.WriteEndArray();
         BillJson.WriteUsage(json, bill);
         json.WriteEndObject();
@@ -76,22 +76,22 @@ internal sealed class ChatShape : AnswerShape
     {
         json.WriteStartObject();
         WriteHead(json, head, "chat.completion");
-        json.WriteStartArray("choices");
+        json.WriteStartArray("choices"u8);
         foreach (ChoiceText choice in choices)
         {
             json.WriteStartObject();
-            json.WriteNumber("index", choice.Index);
-            json.WriteStartObject("message");
-            json.WriteString("role", "assistant");
+            json.WriteNumber("index"u8, choice.Index);
+            json.WriteStartObject("message"u8);
+            json.WriteString("role"u8, "assistant");
             // OpenAI's answers that only call tools have no content at all, and clients tell them by that.
-            if (choice.ToolCalls.Count > 0 && choice.Content.Length == 0) json.WriteNull("content");
-            else json.WriteString("content", choice.Content);
+            if (choice.ToolCalls.Count > 0 && choice.Content.Length == 0) json.WriteNull("content"u8);
+            else json.WriteString("content"u8, choice.Content);
             if (choice.ToolCalls.Count > 0) ToolCallsJson.Write(json, choice.ToolCalls);
-            if (choice.Reasoning.Length > 0) json.WriteString("reasoning_content", choice.Reasoning);
-            json.WriteNull("refusal");
+            if (choice.Reasoning.Length > 0) json.WriteString("reasoning_content"u8, choice.Reasoning);
+            json.WriteNull("refusal"u8);
             json.WriteEndObject();
             WriteLogprobs(json, request.WithLogprobs ? request.Model : null, choice.Tokens, choice.ToldLogprobs);
-            json.WriteString("finish_reason", Word(choice.Finish));
+            json.WriteString("finish_reason"u8, Word(choice.Finish));
             json.WriteEndObject();
         }
         json.WriteEndArray();
@@ -103,16 +103,16 @@ internal sealed class ChatShape : AnswerShape
     {
         json.WriteStartObject();
         WriteHead(json, head, Chunk);
-        json.WriteStartArray("choices");
+        json.WriteStartArray("choices"u8);
         json.WriteStartObject();
-        json.WriteNumber("index", choice.Index);
+        json.WriteNumber("index"u8, choice.Index);
     }
 
     private static void EndChoice(Utf8JsonWriter json, bool usageFollows)
     {
         json.WriteEndObject();
         json.WriteEndArray();
-        if (usageFollows) json.WriteNull("usage");
+        if (usageFollows) json.WriteNull("usage"u8);
         json.WriteEndObject();
     }
 
@@ -120,17 +120,17 @@ internal sealed class ChatShape : AnswerShape
     {
         if (model is null)
         {
-            json.WriteNull("logprobs");
+            json.WriteNull("logprobs"u8);
             return;
         }
-        json.WriteStartObject("logprobs");
-        json.WriteStartArray("content");
+        json.WriteStartObject("logprobs"u8);
+        json.WriteStartArray("content"u8);
         foreach (string entry in told) json.WriteRawValue(entry);
         foreach (GeneratedToken token in tokens)
         {
             json.WriteStartObject();
             WriteToken(json, model, token.Token, token.Logprob);
-            json.WriteStartArray("top_logprobs");
+            json.WriteStartArray("top_logprobs"u8);
             foreach (TokenLogprob other in token.Top)
             {
                 json.WriteStartObject();
@@ -141,16 +141,16 @@ internal sealed class ChatShape : AnswerShape
             json.WriteEndObject();
         }
         json.WriteEndArray();
-        json.WriteNull("refusal");
+        json.WriteNull("refusal"u8);
         json.WriteEndObject();
     }
 
     private static void WriteToken(Utf8JsonWriter json, ServedModel model, int token, float logprob)
     {
         ReadOnlySpan<byte> bytes = TokenText.BytesOf(model, token);
-        json.WriteString("token", TokenText.Of(bytes));
-        json.WriteNumber("logprob", TokenText.Finite(logprob));
-        json.WriteStartArray("bytes");
+        json.WriteString("token"u8, TokenText.Of(bytes));
+        json.WriteNumber("logprob"u8, TokenText.Finite(logprob));
+        json.WriteStartArray("bytes"u8);
         foreach (byte value in bytes)
             json.WriteNumberValue(value);
         json.WriteEndArray();

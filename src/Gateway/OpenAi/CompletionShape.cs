@@ -17,8 +17,8 @@ internal sealed class CompletionShape : AnswerShape
     public override void WriteOpening(Utf8JsonWriter json, AnswerHead head, ChoiceText choice, bool usageFollows)
     {
         BeginChoice(json, head, choice, choice.Echo);
-        json.WriteNull("logprobs");
-        json.WriteNull("finish_reason");
+        json.WriteNull("logprobs"u8);
+        json.WriteNull("finish_reason"u8);
         EndChoice(json, usageFollows);
     }
 
@@ -26,19 +26,19 @@ internal sealed class CompletionShape : AnswerShape
     {
         BeginChoice(json, head, choice, string.Concat(part.Pieces.OfType<TextPiece>().Select(piece => piece.Text)));
         WriteLogprobs(json, part.Model, choice, part.Tokens);
-        json.WriteNull("finish_reason");
+        json.WriteNull("finish_reason"u8);
         EndChoice(json, part.UsageFollows);
     }
 
     public override void WriteFinish(Utf8JsonWriter json, AnswerHead head, ChoiceText choice, Bill? bill, bool usageFollows)
     {
         BeginChoice(json, head, choice, "");
-        json.WriteNull("logprobs");
-        json.WriteString("finish_reason", Word(choice.Finish));
+        json.WriteNull("logprobs"u8);
+        json.WriteString("finish_reason"u8, Word(choice.Finish));
         json.WriteEndObject();
         json.WriteEndArray();
         if (bill is not null) BillJson.WriteUsage(json, bill);
-        else if (usageFollows) json.WriteNull("usage");
+        else if (usageFollows) json.WriteNull("usage"u8);
         json.WriteEndObject();
     }
 
@@ -46,7 +46,7 @@ internal sealed class CompletionShape : AnswerShape
     {
         json.WriteStartObject();
         WriteHead(json, head, Kind);
-        json.WriteStartArray("choices");
+        json.WriteStartArray("choices"u8);
         json.WriteEndArray();
         BillJson.WriteUsage(json, bill);
         json.WriteEndObject();
@@ -56,14 +56,14 @@ internal sealed class CompletionShape : AnswerShape
     {
         json.WriteStartObject();
         WriteHead(json, head, Kind);
-        json.WriteStartArray("choices");
+        json.WriteStartArray("choices"u8);
         foreach (ChoiceText choice in choices)
         {
             json.WriteStartObject();
-            json.WriteNumber("index", choice.Index);
-            json.WriteString("text", choice.Content);
+            json.WriteNumber("index"u8, choice.Index);
+            json.WriteString("text"u8, choice.Content);
             WriteLogprobs(json, request.WithLogprobs ? request.Model : null, choice, choice.Tokens);
-            json.WriteString("finish_reason", Word(choice.Finish));
+            json.WriteString("finish_reason"u8, Word(choice.Finish));
             json.WriteEndObject();
         }
         json.WriteEndArray();
@@ -75,17 +75,17 @@ internal sealed class CompletionShape : AnswerShape
     {
         json.WriteStartObject();
         WriteHead(json, head, Kind);
-        json.WriteStartArray("choices");
+        json.WriteStartArray("choices"u8);
         json.WriteStartObject();
-        json.WriteNumber("index", choice.Index);
-        json.WriteString("text", text);
+        json.WriteNumber("index"u8, choice.Index);
+        json.WriteString("text"u8, text);
     }
 
     private static void EndChoice(Utf8JsonWriter json, bool usageFollows)
     {
         json.WriteEndObject();
         json.WriteEndArray();
-        if (usageFollows) json.WriteNull("usage");
+        if (usageFollows) json.WriteNull("usage"u8);
         json.WriteEndObject();
     }
 
@@ -93,23 +93,23 @@ internal sealed class CompletionShape : AnswerShape
     {
         if (model is null)
         {
-            json.WriteNull("logprobs");
+            json.WriteNull("logprobs"u8);
             return;
         }
-        json.WriteStartObject("logprobs");
-        json.WriteStartArray("tokens");
+        json.WriteStartObject("logprobs"u8);
+        json.WriteStartArray("tokens"u8);
         foreach (GeneratedToken token in tokens)
             json.WriteStringValue(TokenText.Distinct(TokenText.BytesOf(model, token.Token)));
         json.WriteEndArray();
-        json.WriteStartArray("token_logprobs");
+        json.WriteStartArray("token_logprobs"u8);
         foreach (GeneratedToken token in tokens)
             json.WriteNumberValue(TokenText.Finite(token.Logprob));
         json.WriteEndArray();
-        json.WriteStartArray("top_logprobs");
+        json.WriteStartArray("top_logprobs"u8);
         foreach (GeneratedToken token in tokens)
             WriteAlternatives(json, model, token);
         json.WriteEndArray();
-        json.WriteStartArray("text_offset");
+        json.WriteStartArray("text_offset"u8);
         foreach (GeneratedToken token in tokens)
         {
             json.WriteNumberValue(choice.TextOffset);

@@ -28,7 +28,7 @@ internal sealed class OpenAiWire(bool modelStudio) : IUpstreamWire
             return;
         }
         json.WriteStartObject();
-        json.WriteString("model", model.Theirs);
+        json.WriteString("model"u8, model.Theirs);
         if (call.Conversation is { } conversation)
         {
             WriteMessages(json, conversation, modelStudio ? conversation.CachedMessages : null);
@@ -37,14 +37,14 @@ internal sealed class OpenAiWire(bool modelStudio) : IUpstreamWire
             WriteThinking(json, conversation);
         }
         else WritePrompt(json, call);
-        if (maxTokens is { } most) json.WriteNumber("max_tokens", most);
-        if (call.Choices > 1) json.WriteNumber("n", call.Choices);
+        if (maxTokens is { } most) json.WriteNumber("max_tokens"u8, most);
+        if (call.Choices > 1) json.WriteNumber("n"u8, call.Choices);
         WriteSampling(json, call);
         if (stream)
         {
-            json.WriteBoolean("stream", true);
-            json.WriteStartObject("stream_options");
-            json.WriteBoolean("include_usage", true);
+            json.WriteBoolean("stream"u8, true);
+            json.WriteStartObject("stream_options"u8);
+            json.WriteBoolean("include_usage"u8, true);
             json.WriteEndObject();
         }
         json.WriteEndObject();
@@ -53,12 +53,12 @@ internal sealed class OpenAiWire(bool modelStudio) : IUpstreamWire
     /// <param name="cached">As many messages end with a mark; only Model Studio knows it.</param>
     private void WriteMessages(Utf8JsonWriter json, Conversation conversation, int? cached)
     {
-        json.WriteStartArray("messages");
+        json.WriteStartArray("messages"u8);
         int written = 0;
         foreach (ChatMessage message in conversation.Messages)
         {
             json.WriteStartObject();
-            json.WriteString("role", message.Role switch
+            json.WriteString("role"u8, message.Role switch
             {
                 ChatRole.System => "system",
                 ChatRole.User => "user",
@@ -66,10 +66,10 @@ internal sealed class OpenAiWire(bool modelStudio) : IUpstreamWire
                 _ => "tool",
             });
             if (++written == cached && message.Content.Length > 0) WriteMarked(json, message.Content);
-            else json.WriteString("content", message.Content);
-            if (modelStudio && message == conversation.BegunAnswer) json.WriteBoolean("partial", true);
-            if (message.ReasoningContent is { } reasoning) json.WriteString("reasoning_content", reasoning);
-            if (message.ToolCallId is { } id) json.WriteString("tool_call_id", id);
+            else json.WriteString("content"u8, message.Content);
+            if (modelStudio && message == conversation.BegunAnswer) json.WriteBoolean("partial"u8, true);
+            if (message.ReasoningContent is { } reasoning) json.WriteString("reasoning_content"u8, reasoning);
+            if (message.ToolCallId is { } id) json.WriteString("tool_call_id"u8, id);
             if (!message.ToolCalls.IsEmpty) WriteToolCalls(json, message);
             json.WriteEndObject();
         }
@@ -78,10 +78,10 @@ internal sealed class OpenAiWire(bool modelStudio) : IUpstreamWire
 
     private static void WriteMarked(Utf8JsonWriter json, string content)
     {
-        json.WriteStartArray("content");
+        json.WriteStartArray("content"u8);
         json.WriteStartObject();
-        json.WriteString("type", "text");
-        json.WriteString("text", content);
+        json.WriteString("type"u8, "text");
+        json.WriteString("text"u8, content);
         AnthropicWire.WriteCacheMark(json);
         json.WriteEndObject();
         json.WriteEndArray();
@@ -89,15 +89,15 @@ internal sealed class OpenAiWire(bool modelStudio) : IUpstreamWire
 
     private static void WriteToolCalls(Utf8JsonWriter json, ChatMessage message)
     {
-        json.WriteStartArray("tool_calls");
+        json.WriteStartArray("tool_calls"u8);
         foreach (ToolCall call in message.ToolCalls)
         {
             json.WriteStartObject();
-            json.WriteString("id", call.Id ?? "");
-            json.WriteString("type", "function");
-            json.WriteStartObject("function");
-            json.WriteString("name", call.Name);
-            json.WriteString("arguments", call.ArgumentsJson);
+            json.WriteString("id"u8, call.Id ?? "");
+            json.WriteString("type"u8, "function");
+            json.WriteStartObject("function"u8);
+            json.WriteString("name"u8, call.Name);
+            json.WriteString("arguments"u8, call.ArgumentsJson);
             json.WriteEndObject();
             json.WriteEndObject();
         }
@@ -107,39 +107,39 @@ internal sealed class OpenAiWire(bool modelStudio) : IUpstreamWire
     private static void WriteTools(Utf8JsonWriter json, Conversation conversation)
     {
         if (conversation.Tools.IsEmpty) return;
-        json.WriteStartArray("tools");
+        json.WriteStartArray("tools"u8);
         foreach (ToolDefinition tool in conversation.Tools)
         {
             json.WriteStartObject();
-            json.WriteString("type", "function");
-            json.WriteStartObject("function");
-            json.WriteString("name", tool.Name);
-            if (tool.Description is { } description) json.WriteString("description", description);
+            json.WriteString("type"u8, "function");
+            json.WriteStartObject("function"u8);
+            json.WriteString("name"u8, tool.Name);
+            if (tool.Description is { } description) json.WriteString("description"u8, description);
             if (tool.ParametersJson is { } parameters)
             {
                 json.WritePropertyName("parameters");
                 json.WriteRawValue(parameters);
             }
-            if (tool.Strict) json.WriteBoolean("strict", true);
+            if (tool.Strict) json.WriteBoolean("strict"u8, true);
             json.WriteEndObject();
             json.WriteEndObject();
         }
         json.WriteEndArray();
         switch (conversation.ToolChoice.Kind)
         {
-            case ToolChoiceKind.None: json.WriteString("tool_choice", "none"); break;
-            case ToolChoiceKind.Required: json.WriteString("tool_choice", "required"); break;
+            case ToolChoiceKind.None: json.WriteString("tool_choice"u8, "none"); break;
+            case ToolChoiceKind.Required: json.WriteString("tool_choice"u8, "required"); break;
             case ToolChoiceKind.Named:
-                json.WriteStartObject("tool_choice");
-                json.WriteString("type", "function");
-                json.WriteStartObject("function");
-                json.WriteString("name", conversation.ToolChoice.Name);
+                json.WriteStartObject("tool_choice"u8);
+                json.WriteString("type"u8, "function");
+                json.WriteStartObject("function"u8);
+                json.WriteString("name"u8, conversation.ToolChoice.Name);
                 json.WriteEndObject();
                 json.WriteEndObject();
                 break;
             default: break;
         }
-        if (!conversation.ParallelToolCalls) json.WriteBoolean("parallel_tool_calls", false);
+        if (!conversation.ParallelToolCalls) json.WriteBoolean("parallel_tool_calls"u8, false);
     }
 
     private static void WriteFormat(Utf8JsonWriter json, AnswerFormat format)
@@ -147,27 +147,27 @@ internal sealed class OpenAiWire(bool modelStudio) : IUpstreamWire
         switch (format)
         {
             case JsonObjectFormat:
-                json.WriteStartObject("response_format");
-                json.WriteString("type", "json_object");
+                json.WriteStartObject("response_format"u8);
+                json.WriteString("type"u8, "json_object");
                 json.WriteEndObject();
                 break;
             case JsonSchemaFormat schema:
-                json.WriteStartObject("response_format");
-                json.WriteString("type", "json_schema");
-                json.WriteStartObject("json_schema");
-                json.WriteString("name", schema.Name);
-                if (schema.Description is { } description) json.WriteString("description", description);
+                json.WriteStartObject("response_format"u8);
+                json.WriteString("type"u8, "json_schema");
+                json.WriteStartObject("json_schema"u8);
+                json.WriteString("name"u8, schema.Name);
+                if (schema.Description is { } description) json.WriteString("description"u8, description);
                 json.WritePropertyName("schema");
                 json.WriteRawValue(schema.SchemaJson);
-                if (schema.Strict) json.WriteBoolean("strict", true);
+                if (schema.Strict) json.WriteBoolean("strict"u8, true);
                 json.WriteEndObject();
                 json.WriteEndObject();
                 break;
             case RegexFormat regex:
-                json.WriteString("guided_regex", regex.Pattern);
+                json.WriteString("guided_regex"u8, regex.Pattern);
                 break;
             case GrammarFormat grammar:
-                json.WriteString("grammar", grammar.Grammar);
+                json.WriteString("grammar"u8, grammar.Grammar);
                 break;
             default: break;
         }
@@ -178,27 +178,27 @@ internal sealed class OpenAiWire(bool modelStudio) : IUpstreamWire
         if (conversation.Thinking != Thinking.ModelDefault)
         {
             bool on = conversation.Thinking == Thinking.On;
-            if (modelStudio) json.WriteBoolean("enable_thinking", on);
+            if (modelStudio) json.WriteBoolean("enable_thinking"u8, on);
             else
             {
-                json.WriteStartObject("chat_template_kwargs");
-                json.WriteBoolean("enable_thinking", on);
+                json.WriteStartObject("chat_template_kwargs"u8);
+                json.WriteBoolean("enable_thinking"u8, on);
                 json.WriteEndObject();
             }
         }
-        if (modelStudio && conversation.ThinkingTokensMax is { } budget) json.WriteNumber("thinking_budget", budget);
-        if (conversation.Effort is { } effort) json.WriteString("reasoning_effort", effort.ToString().ToLowerInvariant());
-        if (modelStudio && conversation.PreserveThinking is { } preserve) json.WriteBoolean("preserve_thinking", preserve);
+        if (modelStudio && conversation.ThinkingTokensMax is { } budget) json.WriteNumber("thinking_budget"u8, budget);
+        if (conversation.Effort is { } effort) json.WriteString("reasoning_effort"u8, effort.ToString().ToLowerInvariant());
+        if (modelStudio && conversation.PreserveThinking is { } preserve) json.WriteBoolean("preserve_thinking"u8, preserve);
     }
 
     private static void WritePrompt(Utf8JsonWriter json, Call call)
     {
         if (call.PromptText is { } text)
         {
-            json.WriteString("prompt", text);
+            json.WriteString("prompt"u8, text);
             return;
         }
-        json.WriteStartArray("prompt");
+        json.WriteStartArray("prompt"u8);
         foreach (int token in call.Prompt) json.WriteNumberValue(token);
         json.WriteEndArray();
     }
@@ -206,26 +206,26 @@ internal sealed class OpenAiWire(bool modelStudio) : IUpstreamWire
     private static void WriteSampling(Utf8JsonWriter json, Call call)
     {
         Engine.SamplingOptions said = call.Sampling, standard = new();
-        if (said.Temperature != standard.Temperature) json.WriteNumber("temperature", said.Temperature);
-        if (said.TopP != standard.TopP) json.WriteNumber("top_p", said.TopP);
-        if (said.TopK != standard.TopK) json.WriteNumber("top_k", said.TopK);
-        if (said.MinP != standard.MinP) json.WriteNumber("min_p", said.MinP);
-        if (said.RepetitionPenalty != standard.RepetitionPenalty) json.WriteNumber("repetition_penalty", said.RepetitionPenalty);
-        if (said.PresencePenalty != standard.PresencePenalty) json.WriteNumber("presence_penalty", said.PresencePenalty);
-        if (said.FrequencyPenalty != standard.FrequencyPenalty) json.WriteNumber("frequency_penalty", said.FrequencyPenalty);
+        if (said.Temperature != standard.Temperature) json.WriteNumber("temperature"u8, said.Temperature);
+        if (said.TopP != standard.TopP) json.WriteNumber("top_p"u8, said.TopP);
+        if (said.TopK != standard.TopK) json.WriteNumber("top_k"u8, said.TopK);
+        if (said.MinP != standard.MinP) json.WriteNumber("min_p"u8, said.MinP);
+        if (said.RepetitionPenalty != standard.RepetitionPenalty) json.WriteNumber("repetition_penalty"u8, said.RepetitionPenalty);
+        if (said.PresencePenalty != standard.PresencePenalty) json.WriteNumber("presence_penalty"u8, said.PresencePenalty);
+        if (said.FrequencyPenalty != standard.FrequencyPenalty) json.WriteNumber("frequency_penalty"u8, said.FrequencyPenalty);
         // Drawn here when the client names none. Some servers take no more than 31 bits of it.
-        json.WriteNumber("seed", (long)(said.Seed & int.MaxValue));
-        if (call.TopLogprobs >= 0) json.WriteBoolean("logprobs", true);
-        if (call.TopLogprobs > 0) json.WriteNumber("top_logprobs", call.TopLogprobs);
-        if (call.IgnoreStopTokens) json.WriteBoolean("ignore_eos", true);
+        json.WriteNumber("seed"u8, (long)(said.Seed & int.MaxValue));
+        if (call.TopLogprobs >= 0) json.WriteBoolean("logprobs"u8, true);
+        if (call.TopLogprobs > 0) json.WriteNumber("top_logprobs"u8, call.TopLogprobs);
+        if (call.IgnoreStopTokens) json.WriteBoolean("ignore_eos"u8, true);
         if (!call.Stop.IsDefaultOrEmpty)
         {
-            json.WriteStartArray("stop");
+            json.WriteStartArray("stop"u8);
             foreach (string stop in call.Stop) json.WriteStringValue(stop);
             json.WriteEndArray();
         }
         if (said.LogitBias.IsEmpty) return;
-        json.WriteStartObject("logit_bias");
+        json.WriteStartObject("logit_bias"u8);
         foreach ((int token, float bias) in said.LogitBias) json.WriteNumber(token.ToString(System.Globalization.CultureInfo.InvariantCulture), bias);
         json.WriteEndObject();
     }
@@ -297,11 +297,7 @@ internal sealed class OpenAiEvents(int choices, bool chat) : IAnswerEvents
     {
         try
         {
-            if (chat && message == Streamed && plainChunks.TryRead(data, out PlainChunk plain) && plain.Choice >= 0 && plain.Choice < choices)
-            {
-                if (plain.Content.Length > 0) events.Add(new UpstreamPieces(plain.Choice, [new TextPiece(plain.Content)], 0));
-                return;
-            }
+            if (chat && message == Streamed && TryReadPlain(data, events)) return;
             Utf8JsonReader reader = new(data);
             using JsonDocument document = JsonDocument.ParseValue(ref reader);
             JsonElement root = document.RootElement;
@@ -318,6 +314,34 @@ internal sealed class OpenAiEvents(int choices, bool chat) : IAnswerEvents
         {
             throw new UpstreamException(UpstreamFailure.Cut, "What it sent is not an answer of OpenAI's API: " + wrong.Message, inner: wrong);
         }
+    }
+
+    /// <summary>What nearly all chunks are. False: the other way reads it, and says what is wrong with those that are refused.</summary>
+    private bool TryReadPlain(ReadOnlySpan<byte> data, List<UpstreamEvent> events)
+    {
+        try
+        {
+            return IsTakenPlainly(data, events);
+        }
+        catch (InvalidOperationException)
+        {
+            // A name that cannot be compared: it may be one that nobody asks for.
+            return false;
+        }
+    }
+
+    private bool IsTakenPlainly(ReadOnlySpan<byte> data, List<UpstreamEvent> events)
+    {
+        if (plainChunks.TryRead(data, out PlainChunk plain))
+        {
+            if (plain.Choice < 0 || plain.Choice >= choices) return false;
+            if (plain.Content.Length > 0) events.Add(new UpstreamPieces(plain.Choice, [new TextPiece(plain.Content)], 0));
+            return true;
+        }
+        if (!PlainEnd.TryRead(data, out PlainEnd end) || end.Choice < 0 || end.Choice >= choices) return false;
+        if (end.Finish is { } reason && finished.Add(end.Choice)) events.Add(new UpstreamFinish(end.Choice, ReasonOf(reason)));
+        if (end.Usage is { } usage) events.Add(new UpstreamUsage(usage));
+        return true;
     }
 
     private void ReadChoice(JsonElement choice, List<UpstreamEvent> events, string message)

@@ -89,7 +89,7 @@ internal readonly record struct PlainAnswer(int Choice, string Content, string F
     }
 
     /// <summary>Without details.</summary>
-    private static bool TryReadUsage(ref Utf8JsonReader json, out TokenCounts? usage)
+    internal static bool TryReadUsage(ref Utf8JsonReader json, out TokenCounts? usage)
     {
         usage = null;
         if (!json.Read() || json.TokenType != JsonTokenType.StartObject) return false;
@@ -127,6 +127,6 @@ internal readonly record struct PlainAnswer(int Choice, string Content, string F
     }
 
     /// <summary>A field that is null or an empty list, whatever its name.</summary>
-    private static bool SaysNothing(ref Utf8JsonReader json) =>
+    internal static bool SaysNothing(ref Utf8JsonReader json) =>
         json.Read() && (json.TokenType == JsonTokenType.Null || json.TokenType == JsonTokenType.StartArray && json.Read() && json.TokenType == JsonTokenType.EndArray);
 }
