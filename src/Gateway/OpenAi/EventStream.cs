@@ -32,6 +32,8 @@ internal sealed class EventStream(HttpResponse response, StreamFraming framing, 
     public async ValueTask<bool> WaitAsync(ValueTask<bool> next, CancellationToken cancel)
     {
         if (next.IsCompletedSuccessfully) return next.Result;
+        // Until it is open there is nothing to send, not even a heartbeat.
+        if (!isOpen && !unflushed) return await next;
         Task<bool> waiting = next.AsTask();
         try
         {

@@ -42,9 +42,17 @@ internal sealed class GenerationAnswer(RunCall run, TariffState tariffs, Gateway
         StreamedAnswer answer = new(new AnswerState(request, shape, tariffs), stream, response);
         try
         {
-            await using IAsyncEnumerator<PromptEvent> events = CallGroup.RunAsync(run, request.Calls, cancel).GetAsyncEnumerator(cancel);
-            while (await stream.WaitAsync(events.MoveNextAsync(), cancel))
-                answer.Tell(events.Current);
+            if (request.Calls is [{ } only])
+            {
+                // Its own sequence: one around it would be awaited once more for each of its events.
+                await using IAsyncEnumerator<CallEvent> events = run(only, cancel).GetAsyncEnumerator(cancel);
+                while (await stream.WaitAsync(events.MoveNextAsync(), cancel)) answer.Tell(new PromptEvent(0, events.Current));
+            }
+            else
+            {
+                await using IAsyncEnumerator<PromptEvent> events = CallGroup.RunAsync(run, request.Calls, cancel).GetAsyncEnumerator(cancel);
+                while (await stream.WaitAsync(events.MoveNextAsync(), cancel)) answer.Tell(events.Current);
+            }
             // What this writes leaves with the end of the response, in one piece.
             answer.Finish();
         }

@@ -11,7 +11,9 @@ public sealed partial class CallPipeline
     private async Task<UpstreamCall> AdmitOutsideAsync(Call call, UpstreamSet set, CancellationToken cancel)
     {
         OwnCount own = CountOf(call, set);
-        (Hold hold, Admission admission) = await HoldAsync(call, own, set, cancel);
+        Admission admission = await AdmitAsync(call, own.Input, MostOf(call, own, set) ?? ContextLeft(own, set), cancel);
+        Hold hold = HoldOf(call, admission, set);
+        await PlaceAsync(hold, admission.Reservation, cancel);
         return new UpstreamCall(hold, call, admission.Reservation, MostOf(call, own, set), admission.Allowed, own) { Within = call.Reads ? [set] : null };
     }
 
@@ -30,13 +32,10 @@ public sealed partial class CallPipeline
         return own;
     }
 
-    private async Task<(Hold Hold, Admission Admission)> HoldAsync(Call call, OwnCount own, UpstreamSet set, CancellationToken cancel)
+    private Hold HoldOf(Call call, Admission admission, UpstreamSet set)
     {
-        Admission admission = await AdmitAsync(call, own.Input, MostOf(call, own, set) ?? ContextLeft(own, set), cancel);
         string first = set.Targets[0].Spec.Name;
-        Hold hold = HoldOf(call, admission, UpstreamSpec.DeploymentOf(first), UpstreamSpec.PoolOf(first));
-        await PlaceAsync(hold, admission.Reservation, cancel);
-        return (hold, admission);
+        return HoldOf(call, admission, UpstreamSpec.DeploymentOf(first), UpstreamSpec.PoolOf(first));
     }
 
     private static int ContextLeft(OwnCount own, UpstreamSet set) => Math.Max(1, set.ContextLength - own.Input);

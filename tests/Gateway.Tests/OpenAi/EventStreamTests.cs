@@ -5,19 +5,24 @@ namespace Qanat.Gateway.Tests;
 public sealed class EventStreamTests
 {
     [Fact]
-    public async Task Many_pieces_share_one_timer_and_a_stream_that_has_ended_leaves_none()
+    public async Task Many_pieces_of_an_open_stream_share_one_timer_and_a_stream_that_has_ended_leaves_none()
     {
         CountedTimers clock = new();
         using (EventStream stream = new(new DefaultHttpContext().Response, StreamFraming.Events, TimeSpan.FromSeconds(10), clock))
         {
-            for (int piece = 0; piece < 3; piece++)
+            await WaitAsync();
+            Assert.Equal(0, clock.Made);
+            stream.Open();
+            for (int piece = 0; piece < 3; piece++) await WaitAsync();
+            Assert.Equal((1, 1), (clock.Made, clock.Kept));
+
+            async Task WaitAsync()
             {
                 TaskCompletionSource<bool> next = new();
                 Task<bool> waiting = stream.WaitAsync(new ValueTask<bool>(next.Task), TestContext.Current.CancellationToken).AsTask();
                 next.SetResult(true);
                 Assert.True(await waiting);
             }
-            Assert.Equal((1, 1), (clock.Made, clock.Kept));
         }
         Assert.Equal((1, 0), (clock.Made, clock.Kept));
     }
