@@ -55,7 +55,6 @@ public static class GatewayHosting
             { ImplementationFactory: { } make } => provider => (RunCall)make(provider),
             _ => provider => provider.GetRequiredService<CallPipeline>().RunAsync,
         };
-        services.AddHttpContextAccessor();
         services.TryAddSingleton(new RateOptions());
         services.TryAddSingleton<RateLimits>();
         services.TryAddSingleton<DrainState>();
@@ -66,7 +65,7 @@ public static class GatewayHosting
         services.TryAddSingleton<AlertChanges>();
         services.TryAddSingleton<TenantStops>();
         services.AddSingleton<RunCall>(provider => new LimitedCalls(new TranscriptKeeping(inner(provider), provider.GetRequiredService<TranscriptStore>(), provider.GetRequiredService<ServedModels>(), provider.GetRequiredService<ILogger<TranscriptKeeping>>()).RunAsync, provider.GetRequiredService<RateLimits>(), provider.GetRequiredService<TenantStops>(),
-            provider.GetRequiredService<DrainState>(), provider.GetRequiredService<IHttpContextAccessor>(), provider.GetRequiredService<TimeProvider>()).RunAsync);
+            provider.GetRequiredService<DrainState>(), provider.GetRequiredService<TimeProvider>()).RunAsync);
     }
 
     /// <summary>Maps the APIs, /healthz, /readyz and /metrics. Call it before the pages are mapped.</summary>

@@ -18,7 +18,7 @@ internal sealed class Callers(KeyRing keys)
         Caller caller = Require(context.Request);
         DemandScope(caller, context);
         caller.Demand(permission);
-        context.Features.Set(caller);
+        context.Features.Set(caller.Told is null && ToldRates.In(context.Response, caller) is { } told ? caller with { Told = told } : caller);
     }
 
     /// <exception cref="ApiException">401: no key, or one that is unknown or revoked.</exception>

@@ -1,11 +1,9 @@
-using System.Globalization;
 using System.Runtime.CompilerServices;
-using Microsoft.AspNetCore.Http;
 
 namespace Qanat.Gateway;
 
 /// <summary>Stands before the pipeline, whatever API a call came in by: is the model in the key's scope, is the tenant not stopped, do its rates allow it, does the process stay. What is refused here has no hold and no cost.</summary>
-public sealed class LimitedCalls(RunCall inner, RateLimits rates, TenantStops stops, DrainState drain, IHttpContextAccessor http, TimeProvider clock)
+public sealed class LimitedCalls(RunCall inner, RateLimits rates, TenantStops stops, DrainState drain, TimeProvider clock)
 {
     // One iterator for all of it: what is awaited at each step of an answer is awaited once.
     public async IAsyncEnumerable<CallEvent> RunAsync(Call call, [EnumeratorCancellation] CancellationToken cancel)
@@ -63,10 +61,10 @@ public sealed class LimitedCalls(RunCall inner, RateLimits rates, TenantStops st
         }
         catch
         {
-            Tell(rates.State(call));
+            call.Caller.Told?.Note(rates.State(call));
             throw;
         }
-        if (lease.Levels.Count > 0) Tell(rates.State(call));
+        if (lease.Levels.Count > 0) call.Caller.Told?.Note(rates.State(call));
         return lease;
     }
 
@@ -76,29 +74,6 @@ public sealed class LimitedCalls(RunCall inner, RateLimits rates, TenantStops st
         ApiException? stopped = error is OperationCanceledException && stop.IsCancellationRequested ? TenantStops.Stopped() : null;
         span.Fail((stopped ?? error) is ApiException told ? told.Code : error.GetType().Name);
         return stopped;
-    }
-
-    /// <summary>OpenAI's headers, for the tightest level.</summary>
-    private void Tell(RateState state)
-    {
-        if (http.HttpContext?.Response is not { HasStarted: false } response) return;
-        if (state.RequestLimit is { } requests) Set(response.Headers, "requests", requests, state.RequestsLeft, state.RequestsReset);
-        if (state.TokenLimit is { } tokens) Set(response.Headers, "tokens", tokens, state.TokensLeft, state.TokensReset);
-    }
-
-    private static void Set(IHeaderDictionary headers, string what, long limit, long left, TimeSpan reset)
-    {
-        headers[$"x-ratelimit-limit-{what}"] = limit.ToString(CultureInfo.InvariantCulture);
-        headers[$"x-ratelimit-remaining-{what}"] = left.ToString(CultureInfo.InvariantCulture);
-        headers[$"x-ratelimit-reset-{what}"] = Duration(reset);
-    }
-
-    /// <summary>As OpenAI writes it: "6m0s", "1.5s", "120ms".</summary>
-    internal static string Duration(TimeSpan time)
-    {
-        if (time < TimeSpan.FromSeconds(1)) return string.Create(CultureInfo.InvariantCulture, $"{Math.Ceiling(time.TotalMilliseconds):0}ms");
-        string seconds = string.Create(CultureInfo.InvariantCulture, $"{time.Seconds + Math.Ceiling(time.Milliseconds / 100.0) / 10:0.#}s");
-        return time >= TimeSpan.FromMinutes(1) ? string.Create(CultureInfo.InvariantCulture, $"{(long)time.TotalMinutes}m{seconds}") : seconds;
     }
 
     /// <summary>What a call has while it runs: it is counted as running, under the token that ends it, and in its rates.</summary>

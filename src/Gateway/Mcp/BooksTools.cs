@@ -1,6 +1,5 @@
 using System.ComponentModel;
 using System.Text.Json.Nodes;
-using Microsoft.AspNetCore.Http;
 using ModelContextProtocol;
 using ModelContextProtocol.Server;
 using Qanat.Books;
@@ -9,7 +8,7 @@ namespace Qanat.Gateway;
 
 /// <summary>What agents may ask of the books. Nothing changes anything; what is told is what the same key is told by the admin API. Amounts are exact decimal strings.</summary>
 [McpServerToolType]
-internal sealed class BooksTools(IBookStore store, DirectoryState directory, TariffState tariffs, BudgetLimits budgets, BooksPoster poster, AdminJson json, Callers callers, IHttpContextAccessor http)
+internal sealed class BooksTools(IBookStore store, DirectoryState directory, TariffState tariffs, BudgetLimits budgets, BooksPoster poster, AdminJson json, ToolsCaller asks)
 {
     private const int UsersMax = 100;
     private const string When = "A day or an instant in UTC, such as 2026-11-22 or 2026-11-22T08:00:00Z. Absent: no bound.";
@@ -115,7 +114,7 @@ internal sealed class BooksTools(IBookStore store, DirectoryState directory, Tar
     {
         try
         {
-            Caller caller = callers.Require(http.HttpContext!.Request);
+            Caller caller = asks.Caller;
             caller.Demand(needs);
             return (await answer(caller)).ToJsonString();
         }

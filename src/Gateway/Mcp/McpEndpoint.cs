@@ -10,7 +10,7 @@ internal static class McpEndpoint
     public const string Path = "/mcp";
     private const Permission Door = Permission.SeePrices;
 
-    public static void Add(IServiceCollection services) => services.AddMcpServer().WithHttpTransport(transport => transport.Stateless = true).WithTools<BooksTools>();
+    public static void Add(IServiceCollection services) => services.AddScoped<ToolsCaller>().AddMcpServer().WithHttpTransport(transport => transport.Stateless = true).WithTools<BooksTools>();
 
     public static void Map(WebApplication app) => app.MapMcp(Path).WithMetadata(new Needed(Door));
 
@@ -20,7 +20,9 @@ internal static class McpEndpoint
     /// <summary>Before the protocol reads anything.</summary>
     public static Task AdmitAsync(HttpContext context, RequestDelegate next)
     {
-        context.RequestServices.GetRequiredService<Callers>().Admit(context, Door);
+        Callers callers = context.RequestServices.GetRequiredService<Callers>();
+        callers.Admit(context, Door);
+        context.RequestServices.GetRequiredService<ToolsCaller>().Caller = callers.Require(context.Request);
         return next(context);
     }
 }

@@ -100,6 +100,8 @@ internal sealed class RetryJoin(RequestDelegate next, Recordings recordings, Cal
             LocalIpAddress = context.Connection.LocalIpAddress,
             LocalPort = context.Connection.LocalPort,
         });
+        // The same caller, whose rates are told in the answer that the client waits for.
+        if (context.Features.Get<Caller>() is { } caller) features.Set(caller);
         DefaultHttpContext copy = new(features) { RequestServices = services, TraceIdentifier = context.TraceIdentifier };
         copy.SetEndpoint(context.GetEndpoint());
         copy.Request.RouteValues = new RouteValueDictionary(context.Request.RouteValues);

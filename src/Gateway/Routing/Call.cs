@@ -74,6 +74,9 @@ internal sealed class RequestFate
 public sealed record Caller(Tenant Tenant, Project Project, ApiKey Key)
 {
     public KeyTerms Terms => KeyTerms.Of(Key);
+
+    /// <summary>Where the state of its rates is told; null: it has none, or nobody is told.</summary>
+    public ToldRates? Told { get; init; }
 }
 
 /// <summary>What the client may be told, in order: Admitted first; Deltas and one ChoiceFinished per choice; Settled last. Each is durable in the books before it is handed out.</summary>

@@ -125,7 +125,7 @@ public sealed class RateLimitsTests
     [InlineData(119.2, "120ms")]
     [InlineData(1500, "1.5s")]
     [InlineData(360_000, "6m0s")]
-    public void Resets_are_written_as_OpenAI_writes_them(double milliseconds, string text) => Assert.Equal(text, LimitedCalls.Duration(TimeSpan.FromMilliseconds(milliseconds)));
+    public void Resets_are_written_as_OpenAI_writes_them(double milliseconds, string text) => Assert.Equal(text, ToldRates.Duration(TimeSpan.FromMilliseconds(milliseconds)));
 
     private static Caller Tenant(RateTerms rates) => Tenant(new TenantTerms { Rates = rates });
 
