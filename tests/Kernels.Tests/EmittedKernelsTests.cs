@@ -38,6 +38,30 @@ public sealed unsafe class EmittedKernelsTests
         }
     }
 
+    [Theory]
+    [InlineData(WeightFormat.Q4_0)]
+    [InlineData(WeightFormat.Q4_1)]
+    [InlineData(WeightFormat.Q5_0)]
+    [InlineData(WeightFormat.Q5_1)]
+    [InlineData(WeightFormat.Q4_K)]
+    [InlineData(WeightFormat.Q5_K)]
+    [InlineData(WeightFormat.Q6_K)]
+    public void Every_line_of_a_panel_is_asked_for_once_and_one_after_another(WeightFormat format)
+    {
+        const int Blocks = 2, LineBytes = 64;
+        int inputs = Blocks * WeightFormats.PackedElements(format), panelBytes = Blocks * WeightFormats.PackedBytes(format);
+        ActivationFormat form = WeightFormats.Activations(format);
+        using var panel = new NativeBuffer(panelBytes);
+        using var prepared = new NativeBuffer(ActivationRows.Stride(form, inputs));
+        using var output = new NativeBuffer(PackedMatrix.PanelOutputs * sizeof(float));
+        var args = new PanelArgs { Weights = panel.Pointer, Activations = prepared.Pointer, Output = output.AsFloats(), Blocks = Blocks, Rows = 1 };
+        var machine = new MachineInterpreter(EmittedKernels.ZmmAssembler(format, rows: 1).Assemble(0));
+        machine.Call(&args);
+        Assert.Equal(panelBytes / LineBytes, machine.Asked.Count);
+        Assert.All(machine.Asked.Skip(1).Zip(machine.Asked), pair => Assert.Equal(pair.Second + LineBytes, pair.First));
+        Assert.InRange((long)machine.Asked[0] - (long)panel.Pointer, 0, 1024);
+    }
+
     [Fact]
     public void Refused_executable_memory_falls_back_and_says_why()
     {

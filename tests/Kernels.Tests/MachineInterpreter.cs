@@ -11,6 +11,7 @@ internal sealed unsafe class MachineInterpreter
     private readonly Dictionary<ulong, int> _indexByAddress = [];
     private readonly ulong[] _general = new ulong[16];
     private readonly byte[][] _vectors = [.. Enumerable.Range(0, 32).Select(_ => new byte[64])];
+    private readonly List<ulong> _asked = [];
     private bool _zero;
 
     public MachineInterpreter(byte[] code)
@@ -25,6 +26,9 @@ internal sealed unsafe class MachineInterpreter
         _code = [.. instructions];
     }
 
+    /// <summary>Addresses of memory that was asked for ahead, in order.</summary>
+    public IReadOnlyList<ulong> Asked => _asked;
+
     /// <summary>Calls the function with one pointer, as the System V convention passes it.</summary>
     public void Call(void* argument)
     {
@@ -36,6 +40,8 @@ internal sealed unsafe class MachineInterpreter
                 return;
             if (instruction.Mnemonic == Mnemonic.Jne)
                 next = _zero ? next : _indexByAddress[instruction.NearBranchTarget];
+            else if (instruction.Mnemonic == Mnemonic.Prefetcht0)
+                _asked.Add(Address(instruction));
             else if (instruction.Op0Kind == OpKind.Register && instruction.Op0Register.IsGPR())
                 General(instruction);
             else if (instruction.Mnemonic != Mnemonic.Vzeroupper)

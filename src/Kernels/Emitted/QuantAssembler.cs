@@ -8,6 +8,11 @@ namespace Qanat.Kernels;
 /// Equals the scalar twin of PanelProduct bit for bit. zmm12-23 hold the running integer sums.</summary>
 internal abstract class QuantAssembler(QuantLayout layout, int rows) : PanelAssembler(rows)
 {
+    private const int LineBytes = 64;
+
+    /// <summary>How far ahead lines of weights are asked for (see <see cref="AskForLines"/>).</summary>
+    private const int AheadBytes = 256;
+
     protected QuantLayout Layout { get; } = layout;
 
     protected override void Begin()
@@ -28,6 +33,8 @@ internal abstract class QuantAssembler(QuantLayout layout, int rows) : PanelAsse
     /// <param name="activationOffset">From <see cref="PanelAssembler.Activations"/> to the 32 inputs.</param>
     protected void MultiplyPair(int quantsOffset, int pair, int activationOffset)
     {
+        int pairBytes = Layout.QuantBytes / 4;
+        AskForLines(quantsOffset + pair * pairBytes, quantsOffset + (pair + 1) * pairBytes);
         for (int half = 0; half < Halves; half++)
             Code.vmovdqa64(Raw(half), __zmmword_ptr[Weights + quantsOffset + Layout.HighBytes + pair * 128 + half * 64]);
         for (int group = 0; group < 2; group++)
@@ -47,6 +54,15 @@ internal abstract class QuantAssembler(QuantLayout layout, int rows) : PanelAsse
                     Code.vpdpbusd(Running(row, half), Weight(half), Activated);
             }
         }
+    }
+
+    /// <summary>Asks for the lines that begin within these bytes, a little ahead. A block's parts are needed in another order than they lie in, and the processor asks for memory ahead by itself only
+    /// where lines are first touched one after another: without this, a core of a Zen 4 reads Q4_K and Q6_K at 12 GB/s, with it at 30. Asking far ahead instead gives 15: there are
+    /// too few places to wait for lines in.</summary>
+    protected void AskForLines(int begin, int end)
+    {
+        for (int line = (begin + LineBytes - 1) / LineBytes; line * LineBytes < end; line++)
+            Code.prefetcht0(__byte_ptr[Weights + line * LineBytes + AheadBytes]);
     }
 
     protected static AssemblerRegisterZMM Running(int row, int half) => Zmm(12 + row * Halves + half);
@@ -87,6 +103,7 @@ internal sealed class QuantBlockAssembler(QuantLayout layout, int rows) : QuantA
 {
     protected override void Block()
     {
+        AskForLines(0, Layout.QuantsOffset);
         for (int row = 0; row < Rows; row++)
         {
             if (Layout.Zero == 0)
@@ -148,6 +165,7 @@ internal sealed class QuantSuperBlockAssembler(QuantLayout layout, int rows) : Q
     protected override void Block()
     {
         Label parts = Code.CreateLabel();
+        AskForLines(0, Layout.QuantsOffset);
         Code.lea(Scales, Weights + Layout.ScalesOffset);
         Code.mov(r11d, 256 / TwoParts);
         Code.Label(ref parts);
