@@ -7,14 +7,15 @@ internal static unsafe class ZmmKernels
 
     public static void F32(PanelArgs* args) => Call(0, args);
     public static void F16(PanelArgs* args) => Call(1, args);
-    public static void Q8_0(PanelArgs* args) => Call(2, args);
-    public static void Q4_0(PanelArgs* args) => Call(3, args);
-    public static void Q4_1(PanelArgs* args) => Call(4, args);
-    public static void Q5_0(PanelArgs* args) => Call(5, args);
-    public static void Q5_1(PanelArgs* args) => Call(6, args);
-    public static void Q4_K(PanelArgs* args) => Call(7, args);
-    public static void Q5_K(PanelArgs* args) => Call(8, args);
-    public static void Q6_K(PanelArgs* args) => Call(9, args);
+    public static void BF16(PanelArgs* args) => Call(2, args);
+    public static void Q8_0(PanelArgs* args) => Call(3, args);
+    public static void Q4_0(PanelArgs* args) => Call(4, args);
+    public static void Q4_1(PanelArgs* args) => Call(5, args);
+    public static void Q5_0(PanelArgs* args) => Call(6, args);
+    public static void Q5_1(PanelArgs* args) => Call(7, args);
+    public static void Q4_K(PanelArgs* args) => Call(8, args);
+    public static void Q5_K(PanelArgs* args) => Call(9, args);
+    public static void Q6_K(PanelArgs* args) => Call(10, args);
 
     private static void Call(int format, PanelArgs* args) => _table[format * PanelAssembler.RowsMax + (int)args->Rows - 1](args);
 }

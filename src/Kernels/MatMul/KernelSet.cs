@@ -131,6 +131,7 @@ public sealed unsafe class KernelSet
     {
         WeightFormat.F32 => &ZmmKernels.F32,
         WeightFormat.F16 => &ZmmKernels.F16,
+        WeightFormat.BF16 => &ZmmKernels.BF16,
         WeightFormat.Q8_0 => &ZmmKernels.Q8_0,
         WeightFormat.Q4_0 => &ZmmKernels.Q4_0,
         WeightFormat.Q4_1 => &ZmmKernels.Q4_1,
