@@ -6,17 +6,45 @@ public sealed unsafe class EmittedKernelsTests
 
     [Theory]
     [MemberData(nameof(Formats))]
-    public void Emitted_instructions_say_what_the_scalar_kernels_compute(WeightFormat format)
+    public void Emitted_instructions_say_what_the_scalar_kernels_compute(WeightFormat format) =>
+        AssertScalar(format, 2 * Math.Max(32, WeightFormats.BlockElements(format)), PanelAssembler.RowsMax, count => Interpreted(EmittedKernels.ZmmAssembler(format, count)));
+
+    [Theory]
+    [InlineData(true, 64)]
+    [InlineData(true, 7)]
+    [InlineData(false, 64)]
+    [InlineData(false, 7)]
+    public void Both_kernels_of_BF16_say_what_the_scalar_kernel_computes(bool dots, int inputs)
+    {
+        AssertScalar(WeightFormat.BF16, inputs, BFloatAssembler.RowsMax, count => Interpreted(EmittedKernels.ZmmBFloat(dots, count)));
+        if (CpuTiers.IsSupported(CpuTier.Avx512Vnni) && (!dots || EmittedKernels.HasBFloatDots))
+            AssertScalar(WeightFormat.BF16, inputs, BFloatAssembler.RowsMax, count => Mapped(EmittedKernels.ZmmBFloat(dots, count)));
+    }
+
+    private static Call Interpreted(PanelAssembler kernel)
+    {
+        var interpreter = new MachineInterpreter(kernel.Assemble(0));
+        return args => interpreter.Call(args);
+    }
+
+    private static Call Mapped(PanelAssembler kernel)
+    {
+        nint code = ExecutableMemory.Map(kernel.Assemble(0));
+        return args => ((delegate* unmanaged<PanelArgs*, void>)code)(args);
+    }
+
+    private delegate void Call(PanelArgs* args);
+
+    private static void AssertScalar(WeightFormat format, int inputs, int rowsMax, Func<int, Call> kernel)
     {
         using var team = new WorkerTeam(1);
-        int inputs = 2 * Math.Max(32, WeightFormats.BlockElements(format));
         using var weights = new RandomMatrix(format, PackedMatrix.PanelOutputs, inputs, seed: 12);
-        using NativeBuffer source = Native.Random(PanelAssembler.RowsMax * inputs, 12);
-        float[] expected = weights.Multiply(source, PanelAssembler.RowsMax, CpuTier.Scalar, team);
+        using NativeBuffer source = Native.Random(rowsMax * inputs, 12);
+        float[] expected = weights.Multiply(source, rowsMax, CpuTier.Scalar, team);
         ActivationFormat form = WeightFormats.Activations(format);
-        using var prepared = new NativeBuffer(PanelAssembler.RowsMax * ActivationRows.Stride(form, inputs));
-        PreparedRows rows = new MatMul(KernelSet.For(CpuTier.Scalar), team).Prepare(form, source.AsFloats(), inputs, inputs, PanelAssembler.RowsMax, prepared.Pointer);
-        for (int count = 1; count <= PanelAssembler.RowsMax; count++)
+        using var prepared = new NativeBuffer(rowsMax * ActivationRows.Stride(form, inputs));
+        PreparedRows rows = new MatMul(KernelSet.For(CpuTier.Scalar), team).Prepare(form, source.AsFloats(), inputs, inputs, rowsMax, prepared.Pointer);
+        for (int count = 1; count <= rowsMax; count++)
         {
             using NativeBuffer output = Native.Floats(count * 40, _ => 7);
             var args = new PanelArgs
@@ -29,7 +57,7 @@ public sealed unsafe class EmittedKernelsTests
                 Blocks = weights.Packed.Blocks,
                 Rows = count,
             };
-            new MachineInterpreter(EmittedKernels.ZmmAssembler(format, count).Assemble(0)).Call(&args);
+            kernel(count)(&args);
             for (int row = 0; row < count; row++)
             {
                 Native.AssertSameBits(expected.AsSpan(row * 32, 32), output.Span().Slice(row * 40, 32));

@@ -78,18 +78,19 @@ public sealed unsafe class Float16Tests
             for (int i = 0; i < 16; i++)
                 singles[i] = Sample(random);
             Float16.RoundToHalf(Vector512.Load(singles)).Store(halves);
-            Float16.RoundToBFloat(Vector512.Load(singles)).Store(rounded);
+            BFloat.Round(Vector512.Load(singles)).Store(rounded);
             for (int i = 0; i < 16; i += 8)
             {
                 Float16.RoundToHalf(Vector256.Load(singles + i)).Store(halves + 16 + i);
-                Float16.RoundToBFloat(Vector256.Load(singles + i)).Store(rounded + 16 + i);
+                BFloat.Round(Vector256.Load(singles + i)).Store(rounded + 16 + i);
             }
             Float16.StoreFiniteHalves(singles, stored);
             for (int i = 0; i < 16; i++)
             {
                 var half = (float)(Half)singles[i];
                 Assert.Equal((half, half), (halves[i], halves[16 + i]));
-                Assert.Equal((Float16.RoundToBFloat(singles[i]), Float16.RoundToBFloat(singles[i])), (rounded[i], rounded[16 + i]));
+                int bfloat = BitConverter.SingleToInt32Bits(BFloat.Round_Scalar(singles[i]));
+                Assert.Equal((bfloat, bfloat), (BitConverter.SingleToInt32Bits(rounded[i]), BitConverter.SingleToInt32Bits(rounded[16 + i])));
                 Assert.Equal((Half)Math.Clamp(singles[i], -Float16.HalfMax, Float16.HalfMax), BitConverter.UInt16BitsToHalf(stored[i]));
             }
         }
@@ -102,7 +103,23 @@ public sealed unsafe class Float16Tests
     [InlineData(-1.00391f, -1.0078125f)]
     [InlineData(float.PositiveInfinity, float.PositiveInfinity)]
     [InlineData(float.MaxValue, float.PositiveInfinity)]
-    public void BFloat_rounds_to_nearest_ties_to_even(float value, float expected) => Assert.Equal(expected, Float16.RoundToBFloat(value));
+    public void BFloat_rounds_to_nearest_ties_to_even(float value, float expected)
+    {
+        Assert.Equal(expected, Float16.RoundToBFloat(value));
+        Assert.Equal(expected, BFloat.Round_Scalar(value));
+    }
+
+    [Fact]
+    public void In_products_tiny_bfloats_are_zero_and_no_NaN_becomes_infinity()
+    {
+        Assert.Equal(BFloat.Least, BFloat.Round_Scalar(BFloat.Least));
+        Assert.Equal(-BFloat.Least, BFloat.Round_Scalar(MathF.BitIncrement(-BFloat.Least)));
+        Assert.Equal(0, BFloat.Round_Scalar(0.99f * BFloat.Least));
+        Assert.Equal(0, BFloat.Round_Scalar(-float.Epsilon));
+        float nan = BitConverter.Int32BitsToSingle(0x7f800001);
+        Assert.True(float.IsNaN(BFloat.Round_Scalar(nan)));
+        Assert.True(float.IsNaN(Float16.BFloatToSingle((ushort)BFloat.Pair(BFloat.Round_Scalar(nan), 1))));
+    }
 
     /// <summary>Any bits; halves' neighbourhoods with their ties; the borders of subnormals and of overflow.</summary>
     private static float Sample(Random random) => random.Next(4) switch

@@ -108,12 +108,15 @@ internal sealed unsafe class MachineInterpreter
         }
     }
 
+    /// <summary>The odd number first; what is below the smallest normal number is zero, before and after each step.</summary>
     private static float DotBFloat(byte[] a, byte[] b, int pair, float sum)
     {
         for (int k = pair + 1; k >= pair; k--)
-            sum = MathF.FusedMultiplyAdd(Float16.BFloatToSingle(Of<ushort>(a)[k]), Float16.BFloatToSingle(Of<ushort>(b)[k]), sum);
+            sum = Flush(MathF.FusedMultiplyAdd(Flush(Float16.BFloatToSingle(Of<ushort>(a)[k])), Flush(Float16.BFloatToSingle(Of<ushort>(b)[k])), Flush(sum)));
         return sum;
     }
+
+    private static float Flush(float value) => float.IsSubnormal(value) ? MathF.CopySign(0, value) : value;
 
     private static void Ternary(byte[] target, byte[] a, byte[] b, int table) => Each<uint>(target, i =>
     {

@@ -112,6 +112,38 @@ public sealed unsafe class MatMulTests
     }
 
     [Fact]
+    public void Numbers_around_the_smallest_give_the_same_bits_on_every_tier()
+    {
+        const int inputs = 65, rows = 17;
+        using var team = new WorkerTeam(1);
+        var random = new Random(8);
+        // Products from beneath the smallest normal number, which some instructions take as zero, to where their sums cancel to little more than it.
+        float[] sizes = [float.Epsilon, 1e-40f, 1.2e-38f, 1e-37f, 1e-30f, BFloat.Least / 2, BFloat.Least, BFloat.Least, 2 * BFloat.Least, 1e-15f, 1e-10f];
+        float Number() => sizes[random.Next(sizes.Length)] * (1 + random.NextSingle()) * (2 * random.Next(2) - 1);
+        var file = new byte[33 * inputs * sizeof(ushort)];
+        for (int i = 0; i < file.Length; i += sizeof(ushort))
+            BitConverter.TryWriteBytes(file.AsSpan(i), (ushort)(BitConverter.SingleToUInt32Bits(Number()) >> 16));
+        using var weights = new RandomMatrix(WeightFormat.BF16, 33, inputs, file);
+        using NativeBuffer source = Native.Floats(rows * inputs, _ => Number());
+        float[] expected = weights.Multiply(source, rows, CpuTier.Scalar, team);
+        Assert.Contains(expected, sum => sum != 0 && MathF.Abs(sum) < 1e-30f);
+        Assert.DoesNotContain(expected, float.IsSubnormal);
+        foreach (CpuTier tier in CpuTiers.Supported)
+            Native.AssertSameBits(expected, weights.Multiply(source, rows, tier, team));
+        for (int o = 0; o < 33; o++)
+        {
+            int output = o;
+            float[] row = [.. weights.Row(o).Select(BFloat.WithoutTiny)];
+            weights.BeforeAndAfterPacking(team, matrix =>
+            {
+                using var unpacked = new NativeBuffer(inputs * sizeof(float));
+                matrix.Dequantize(output, unpacked.AsFloats());
+                Native.AssertSameBits(row, unpacked.Span());
+            });
+        }
+    }
+
+    [Fact]
     public void Several_products_of_one_job_equal_each_alone_and_add_to_what_is_there()
     {
         using var team = new WorkerTeam(3);

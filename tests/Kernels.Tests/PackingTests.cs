@@ -12,7 +12,7 @@ public sealed unsafe class PackingTests
         int block = Math.Max(WeightFormats.PackedElements(format), WeightFormats.BlockElements(format));
         foreach (int inputs in new[] { 1, 2, 3, 8, 24 }.Select(blocks => blocks * block))
         {
-            // Any bits at all: packing moves them and rounds nothing. The panel begins zeroed, as a matrix' memory does.
+            // Any bits at all: packing moves them and rounds nothing but tiny numbers of BF16. The panel begins zeroed, as a matrix' memory does.
             var file = new byte[PackedMatrix.PanelOutputs * WeightFormats.RowBytes(format, inputs)];
             random.NextBytes(file);
             long bytes = WeightFormats.PackedMatrixBytes(format, PackedMatrix.PanelOutputs, inputs);

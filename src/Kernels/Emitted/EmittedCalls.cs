@@ -1,21 +1,41 @@
 namespace Qanat.Kernels;
 
-/// <summary>Calls <see cref="EmittedKernels.Zmm"/>, whose formats stand in this order.</summary>
+/// <summary>Calls <see cref="EmittedKernels.Zmm"/>, whose formats stand in this order, and <see cref="EmittedKernels.ZmmBFloats"/>.</summary>
 internal static unsafe class ZmmKernels
 {
+    private const int PrefetchBytes = 3072;
+
     private static readonly delegate* unmanaged<PanelArgs*, void>* _table = EmittedKernels.Zmm.Table;
+    private static readonly delegate* unmanaged<PanelArgs*, void>* _bfloats = EmittedKernels.ZmmBFloats.Table;
 
     public static void F32(PanelArgs* args) => Call(0, args);
     public static void F16(PanelArgs* args) => Call(1, args);
-    public static void BF16(PanelArgs* args) => Call(2, args);
-    public static void Q8_0(PanelArgs* args) => Call(3, args);
-    public static void Q4_0(PanelArgs* args) => Call(4, args);
-    public static void Q4_1(PanelArgs* args) => Call(5, args);
-    public static void Q5_0(PanelArgs* args) => Call(6, args);
-    public static void Q5_1(PanelArgs* args) => Call(7, args);
-    public static void Q4_K(PanelArgs* args) => Call(8, args);
-    public static void Q5_K(PanelArgs* args) => Call(9, args);
-    public static void Q6_K(PanelArgs* args) => Call(10, args);
+    public static void Q8_0(PanelArgs* args) => Call(2, args);
+    public static void Q4_0(PanelArgs* args) => Call(3, args);
+    public static void Q4_1(PanelArgs* args) => Call(4, args);
+    public static void Q5_0(PanelArgs* args) => Call(5, args);
+    public static void Q5_1(PanelArgs* args) => Call(6, args);
+    public static void Q4_K(PanelArgs* args) => Call(7, args);
+    public static void Q5_K(PanelArgs* args) => Call(8, args);
+    public static void Q6_K(PanelArgs* args) => Call(9, args);
+
+    /// <summary>More rows than a kernel takes are cut into parts of nearly equal size. The first asks for what it reads itself, a little ahead, because the processor's own prefetchers stop at the end of a page of 4 KiB;
+    /// the others, which find it in a cache, for the panel that mostly comes next: else memory would rest meanwhile.</summary>
+    public static void BF16(PanelArgs* args)
+    {
+        PanelArgs part = *args;
+        part.Ahead = args->Weights + PrefetchBytes;
+        nint left = args->Rows;
+        for (nint parts = (left + BFloatAssembler.RowsMax - 1) / BFloatAssembler.RowsMax; parts > 0; parts--)
+        {
+            part.Rows = (left + parts - 1) / parts;
+            _bfloats[part.Rows - 1](&part);
+            part.Activations += part.Rows * part.ActivationStride;
+            part.Output = (float*)((byte*)part.Output + part.Rows * part.OutputStride);
+            part.Ahead = args->Weights + args->Blocks * WeightFormats.PackedBytes(WeightFormat.BF16);
+            left -= part.Rows;
+        }
+    }
 
     private static void Call(int format, PanelArgs* args) => _table[format * PanelAssembler.RowsMax + (int)args->Rows - 1](args);
 }

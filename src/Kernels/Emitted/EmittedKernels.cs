@@ -12,6 +12,7 @@ internal sealed unsafe class EmittedKernels
     private const int CacheLineBytes = 64;
     private const int VnniBit = 1 << 11;
     private const int HalfConversionBit = 1 << 29;
+    private const int BFloatDotsBit = 1 << 5;
     private const byte Return = 0xc3;
 
     private readonly Lazy<string?> _refusal;
@@ -33,8 +34,11 @@ internal sealed unsafe class EmittedKernels
 
     /// <summary>512-bit code for AVX-512 with VNNI.</summary>
     public static EmittedKernels Zmm { get; } = new(
-        [WeightFormat.F32, WeightFormat.F16, WeightFormat.BF16, WeightFormat.Q8_0, WeightFormat.Q4_0, WeightFormat.Q4_1, WeightFormat.Q5_0, WeightFormat.Q5_1, WeightFormat.Q4_K, WeightFormat.Q5_K, WeightFormat.Q6_K],
+        [WeightFormat.F32, WeightFormat.F16, WeightFormat.Q8_0, WeightFormat.Q4_0, WeightFormat.Q4_1, WeightFormat.Q5_0, WeightFormat.Q5_1, WeightFormat.Q4_K, WeightFormat.Q5_K, WeightFormat.Q6_K],
         PanelAssembler.RowsMax, (format, rows) => ZmmAssembler(format, rows).Assemble(0), MissingForZmm);
+
+    /// <summary>512-bit code for BF16 weights, by <c>vdpbf16ps</c> where the processor has it.</summary>
+    public static EmittedKernels ZmmBFloats { get; } = new([WeightFormat.BF16], BFloatAssembler.RowsMax, (_, rows) => ZmmBFloat(HasBFloatDots, rows).Assemble(0), MissingForZmm);
 
     /// <summary>256-bit code for AVX2 with FMA and F16C, which .NET 10 has no functions for: the runtime's own code spills registers, converts halves by hand and does not ask for memory ahead.</summary>
     public static EmittedKernels Ymm { get; } = new(
@@ -96,12 +100,18 @@ internal sealed unsafe class EmittedKernels
     /// <summary>What writes the 512-bit kernel of a format for a number of rows.</summary>
     internal static PanelAssembler ZmmAssembler(WeightFormat format, int rows) => format switch
     {
-        WeightFormat.F32 or WeightFormat.F16 or WeightFormat.BF16 => new FloatAssembler(format, rows),
+        WeightFormat.F32 or WeightFormat.F16 => new FloatAssembler(format, rows),
         WeightFormat.Q8_0 => new Q8_0Assembler(rows),
         WeightFormat.Q4_K or WeightFormat.Q5_K or WeightFormat.Q6_K => new QuantSuperBlockAssembler(QuantLayout.Of(format), rows),
         WeightFormat.Q4_0 or WeightFormat.Q4_1 or WeightFormat.Q5_0 or WeightFormat.Q5_1 => new QuantBlockAssembler(QuantLayout.Of(format), rows),
         _ => throw new ArgumentOutOfRangeException(nameof(format), format, "no assembler for this format"),
     };
+
+    /// <summary>What writes the 512-bit kernel of BF16 weights; both give the same bits.</summary>
+    internal static PanelAssembler ZmmBFloat(bool dots, int rows) => dots ? new BFloatAssembler(rows) : new FloatAssembler(WeightFormat.BF16, rows);
+
+    /// <summary>The processor has <c>vdpbf16ps</c>.</summary>
+    internal static bool HasBFloatDots => X86Base.IsSupported && X86Base.CpuId(7, 0).Eax > 0 && (X86Base.CpuId(7, 1).Eax & BFloatDotsBit) != 0;
 
     private static YmmAssembler YmmKernel(WeightFormat format, int rows) => format switch
     {

@@ -5,10 +5,10 @@ using static Iced.Intel.AssemblerRegisters;
 namespace Qanat.Kernels;
 
 /// <summary>What the panel kernels of all formats share: a function void(PanelArgs*) in the System V convention for a fixed number of rows.
-/// zmm0-11 hold the float sums, two vectors (outputs 0-15 and 16-31) per row; zmm12-31 are free. No register needs saving: all zmm are the callee's.</summary>
+/// zmm0-11 hold the float sums of six rows, two vectors (outputs 0-15 and 16-31) per row; zmm12-31 are free. No register needs saving: all zmm are the callee's.</summary>
 internal abstract class PanelAssembler(int rows)
 {
-    /// <summary>Most rows of one kernel.</summary>
+    /// <summary>Most rows of one kernel, where a format does not say otherwise.</summary>
     public const int RowsMax = 6;
 
     protected const int Halves = 2;
@@ -39,6 +39,7 @@ internal abstract class PanelAssembler(int rows)
         Code.mov(r10, Argument(nameof(PanelArgs.Blocks)));
         Code.lea(r8, rcx + rcx * 2);
         Code.lea(r9, rcx + rcx * 4);
+        Code.lea(r11, rcx + r8 * 2);
         for (int row = 0; row < Rows; row++)
             for (int half = 0; half < Halves; half++)
                 Code.vpxord(Sum(row, half), Sum(row, half), Sum(row, half));
@@ -77,6 +78,7 @@ internal abstract class PanelAssembler(int rows)
         Code.mov(rcx, Argument(nameof(PanelArgs.OutputStride)));
         Code.lea(r8, rcx + rcx * 2);
         Code.lea(r9, rcx + rcx * 4);
+        Code.lea(r11, rcx + r8 * 2);
         for (int row = 0; row < Rows; row++)
             for (int half = 0; half < Halves; half++)
                 Code.vmovups(__zmmword_ptr[RowAddress(rax, row) + half * 64], Sum(row, half));
@@ -84,7 +86,7 @@ internal abstract class PanelAssembler(int rows)
 
     protected static AssemblerMemoryOperand Argument(string field) => __qword_ptr[rdi + (int)Marshal.OffsetOf<PanelArgs>(field)];
 
-    /// <summary>first + row * rcx, with r8 = 3 rcx and r9 = 5 rcx.</summary>
+    /// <summary>first + row * rcx, with r8 = 3 rcx, r9 = 5 rcx and r11 = 7 rcx.</summary>
     private static AssemblerMemoryOperand RowAddress(AssemblerRegister64 first, int row) => row switch
     {
         0 => first + 0,
@@ -93,6 +95,8 @@ internal abstract class PanelAssembler(int rows)
         3 => first + r8,
         4 => first + rcx * 4,
         5 => first + r9,
-        _ => throw new ArgumentOutOfRangeException(nameof(row), row, "a kernel has at most six rows"),
+        6 => first + r8 * 2,
+        7 => first + r11,
+        _ => throw new ArgumentOutOfRangeException(nameof(row), row, "a kernel has at most eight rows"),
     };
 }

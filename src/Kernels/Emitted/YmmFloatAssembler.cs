@@ -3,7 +3,7 @@ using static Iced.Intel.AssemblerRegisters;
 
 namespace Qanat.Kernels;
 
-/// <summary>F32, F16 and BF16 weights: sum = fma(w, a, sum) for every input in order, beginning with what the output holds, in registers from the first input to the last; more than one row
+/// <summary>F32, F16 and BF16 weights: sum = fma(w, a, sum) for every input in order (of a pair of BF16 the second first), beginning with what the output holds, in registers from the first input to the last; more than one row
 /// reads the weights twice, each time half of the outputs. From zeros it equals the scalar twins of PanelProduct bit for bit.</summary>
 internal sealed class YmmFloatAssembler(WeightFormat format, int rows) : YmmAssembler(rows)
 {
@@ -116,7 +116,7 @@ internal sealed class YmmFloatAssembler(WeightFormat format, int rows) : YmmAsse
 
     private void Pair(int first)
     {
-        for (int input = 0; input < 2; input++)
+        for (int input = 1; input >= 0; input--)
         {
             for (int vector = 0; vector < VectorsTogether; vector++)
             {

@@ -116,9 +116,13 @@ public sealed unsafe class PackedMatrix : IDisposable
             throw new ArgumentOutOfRangeException(nameof(output), output, FormattableString.Invariant($"the matrix has {Outputs} outputs"));
         int panel = output / PanelOutputs;
         if (panel < _packed)
+        {
             Packing.UnpackRow(Format, _start + panel * PanelBytes, output % PanelOutputs, Inputs, target);
-        else
-            Kernels.Dequantize.Row(Format, _rows + output * WeightFormats.RowBytes(Format, Inputs), new Span<float>(target, Inputs));
+            return;
+        }
+        Kernels.Dequantize.Row(Format, _rows + output * WeightFormats.RowBytes(Format, Inputs), new Span<float>(target, Inputs));
+        for (int k = 0; k < Inputs && Format == WeightFormat.BF16; k++)
+            target[k] = BFloat.WithoutTiny(target[k]);
     }
 
     public void Dispose() => _own?.Dispose();

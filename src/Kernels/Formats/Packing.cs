@@ -5,7 +5,7 @@ namespace Qanat.Kernels;
 /// <summary>From rows as files store them to panels, and one row back. Within a block of a panel (32 outputs, o):
 /// <list type="bullet">
 /// <item>F32, F16: one input; 32 numbers, one per output.</item>
-/// <item>BF16: two inputs; per output the pair (even input first).</item>
+/// <item>BF16: two inputs; per output the pair (even input first). What is tiny is zero (<see cref="BFloat"/>).</item>
 /// <item>Q8_0: 32 inputs; 32 scales (halves), then for each group g of 4 inputs, for each output, its 4 bytes with the sign bit flipped: 0..255 for -128..127.</item>
 /// <item>Four to six bits: see <see cref="QuantLayout"/>.</item>
 /// </list></summary>
@@ -102,7 +102,7 @@ internal static unsafe class Packing
     {
         for (int row = 0; row < rows; row++)
             for (int k = 0; k < inputs; k++)
-                target[((long)(k / 2) * Width + row) * 2 + k % 2] = Unsafe.ReadUnaligned<ushort>(source + (long)row * inputs + k);
+                target[((long)(k / 2) * Width + row) * 2 + k % 2] = BFloat.WithoutTiny(Unsafe.ReadUnaligned<ushort>(source + (long)row * inputs + k));
     }
 
     private static void PackQ8_0(byte* source, int rows, int blocks, byte* target)

@@ -27,14 +27,14 @@ internal static unsafe class PanelPacking
         switch (format)
         {
             case WeightFormat.F32:
-                PackSingles(source, inputs, target);
+                PackWords<Singles>(source, inputs, target);
                 break;
             case WeightFormat.F16:
                 PackHalves(source, inputs, target);
                 break;
             case WeightFormat.BF16:
                 // A pair of inputs is a number of 32 bits.
-                PackSingles(source, inputs / 2, target);
+                PackWords<BFloats>(source, inputs / 2, target);
                 break;
             case WeightFormat.Q8_0:
                 PackQ8_0(source, inputs / 32, target);
@@ -68,7 +68,7 @@ internal static unsafe class PanelPacking
 
     /// <param name="words">Numbers of 32 bits in a row, a multiple of four.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void PackSingles(byte* source, int words, byte* target)
+    private static void PackWords<TWords>(byte* source, int words, byte* target) where TWords : struct, IStoredWords
     {
         const int line = Width * sizeof(uint);
         nint rowBytes = (nint)words * sizeof(uint);
@@ -78,7 +78,7 @@ internal static unsafe class PanelPacking
             int end = Math.Min(words, first + LineBytes / sizeof(uint));
             for (int row = 0; row < Width; row += Lanes)
                 for (int word = first; word < end; word += 4)
-                    Words.Load(source + row * rowBytes + word * sizeof(uint), rowBytes).Store(target + (long)word * line + row * sizeof(uint), line);
+                    TWords.Packed(Words.Load(source + row * rowBytes + word * sizeof(uint), rowBytes)).Store(target + (long)word * line + row * sizeof(uint), line);
         }
     }
 
@@ -300,6 +300,24 @@ internal static unsafe class PanelPacking
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static uint At(byte* source) => Unsafe.ReadUnaligned<uint>(source);
+
+    /// <summary>What becomes of words on their way from rows to panels.</summary>
+    private interface IStoredWords
+    {
+        static abstract Words Packed(Words stored);
+    }
+
+    private readonly struct Singles : IStoredWords
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Words Packed(Words stored) => stored;
+    }
+
+    private readonly struct BFloats : IStoredWords
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Words Packed(Words stored) => new(BFloat.WithoutTiny(stored.A), BFloat.WithoutTiny(stored.B), BFloat.WithoutTiny(stored.C), BFloat.WithoutTiny(stored.D));
+    }
 
     /// <summary>Four numbers of 32 bits that follow one another in each of eight rows; a lane is a row.</summary>
     private readonly struct Words(Vector256<uint> a, Vector256<uint> b, Vector256<uint> c, Vector256<uint> d)

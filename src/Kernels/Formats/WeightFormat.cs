@@ -41,7 +41,7 @@ public enum ActivationFormat
     /// <summary>Singles that hold halves.</summary>
     F16,
 
-    /// <summary>Singles that hold bfloat16.</summary>
+    /// <summary>Singles that hold bfloat16, and the same in pairs; what is tiny is zero.</summary>
     BF16,
 
     /// <summary>Blocks of 32 signed bytes with a scale; see <see cref="ActivationRows"/>.</summary>

@@ -5,7 +5,7 @@ using System.Runtime.Intrinsics;
 namespace Qanat.Kernels;
 
 /// <summary>Rows of activations in the form the weights of a product want.
-/// F32, F16, BF16: singles (rounded), padded with zeros to whole pairs.
+/// F32, F16, BF16: singles (rounded), padded with zeros to whole pairs. BF16: behind them the same numbers as pairs of bfloat16, which <c>vdpbf16ps</c> wants.
 /// Q8: per 32 inputs 48 bytes: 32 signed bytes q, a single d (rounded to a half), -128 times the sum of the q as an int, and a single s (d times that sum, rounded to a half);
 /// x is about d * q. The integer sum corrects for weights stored as q + 128: the sum of (q + 128) * a less 128 times the sum of a is the sum of q * a; s meets the weights' offsets.
 /// The roundings are those of ggml's quantize_row_q8_0 and _q8_1 on x86: d = max|x| / 127, q = round(x * 127 / max|x|), ties to even, s from d before it is rounded.
@@ -39,7 +39,8 @@ public static unsafe partial class ActivationRows
     {
         ActivationFormat.Q8 => inputs / BlockInputs * BlockBytes,
         ActivationFormat.Q8K => inputs / SuperBlockInputs * SuperBlockBytes,
-        _ => (inputs + 1) / 2 * 8,
+        ActivationFormat.BF16 => (inputs + 1) / 2 * (2 * sizeof(float) + sizeof(uint)),
+        _ => (inputs + 1) / 2 * 2 * sizeof(float),
     } & ~63;
 
     /// <summary>Prepares one row.</summary>
@@ -71,6 +72,8 @@ public static unsafe partial class ActivationRows
             rounded[i] = Round(format, source[i]);
         if (inputs % 2 != 0)
             rounded[inputs] = 0;
+        if (format == ActivationFormat.BF16)
+            StorePairs(rounded, (inputs + 1) / 2);
     }
 
     /// <summary>Scalar twin of <see cref="Prepare"/>, bit for bit.</summary>
@@ -92,6 +95,9 @@ public static unsafe partial class ActivationRows
             ((float*)target)[i] = Round(format, source[i]);
         if (inputs % 2 != 0)
             ((float*)target)[inputs] = 0;
+        int count = (inputs + 1) / 2;
+        for (int pair = 0; pair < count && format == ActivationFormat.BF16; pair++)
+            ((uint*)target)[2 * count + pair] = BFloat.Pair(((float*)target)[2 * pair], ((float*)target)[2 * pair + 1]);
     }
 
     /// <summary>The singles a prepared row stands for: what the weights really meet.</summary>
@@ -108,6 +114,16 @@ public static unsafe partial class ActivationRows
                 _ => ((float*)prepared)[i],
             };
         }
+    }
+
+    private static void StorePairs(float* singles, int count)
+    {
+        var pairs = (uint*)(singles + 2 * count);
+        int pair = 0;
+        for (; pair + 8 <= count; pair += 8)
+            BFloat.EightPairs(singles + 2 * pair).Store(pairs + pair);
+        for (; pair < count; pair++)
+            pairs[pair] = BFloat.Pair(singles[2 * pair], singles[2 * pair + 1]);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -226,7 +242,7 @@ public static unsafe partial class ActivationRows
     private static Vector512<float> Round(ActivationFormat format, Vector512<float> value) => format switch
     {
         ActivationFormat.F16 => Float16.RoundToHalf(value),
-        ActivationFormat.BF16 => Float16.RoundToBFloat(value),
+        ActivationFormat.BF16 => BFloat.Round(value),
         _ => value,
     };
 
@@ -234,14 +250,14 @@ public static unsafe partial class ActivationRows
     private static Vector256<float> Round(ActivationFormat format, Vector256<float> value) => format switch
     {
         ActivationFormat.F16 => Float16.RoundToHalf(value),
-        ActivationFormat.BF16 => Float16.RoundToBFloat(value),
+        ActivationFormat.BF16 => BFloat.Round(value),
         _ => value,
     };
 
     private static float Round(ActivationFormat format, float value) => format switch
     {
         ActivationFormat.F16 => Float16.HalfToSingle(Float16.SingleToHalf(value)),
-        ActivationFormat.BF16 => Float16.RoundToBFloat(value),
+        ActivationFormat.BF16 => BFloat.Round_Scalar(value),
         _ => value,
     };
 }

@@ -19,7 +19,7 @@ public sealed unsafe class ExpertMatMul(KernelSet kernels, WorkerTeam team)
     /// <param name="partCount">Number of parts.</param>
     /// <param name="output">[rows.Count x Outputs].</param>
     public void Multiply(ExpertMatrices matrices, PreparedRows rows, ExpertRows* parts, int partCount, float* output) =>
-        Run(&MultiplyChunk, new Job { Matrices = matrices.Panels, Shape = Shape.Of(matrices.First), Kernel = (nint)kernels.Panel(matrices.First.Format), Rows = rows, Parts = parts, PartCount = partCount, Output = output });
+        Run(&MultiplyChunk, new Job { Matrices = matrices.Panels, Shape = Shape.Of(matrices.First), Kernel = (nint)kernels.Panel(matrices.First.Format), RowsPerTile = kernels.RowsTogether(matrices.First.Format), Rows = rows, Parts = parts, PartCount = partCount, Output = output });
 
     /// <summary>output[row] = silu(gate times the row) * (up times the row), with the matrices of the row's expert.</summary>
     public void MultiplySwiGlu(ExpertMatrices gate, ExpertMatrices up, PreparedRows rows, ExpertRows* parts, int partCount, float* output)
@@ -34,6 +34,7 @@ public sealed unsafe class ExpertMatMul(KernelSet kernels, WorkerTeam team)
             Ups = up.Panels,
             UpShape = Shape.Of(up.First),
             UpKernel = (nint)kernels.Panel(up.First.Format),
+            RowsPerTile = Math.Min(kernels.RowsTogether(gate.First.Format), kernels.RowsTogether(up.First.Format)),
             Rows = rows,
             Parts = parts,
             PartCount = partCount,
@@ -44,7 +45,6 @@ public sealed unsafe class ExpertMatMul(KernelSet kernels, WorkerTeam team)
     private void Run(delegate*<void*, int, int, void> body, Job job)
     {
         int units = job.PartCount * job.Shape.Panels;
-        job.RowsPerTile = kernels.RowsTogether;
         job.UnitsPerChunk = Math.Max(1, units / (team.Threads * ChunksPerThread));
         team.Run(body, &job, (units + job.UnitsPerChunk - 1) / job.UnitsPerChunk);
     }

@@ -2,7 +2,7 @@ namespace Qanat.Kernels;
 
 /// <summary>The panel kernels of one tier.</summary>
 /// <remarks>All kernels of a format compute each output of each row by the same operations in the same order, whatever the tier and the number of rows:
-/// float weights: sum = fma(w, a, sum) over the inputs in order; Q8_0: per block the exact integer sum, then sum = fma(integer, d_w * d_a, sum); fewer bits: see the scalar twin.</remarks>
+/// float weights: sum = fma(w, a, sum) over the inputs in order, of each two of BF16 the second first; Q8_0: per block the exact integer sum, then sum = fma(integer, d_w * d_a, sum); fewer bits: see the scalar twin.</remarks>
 public sealed unsafe class KernelSet
 {
     private readonly nint[] _panels = new nint[Enum.GetValues<WeightFormat>().Length];
@@ -23,9 +23,9 @@ public sealed unsafe class KernelSet
     public CpuTier Tier { get; }
 
     /// <summary>Rows that a kernel is given at once: as many as its registers hold sums for, or, where it cuts them itself, more.</summary>
-    internal int RowsTogether => Tier switch
+    internal int RowsTogether(WeightFormat format) => Tier switch
     {
-        CpuTier.Avx512Vnni => PanelAssembler.RowsMax,
+        CpuTier.Avx512Vnni => format == WeightFormat.BF16 ? PanelArgs.RowsMax : PanelAssembler.RowsMax,
         CpuTier.Avx2Emitted => PanelArgs.RowsMax,
         _ => 4,
     };
@@ -44,7 +44,7 @@ public sealed unsafe class KernelSet
     {
         EmittedKernels? emitted = Tier switch
         {
-            CpuTier.Avx512Vnni => EmittedKernels.Zmm,
+            CpuTier.Avx512Vnni => format == WeightFormat.BF16 ? EmittedKernels.ZmmBFloats : EmittedKernels.Zmm,
             CpuTier.Avx2Emitted => EmittedKernels.Ymm,
             _ => null,
         };

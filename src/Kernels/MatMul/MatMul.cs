@@ -87,7 +87,9 @@ public sealed unsafe class MatMul(KernelSet kernels, WorkerTeam team) : IDisposa
         // A narrow matrix and many rows: cut the rows too, though the panels are then read once per cut.
         int rowChunks = Math.Clamp(TaperedCuts.ChunksWanted(team.Threads) / job->Cuts.Count, 1, Math.Max(1, rows / RowsPerChunkMin));
         job->RowsPerChunk = (rows + rowChunks - 1) / rowChunks;
-        job->RowsPerTile = Kernels.RowsTogether;
+        job->RowsPerTile = PanelArgs.RowsMax;
+        for (int i = 0; i < job->Count; i++)
+            job->RowsPerTile = Math.Min(job->RowsPerTile, Kernels.RowsTogether(job->Products[i].Format));
         team.Run(body, job, job->Cuts.Count * ((rows + job->RowsPerChunk - 1) / job->RowsPerChunk));
     }
 

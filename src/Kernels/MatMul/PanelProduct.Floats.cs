@@ -17,7 +17,7 @@ internal static unsafe partial class PanelProduct
 
     private interface IFloatWeights
     {
-        /// <summary>Inputs of a packed block.</summary>
+        /// <summary>Inputs of a packed block, the last of which is added first.</summary>
         static abstract int Inputs { get; }
 
         /// <summary>Bytes of a packed block.</summary>
@@ -76,7 +76,7 @@ internal static unsafe partial class PanelProduct
         Vector512<float> high = Vector512<float>.Zero;
         for (; block < end; block += TWeights.Bytes, a += TWeights.Inputs)
         {
-            for (int input = 0; input < TWeights.Inputs; input++)
+            for (int input = TWeights.Inputs - 1; input >= 0; input--)
             {
                 Vector512<float> x = Vector512.Create(a[input]);
                 low = Vector512.FusedMultiplyAdd(TWeights.Load(block, input, 0), x, low);
@@ -98,7 +98,7 @@ internal static unsafe partial class PanelProduct
         Vector512<float> high0 = low0, high1 = low0, high2 = low0, high3 = low0;
         for (; block < end; block += TWeights.Bytes, a += TWeights.Inputs)
         {
-            for (int input = 0; input < TWeights.Inputs; input++)
+            for (int input = TWeights.Inputs - 1; input >= 0; input--)
             {
                 Vector512<float> low = TWeights.Load(block, input, 0);
                 Vector512<float> high = TWeights.Load(block, input, 16);

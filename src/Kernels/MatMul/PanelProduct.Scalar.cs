@@ -49,13 +49,15 @@ internal static unsafe partial class PanelProduct
         }
     }
 
+    /// <summary>Of each pair of inputs the second comes first: the order of <c>vdpbf16ps</c>.</summary>
     private readonly struct BF16Output : IScalarOutput
     {
         public static float Product(byte* weights, int output, byte* activations, nint blocks)
         {
             float sum = 0;
-            for (nint k = 0; k < 2 * blocks; k++)
-                sum = MathF.FusedMultiplyAdd(Float16.BFloatToSingle(((ushort*)weights)[(k / 2 * Width + output) * 2 + k % 2]), ((float*)activations)[k], sum);
+            for (nint pair = 0; pair < blocks; pair++)
+                for (nint k = 1; k >= 0; k--)
+                    sum = MathF.FusedMultiplyAdd(Float16.BFloatToSingle(((ushort*)weights)[(pair * Width + output) * 2 + k]), ((float*)activations)[2 * pair + k], sum);
             return sum;
         }
     }

@@ -3,7 +3,7 @@ using System.Runtime.Intrinsics;
 
 namespace Qanat.Kernels;
 
-/// <summary>IEEE half and bfloat16, 16 lanes at a time, by integer arithmetic: .NET 10 offers no F16C. Equal to the casts of <see cref="Half"/> for every
+/// <summary>IEEE half, 16 lanes at a time, and bfloat16, by integer arithmetic: .NET 10 offers no F16C. Equal to the casts of <see cref="Half"/> for every
 /// value but the payload of NaN. Rounding is to nearest, ties to even.</summary>
 public static class Float16
 {
@@ -106,27 +106,7 @@ public static class Float16
         return Vector256.ConditionalSelect(Vector256.LessThan(share, Vector256.Create(6.103515625e-5f)), subnormal, normal);
     }
 
-    /// <summary>Each lane rounded to the nearest bfloat16, still a single. NaN stays NaN.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> RoundToBFloat(Vector512<float> value)
-    {
-        Vector512<int> bits = value.AsInt32();
-        Vector512<int> odd = Vector512.ShiftRightLogical(bits, 16) & Vector512.Create(1);
-        Vector512<int> rounded = (bits + Vector512.Create(0x7fff) + odd) & Vector512.Create(unchecked((int)0xffff0000));
-        return Vector512.ConditionalSelect(Vector512.Equals(value, value), rounded.AsSingle(), value);
-    }
-
-    /// <summary>Eight lanes of it.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> RoundToBFloat(Vector256<float> value)
-    {
-        Vector256<int> bits = value.AsInt32();
-        Vector256<int> odd = Vector256.ShiftRightLogical(bits, 16) & Vector256.Create(1);
-        Vector256<int> rounded = (bits + Vector256.Create(0x7fff) + odd) & Vector256.Create(unchecked((int)0xffff0000));
-        return Vector256.ConditionalSelect(Vector256.Equals(value, value), rounded.AsSingle(), value);
-    }
-
-    /// <summary>Scalar twin of <see cref="RoundToBFloat(Vector512{float})"/>.</summary>
+    /// <summary>The nearest bfloat16, still a single; NaN stays as it is.</summary>
     public static float RoundToBFloat(float value)
     {
         uint bits = BitConverter.SingleToUInt32Bits(value);
