@@ -46,6 +46,7 @@ public sealed class SqliteBookStore : SqlStore
         {
             writer = SqliteDatabase.OpenWriter(file);
             SqliteSchema.Apply(writer, migrations, clock);
+            writer.CheckReferences(ReferenceChecks.None);
             if (options.DatabaseBytesMax is long bytesMax) writer.LimitTo(bytesMax);
             DiskFile disk = new(file);
             return new SqliteBookStore(taken, writer, disk, new Checkpointer(writer, file, disk, options.LogBytesBegin), new LogFlusher(file, options.FlushBehindMax), file, options, clock);

@@ -187,6 +187,23 @@ public sealed class SqliteFileTests : IDisposable
     }
 
     [Fact]
+    public async Task Clearing_the_demo_is_refused_where_it_would_leave_something_that_refers_to_it()
+    {
+        Tenant demo = _facts.NewTenant("demo", isDemo: true);
+        Project project = _facts.NewProject(demo);
+        await using (SqliteBookStore store = await Open())
+        {
+            foreach (Fact fact in _facts.Directory.Concat([new TenantSaved(demo), new ProjectSaved(project)])) await store.AppendAsync(fact, Cancel);
+        }
+        Execute(_directory.File("qanat.db"), "PRAGMA foreign_keys = OFF; UPDATE keys SET project = (SELECT max(no) FROM projects)");
+        await using SqliteBookStore again = await Open();
+        await Assert.ThrowsAsync<StoreException>(() => again.AppendAsync(new DemoCleared(TestBooks.At(0), null), Cancel));
+        await again.AppendAsync(new ProjectSaved(_facts.NewProject(_facts.Tenant)), Cancel);
+        DirectorySnapshot directory = await again.ReadDirectoryAsync(Cancel);
+        Assert.Equal((2, 3), (directory.Tenants.Length, directory.Projects.Length));
+    }
+
+    [Fact]
     public async Task Migrations_go_forward_from_what_is_there_and_are_applied_once()
     {
         Migration first = new(1, "one", "CREATE TABLE a (x INTEGER) STRICT; INSERT INTO a VALUES (7)");

@@ -44,6 +44,8 @@ internal sealed class FactWriter
     public void Commit(IReadOnlyList<Fact> facts, Exception?[] outcomes, Action? committing = null)
     {
         if (_broken is not null) throw _broken;
+        bool removes = facts.Any(Removes);
+        if (removes) _database.CheckReferences(ReferenceChecks.EachRow);
         try
         {
             if (!TryCommitTogether(facts, committing, out StoreException? refused))
@@ -62,7 +64,14 @@ internal sealed class FactWriter
             if (kind == FailureKind.Broken) _broken = failed;
             throw failed;
         }
+        finally
+        {
+            if (removes) _database.CheckReferences(ReferenceChecks.None);
+        }
     }
+
+    /// <summary>Whether rows may go that others refer to. All other facts only add rows, and what those refer to was looked up to know its number.</summary>
+    private static bool Removes(Fact fact) => fact is DemoCleared || fact is Together together && together.Facts.Any(Removes);
 
     /// <summary>The fast way: no savepoints. One refused fact undoes the whole batch.</summary>
     private bool TryCommitTogether(IReadOnlyList<Fact> facts, Action? committing, out StoreException? refused)

@@ -15,6 +15,9 @@ internal enum FailureKind
     Broken,
 }
 
+/// <summary>Whether the database itself looks up what a row that is written refers to, and what refers to a row that is removed.</summary>
+internal enum ReferenceChecks { None, EachRow }
+
 /// <summary>One connection with its prepared statements. Used by one thread at a time. All SQL that runs on both engines is written once, with ? for parameters, in the words that both understand.</summary>
 internal abstract class SqlDatabase : IDisposable
 {
@@ -49,6 +52,11 @@ internal abstract class SqlDatabase : IDisposable
 
     /// <summary>What the engine finds wrong with its own files and references, a sentence each.</summary>
     public abstract IEnumerable<string> CheckFile();
+
+    /// <summary>For the transactions from now on, where the engine can.</summary>
+    public virtual void CheckReferences(ReferenceChecks checks)
+    {
+    }
 
     public abstract void Begin();
     public abstract void Commit();

@@ -26,6 +26,8 @@ internal sealed class SqliteDatabase : SqlDatabase
         SQLitePCL.Batteries_V2.Init();
         // Refused when something in this process has used SQLite before; then it goes on as it was.
         _ = SQLitePCL.raw.sqlite3_config(SQLitePCL.raw.SQLITE_CONFIG_MULTITHREAD);
+        // Nobody asks how much memory SQLite has: without the count, taking and giving back some of it needs no lock.
+        _ = SQLitePCL.raw.sqlite3_config(SQLitePCL.raw.SQLITE_CONFIG_MEMSTATUS, 0);
     }
 
     private SqliteDatabase(SqliteConnection connection) => _connection = connection;
@@ -126,6 +128,9 @@ internal sealed class SqliteDatabase : SqlDatabase
         while (rows.Step()) yield return string.Create(CultureInfo.InvariantCulture, $"In {rows.Text()}, rows refer to {rows.Text()} that are not there: {rows.Long()}.");
         rows.Reset();
     }
+
+    /// <summary>Outside a transaction. All statements are prepared anew after it.</summary>
+    public override void CheckReferences(ReferenceChecks checks) => Execute($"PRAGMA foreign_keys = {(checks == ReferenceChecks.EachRow ? "ON" : "OFF")}");
 
     public override void Begin() => this["BEGIN IMMEDIATE"].Run();
     public override void Commit() => this["COMMIT"].Run();
