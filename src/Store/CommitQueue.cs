@@ -17,6 +17,7 @@ internal sealed class DoubtfulCommitException(Exception lost) : Exception(lost.M
 /// <summary>Group commit: callers hand over facts, and whoever has the turn commits whatever has gathered while the last commit was on its way.
 /// There is no timer: an idle store commits a single fact at once, a busy one shares the commit among all who wait; only those who were just answered are given a moment to come back. Who needs the disk waits for the flusher besides, while the writer commits on.
 /// The turn is the writer's thread's. Where a commit waits for nothing, a caller that finds nobody before it takes the turn for its own fact: it needs no other thread then, and would have waited as long (ADR 35). The few that come meanwhile it commits too (ADR 56).
+/// While facts come fast nobody commits alone: a work item of the pool commits, behind all the work that waited before it and may bring facts of its own (ADR 68).
 /// Whoever takes part in a commit in doubt is answered when it is decided, and nothing is committed before: an answer is always true (ADR 29).</summary>
 internal sealed class CommitQueue : IAsyncDisposable
 {
@@ -28,6 +29,12 @@ internal sealed class CommitQueue : IAsyncDisposable
 
     /// <summary>A caller commits for others so many times at most, and then hands on.</summary>
     private const int CallersTurnsMax = 2;
+
+    /// <summary>Facts come fast when so many came within <see cref="FastWithin"/>: 6,400 a second, more than the calls of one client bring, or a thousand calls a second.</summary>
+    private const int FastFacts = 64;
+
+    /// <summary>See <see cref="FastFacts"/>.</summary>
+    public static readonly TimeSpan FastWithin = TimeSpan.FromMilliseconds(10);
 
     /// <summary>Between two questions about a commit in doubt.</summary>
     private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(100);
@@ -50,9 +57,14 @@ internal sealed class CommitQueue : IAsyncDisposable
     private readonly int _batchFactsMax;
     private readonly LogFlusher? _flusher;
     private readonly bool _callersCommit;
+    private readonly TimeSpan _fastWithin;
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private bool _isTaken, _isCalled, _isClosing;
-    private int _callersCommits;
+
+    /// <summary>Facts come fast; a work item of the pool that is to commit them is on its way.</summary>
+    private bool _isFast, _isScheduled;
+    private int _callersCommits, _counted;
+    private long _countedAt;
 
     // The writer's thread's own.
     private Doubtful? _doubtful;
@@ -65,7 +77,8 @@ internal sealed class CommitQueue : IAsyncDisposable
     /// <param name="afterBatch">Housekeeping on the writer's thread, once the callers of a batch have their answers. It does not throw.</param>
     /// <param name="callersCommit">A commit takes a moment and waits for nothing, so that callers who need no disk may make it themselves.</param>
     /// <param name="decide">Null: commits are never in doubt, as those of callers must not be.</param>
-    public CommitQueue(CommitBatch commit, Action afterBatch, int queueFactsMax, int batchFactsMax, LogFlusher? flusher = null, bool callersCommit = false, DecideCommit? decide = null)
+    /// <param name="fastWithin">Null: <see cref="FastWithin"/>.</param>
+    public CommitQueue(CommitBatch commit, Action afterBatch, int queueFactsMax, int batchFactsMax, LogFlusher? flusher = null, bool callersCommit = false, DecideCommit? decide = null, TimeSpan? fastWithin = null)
     {
         if (callersCommit && decide is not null) throw new ArgumentException("Only the writer's thread waits until a commit is decided.", nameof(callersCommit));
         _commit = commit;
@@ -75,6 +88,7 @@ internal sealed class CommitQueue : IAsyncDisposable
         _queueFactsMax = queueFactsMax;
         _batchFactsMax = batchFactsMax;
         _callersCommit = callersCommit;
+        _fastWithin = fastWithin ?? FastWithin;
         new Thread(Drain) { Name = "qanat books writer", IsBackground = true }.Start();
     }
 
@@ -112,7 +126,7 @@ internal sealed class CommitQueue : IAsyncDisposable
             if (_queue.Count < _queueFactsMax) _queue.Enqueue(waiting);
             else inLine = _line.AddLast(waiting);
             // Whoever has the turn looks at the queue before giving it up.
-            if (!_isTaken) Call();
+            if (!_isTaken) HandOn();
         }
         return inLine is null ? waiting.Task : WaitInLineAsync(inLine, cancel);
     }
@@ -131,14 +145,24 @@ internal sealed class CommitQueue : IAsyncDisposable
         await place.Value.Task.ConfigureAwait(false);
     }
 
-    /// <summary>The turn, if nobody has it and nobody came before.</summary>
+    /// <summary>The turn for a caller's own fact, if nobody has it, nobody came before, and it would be worth a commit.</summary>
     private bool TryTakeTurn()
     {
         lock (_gate)
         {
-            if (_isTaken || _isClosing || _queue.Count > 0) return false;
+            Count();
+            if (_isFast || _isTaken || _isClosing || _queue.Count > 0) return false;
             return _isTaken = true;
         }
+    }
+
+    /// <summary>Finds out whether facts come fast; under the gate.</summary>
+    private void Count()
+    {
+        if (++_counted < FastFacts) return;
+        long now = Stopwatch.GetTimestamp();
+        _isFast = _countedAt != 0 && Stopwatch.GetElapsedTime(_countedAt, now) < _fastWithin;
+        (_counted, _countedAt) = (0, now);
     }
 
     /// <summary>Commits a fact on its caller's thread, and the few that have gathered meanwhile, and gives up the turn.</summary>
@@ -171,6 +195,34 @@ internal sealed class CommitQueue : IAsyncDisposable
             _isTaken = false;
             if (_queue.Count > 0 || _isClosing || _callersCommits >= CallersCommitsMax) Call();
             return null;
+        }
+    }
+
+    /// <summary>On a thread of the pool, when all the work has been begun that waited there before. What that has brought is one commit.</summary>
+    private void CommitScheduled()
+    {
+        List<Waiting> batch = [];
+        lock (_gate)
+        {
+            _isScheduled = false;
+            // Whoever has the turn hands on.
+            if (_isTaken || _queue.Count == 0) return;
+            if (!IsForPool())
+            {
+                Call();
+                return;
+            }
+            _isTaken = true;
+            Take(batch, _batchFactsMax);
+        }
+        Exception?[] outcomes = new Exception?[batch.Count];
+        Write(batch.ConvertAll(waiting => waiting.Fact), outcomes);
+        Answer(batch, outcomes);
+        lock (_gate)
+        {
+            _isTaken = false;
+            _callersCommits++;
+            if (_queue.Count > 0 || _isClosing || _callersCommits >= CallersCommitsMax) HandOn();
         }
     }
 
@@ -229,6 +281,12 @@ internal sealed class CommitQueue : IAsyncDisposable
     {
         lock (_gate)
         {
+            if (_queue.Count > 0 && IsForPool())
+            {
+                _isTaken = false;
+                HandOn();
+                return false;
+            }
             Take(batch, _batchFactsMax);
             return _isTaken = batch.Count > 0;
         }
@@ -288,6 +346,28 @@ internal sealed class CommitQueue : IAsyncDisposable
     }
 
     // ---- both ----------------------------------------------------------------------------------------------------
+
+    /// <summary>Sees to it that somebody takes the turn, which is free; under the gate.</summary>
+    private void HandOn()
+    {
+        if (!IsForPool()) Call();
+        else if (!_isScheduled)
+        {
+            _isScheduled = true;
+            ThreadPool.UnsafeQueueUserWorkItem(static queue => queue.CommitScheduled(), this, preferLocal: false);
+        }
+    }
+
+    /// <summary>Whether a thread of the pool is to commit what waits; under the gate. Postings take milliseconds, and are known by waiting for the disk.</summary>
+    private bool IsForPool()
+    {
+        if (!_isFast || !_callersCommit || _isClosing || _callersCommits >= CallersCommitsMax) return false;
+        foreach (Waiting waiting in _queue)
+        {
+            if (waiting.Durability != Durability.Process) return false;
+        }
+        return true;
+    }
 
     /// <summary>Wakes the writer's thread; under the gate.</summary>
     private void Call()

@@ -9,6 +9,7 @@ public sealed class CommitQueueTests : IAsyncDisposable
     private readonly SemaphoreSlim _begun = new(0);
     private readonly List<Fact[]> _batches = [];
     private readonly List<int> _threads = [];
+    private readonly List<bool> _isOfPool = [];
     private readonly CommitQueue _queue;
     private readonly TestBooks _facts = new();
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
@@ -29,6 +30,7 @@ public sealed class CommitQueueTests : IAsyncDisposable
         _go.Wait();
         _batches.Add([.. facts]);
         _threads.Add(Environment.CurrentManagedThreadId);
+        _isOfPool.Add(Thread.CurrentThread.IsThreadPoolThread);
         for (int index = 0; index < facts.Count; index++)
         {
             if (facts[index] is HoldReleased) outcomes[index] = new StoreException("refused");
@@ -205,5 +207,72 @@ public sealed class CommitQueueTests : IAsyncDisposable
         for (int append = 0; append < Appends; append++) await queue.AppendAsync(Next(), Durability.Process, Cancel);
         await kept.WaitAsync(Cancel);
         Assert.Equal(Appends, _batches.Count);
+    }
+
+    [Fact]
+    public async Task While_facts_come_fast_a_thread_of_the_pool_commits_for_whoever_comes_meanwhile()
+    {
+        const int Together = 5;
+        await using CommitQueue queue = await Fast(() => { });
+        int before = _batches.Count;
+        HoldPlaced[] facts = [.. Enumerable.Range(0, 1 + Together).Select(_ => Next())];
+        Task first = queue.AppendAsync(facts[0], Durability.Process, Cancel);
+        await _begun.WaitAsync(Cancel);
+        Task[] waiting = [.. facts.Skip(1).Select(fact => queue.AppendAsync(fact, Durability.Process, Cancel))];
+        _go.Release(2);
+        await Task.WhenAll([first, .. waiting]);
+        Assert.Equal([1, Together], _batches.Skip(before).Select(batch => batch.Length));
+        Assert.Equal(facts, _batches.Skip(before).SelectMany(batch => batch));
+        Assert.All(_isOfPool.Skip(before), Assert.True);
+    }
+
+    [Fact]
+    public async Task While_facts_come_fast_the_writers_thread_still_has_what_needs_the_disk_and_the_housekeeping()
+    {
+        using SemaphoreSlim kept = new(0);
+        await using CommitQueue queue = await Fast(() => kept.Release());
+        Drain(kept);
+        int before = _batches.Count;
+        const int Appends = 64;
+        _go.Release(Appends + 1);
+        for (int append = 0; append < Appends; append++) await queue.AppendAsync(Next(), Durability.Process, Cancel);
+        await kept.WaitAsync(Cancel);
+        await queue.AppendAsync(Next(), Durability.Power, Cancel);
+        Assert.False(_isOfPool[^1]);
+        Assert.Equal(before + Appends + 1, _batches.Count);
+    }
+
+    [Fact]
+    public async Task Closing_waits_for_what_a_thread_of_the_pool_commits_and_writes_what_waits_behind_it()
+    {
+        CommitQueue queue = await Fast(() => { });
+        Task first = queue.AppendAsync(Next(), Durability.Process, Cancel);
+        await _begun.WaitAsync(Cancel);
+        Task behind = queue.AppendAsync(Next(), Durability.Process, Cancel);
+        Task closing = queue.DisposeAsync().AsTask();
+        Assert.False(closing.IsCompleted);
+        _go.Release(2);
+        await closing;
+        Assert.True(first.IsCompletedSuccessfully && behind.IsCompletedSuccessfully);
+        await Assert.ThrowsAsync<StoreClosedException>(() => queue.AppendAsync(Next(), Durability.Process, Cancel));
+    }
+
+    /// <summary>A queue that has seen facts come fast: it knows how long a round of counting took after the second. Nothing is under way in it, and housekeeping was just done.</summary>
+    private async Task<CommitQueue> Fast(Action afterBatch)
+    {
+        CommitQueue queue = new(Commit, afterBatch, queueFactsMax: 100, batchFactsMax: 100, callersCommit: true, fastWithin: TimeSpan.MaxValue);
+        const int Rounds = 128;
+        _go.Release(Rounds + 1);
+        for (int append = 0; append < Rounds; append++) await queue.AppendAsync(Next(), Durability.Process, Cancel);
+        await queue.AppendAsync(Next(), Durability.Power, Cancel);
+        Drain(_begun);
+        return queue;
+    }
+
+    private static void Drain(SemaphoreSlim semaphore)
+    {
+        while (semaphore.Wait(0))
+        {
+        }
     }
 }
