@@ -1,11 +1,10 @@
 namespace Qanat.Kernels;
 
 /// <summary>Cuts panels into chunks that become smaller towards the end: threads that take one after another then end together, though few chunks are claimed.
-/// Three quarters of the panels are cut into four chunks for each thread, three quarters of what is left again, and so on down to single panels.</summary>
+/// Three quarters of the panels are cut into one chunk for each thread, three quarters of what is left again, and so on down to single panels: a thread that goes on with the next panel
+/// has its weights on their way already, and one that begins elsewhere waits for them (ADR 69).</summary>
 internal readonly struct TaperedCuts
 {
-    private const int ChunksPerThread = 4;
-
     private readonly int _panels;
     private readonly int _chunksPerLevel;
 
@@ -14,7 +13,7 @@ internal readonly struct TaperedCuts
     public TaperedCuts(int panels, int threads)
     {
         _panels = panels;
-        _chunksPerLevel = threads == 1 ? 0 : threads * ChunksPerThread;
+        _chunksPerLevel = threads == 1 ? 0 : threads;
         Count = 1;
         if (threads > 1)
             Count = Walk(int.MaxValue).Chunk;
@@ -24,7 +23,7 @@ internal readonly struct TaperedCuts
     public int Count { get; }
 
     /// <summary>Chunks that end nearly together when they all are alike.</summary>
-    public static int ChunksWanted(int threads) => threads == 1 ? 1 : 2 * threads * ChunksPerThread;
+    public static int ChunksWanted(int threads) => threads == 1 ? 1 : 2 * threads;
 
     /// <summary>The first panel of a chunk; of chunk <see cref="Count"/>, the number of panels.</summary>
     public int First(int chunk) => _chunksPerLevel == 0 ? chunk * _panels : Walk(chunk).Panel;
