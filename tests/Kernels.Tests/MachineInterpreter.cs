@@ -44,7 +44,7 @@ internal sealed unsafe class MachineInterpreter
                 _asked.Add(Address(instruction));
             else if (instruction.Op0Kind == OpKind.Register && instruction.Op0Register.IsGPR())
                 General(instruction);
-            else if (instruction.Mnemonic is not (Mnemonic.Vzeroupper or Mnemonic.Prefetcht0))
+            else if (instruction.Mnemonic != Mnemonic.Vzeroupper)
                 Vector(instruction);
         }
     }

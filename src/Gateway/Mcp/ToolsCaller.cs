@@ -1,10 +1,7 @@
-using System.Diagnostics.CodeAnalysis;
-
 namespace Qanat.Gateway;
 
 /// <summary>Who asks the tools, for the time of one request: the protocol's library does not hand them the request.</summary>
 internal sealed class ToolsCaller
 {
-    [AllowNull]
     public Caller Caller { get => field ?? throw new InvalidOperationException("Nobody is let through to the tools without a caller."); set; }
 }

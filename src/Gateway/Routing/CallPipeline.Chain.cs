@@ -45,10 +45,7 @@ public sealed partial class CallPipeline
             return new HeldCall(call, running.Hold, running.Reservation, running.AllowedNewTokens);
         }
         UpstreamSet set = ((OutsidePlace)first).Sets[0];
-        OwnCount own = CountOf(call, set);
-        Admission admission = await AdmitAsync(call, own.Input, MostOf(call, own, set) ?? ContextLeft(own, set), cancel);
-        Hold hold = HoldOf(call, admission, set);
-        await PlaceAsync(hold, admission.Reservation, cancel);
+        (Hold hold, Admission admission) = await HoldAsync(call, CountOf(call, set), set, cancel);
         return new HeldCall(call, hold, admission.Reservation, admission.Allowed);
     }
 

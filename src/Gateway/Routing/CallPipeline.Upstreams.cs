@@ -11,9 +11,7 @@ public sealed partial class CallPipeline
     private async Task<UpstreamCall> AdmitOutsideAsync(Call call, UpstreamSet set, CancellationToken cancel)
     {
         OwnCount own = CountOf(call, set);
-        Admission admission = await AdmitAsync(call, own.Input, MostOf(call, own, set) ?? ContextLeft(own, set), cancel);
-        Hold hold = HoldOf(call, admission, set);
-        await PlaceAsync(hold, admission.Reservation, cancel);
+        (Hold hold, Admission admission) = await HoldAsync(call, own, set, cancel);
         return new UpstreamCall(hold, call, admission.Reservation, MostOf(call, own, set), admission.Allowed, own) { Within = call.Reads ? [set] : null };
     }
 
@@ -32,10 +30,13 @@ public sealed partial class CallPipeline
         return own;
     }
 
-    private Hold HoldOf(Call call, Admission admission, UpstreamSet set)
+    private async Task<(Hold Hold, Admission Admission)> HoldAsync(Call call, OwnCount own, UpstreamSet set, CancellationToken cancel)
     {
+        Admission admission = await AdmitAsync(call, own.Input, MostOf(call, own, set) ?? ContextLeft(own, set), cancel);
         string first = set.Targets[0].Spec.Name;
-        return HoldOf(call, admission, UpstreamSpec.DeploymentOf(first), UpstreamSpec.PoolOf(first));
+        Hold hold = HoldOf(call, admission, UpstreamSpec.DeploymentOf(first), UpstreamSpec.PoolOf(first));
+        await PlaceAsync(hold, admission.Reservation, cancel);
+        return (hold, admission);
     }
 
     private static int ContextLeft(OwnCount own, UpstreamSet set) => Math.Max(1, set.ContextLength - own.Input);

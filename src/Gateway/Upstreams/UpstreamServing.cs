@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.ExceptionServices;
 using Microsoft.Extensions.Logging;
 using Qanat.Books;
 
@@ -262,16 +261,7 @@ public sealed class UpstreamServing(UpstreamDirectory directory, TariffState tar
         BilledUsage billed = BilledUsage.Within(call, outcome, limits);
         UsageProgress used = call.Progress with { Tokens = billed.Tokens };
         UsageRecord record = Settlement.Record(call.Hold, used, outcome, call.FirstTokenAt ?? now, now, call.Hold.Pool ?? UpstreamSpec.PoolOf("none"), call.Terms, call.Call.Cache, billed.FreeTokens, tariffs.Costs);
-        HoldSettled settled = new(record);
-        try
-        {
-            await WriteAsync(settled);
-            directory.IsStalled = false;
-        }
-        catch (StoreException error)
-        {
-            await InsistAsync(settled, error);
-        }
+        await AppendAsync(new HoldSettled(record));
         limits.Settle(call.Reservation, record);
         call.Serving?.State.Figures.Settled(call.State);
         live.Worked(record.Tokens.Input, record.Tokens.Output, 0);
@@ -291,42 +281,25 @@ public sealed class UpstreamServing(UpstreamDirectory directory, TariffState tar
         limits.Release(call.Reservation);
     }
 
-    private async Task AppendAsync(Fact fact)
-    {
-        try
-        {
-            await WriteAsync(fact);
-            directory.IsStalled = false;
-        }
-        catch (StoreException error)
-        {
-            await InsistAsync(fact, error);
-        }
-    }
-
-    private Task WriteAsync(Fact fact) => store.AppendAsync(fact, meter.Durability, CancellationToken.None);
-
     /// <summary>Tries until it is stored: what was read from an upstream is never given up unmetered.</summary>
-    /// <param name="error">Why the first try failed.</param>
-    private async Task InsistAsync(Fact fact, StoreException error)
+    private async Task AppendAsync(Fact fact)
     {
         TimeSpan pause = meter.RetryPause;
         while (true)
         {
-            if (directory.IsStopping) ExceptionDispatchInfo.Throw(error);
-            directory.IsStalled = true;
-            log.LogError(error, "Usage could not be written; answers of upstreams wait and nothing new is admitted until it can");
-            await Task.Delay(pause, clock);
-            pause = TimeSpan.FromTicks(Math.Min(pause.Ticks * 2, meter.RetryPauseMax.Ticks));
             try
             {
-                await WriteAsync(fact);
+                await store.AppendAsync(fact, meter.Durability, CancellationToken.None);
                 directory.IsStalled = false;
                 return;
             }
-            catch (StoreException again)
+            catch (StoreException error)
             {
-                error = again;
+                if (directory.IsStopping) throw;
+                directory.IsStalled = true;
+                log.LogError(error, "Usage could not be written; answers of upstreams wait and nothing new is admitted until it can");
+                await Task.Delay(pause, clock);
+                pause = TimeSpan.FromTicks(Math.Min(pause.Ticks * 2, meter.RetryPauseMax.Ticks));
             }
         }
     }
