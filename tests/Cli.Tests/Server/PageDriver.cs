@@ -17,6 +17,7 @@ internal sealed class PageDriver : Renderer
 {
     private const int PressesMax = 400;
     private readonly List<Exception> faults = [];
+    private TaskCompletionSource drawn = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <param name="services">Of a scope of the server.</param>
     public PageDriver(IServiceProvider services) : base(new Surroundings(services), NullLoggerFactory.Instance)
@@ -31,7 +32,14 @@ internal sealed class PageDriver : Renderer
     public IReadOnlyList<Exception> Faults => faults;
 
     protected override void HandleException(Exception exception) => faults.Add(exception);
-    protected override Task UpdateDisplayAsync(in RenderBatch renderBatch) => Task.CompletedTask;
+
+    protected override Task UpdateDisplayAsync(in RenderBatch renderBatch)
+    {
+        TaskCompletionSource before = drawn;
+        drawn = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        before.SetResult();
+        return Task.CompletedTask;
+    }
 
     /// <param name="shownAs">Whose buttons are shown; who acts is what the scope says.</param>
     public Task<int> ShowAsync(Type page, IReadOnlyDictionary<string, object?> parameters, AuthenticationState shownAs) => Dispatcher.InvokeAsync(async () =>
@@ -49,26 +57,39 @@ internal sealed class PageDriver : Renderer
         int fields = 0;
         while (done.Count < PressesMax)
         {
-            Handler[] open = await Dispatcher.InvokeAsync(() => HandlersOf(root, "").Where(each => !done.Contains(each.Place) && (each.Event != "onchange" || fields < fieldsMax)).ToArray());
-            if (open.Length == 0) return done.Count;
-            // Fields first, so that there is something to send, and forms before the buttons that close them.
-            Handler next = open.MinBy(each => each.Event switch { "onchange" => 0, "onsubmit" => 1, _ => 2 })!;
-            done.Add(next.Place);
-            if (next.Event == "onchange") fields++;
-            EventArgs args = next.Event == "onchange" ? new ChangeEventArgs { Value = next.Value } : next.Event == "onclick" ? new MouseEventArgs() : EventArgs.Empty;
-            await Dispatcher.InvokeAsync(async () =>
+            // Found and pressed in one turn: drawing again in between gives every handler another number, and the press would reach nobody.
+            bool isOver = await Dispatcher.InvokeAsync(async () =>
             {
-                try
+                Handler[] open = [.. HandlersOf(root, "").Where(each => !done.Contains(each.Place) && (each.Event != "onchange" || fields < fieldsMax))];
+                if (open.Length == 0)
                 {
-                    await DispatchEventAsync(next.Id, null, args);
+                    if (!IsReading(root)) return true;
+                    await drawn.Task;
+                    return false;
                 }
-                catch (ArgumentException)
-                {
-                    // Gone since it was found.
-                }
+                // Fields first, so that there is something to send, and forms before the buttons that close them.
+                Handler next = open.MinBy(each => each.Event switch { "onchange" => 0, "onsubmit" => 1, _ => 2 })!;
+                done.Add(next.Place);
+                if (next.Event == "onchange") fields++;
+                await DispatchEventAsync(next.Id, null, next.Event == "onchange" ? new ChangeEventArgs { Value = next.Value } : next.Event == "onclick" ? new MouseEventArgs() : EventArgs.Empty);
+                return false;
             }).WaitAsync(TimeSpan.FromSeconds(60));
+            if (isOver) break;
         }
         return done.Count;
+    }
+
+    /// <summary>Whether any part of the page still shows that it reads: it may bring more to press.</summary>
+    private bool IsReading(int component)
+    {
+        ArrayRange<RenderTreeFrame> frames = GetCurrentRenderTreeFrames(component);
+        for (int index = 0; index < frames.Count; index++)
+        {
+            RenderTreeFrame frame = frames.Array[index];
+            if (frame is { FrameType: RenderTreeFrameType.Attribute, AttributeName: "aria-busy" }) return true;
+            if (frame is { FrameType: RenderTreeFrameType.Component, ComponentId: not 0 } && IsReading(frame.ComponentId)) return true;
+        }
+        return false;
     }
 
     private IEnumerable<Handler> HandlersOf(int component, string place)

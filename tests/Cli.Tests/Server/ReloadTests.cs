@@ -79,7 +79,8 @@ public sealed class ReloadTests
         Assert.Equal(3, (await server.Server.ReloadAsync("test", None))!.Applied.Length);
         string rest = await reader.ReadToEndAsync(None);
         Assert.EndsWith("data: [DONE]", rest.TrimEnd(), StringComparison.Ordinal);
-        Assert.DoesNotContain("\"error\"", rest, StringComparison.Ordinal);
+        // The word by itself may be what the model says.
+        Assert.DoesNotContain("data: {\"error\"", rest, StringComparison.Ordinal);
     }
 
     [Fact]
