@@ -35,6 +35,14 @@ public static class CallerAccess
     /// <summary>Whether it sees what belongs to this tenant.</summary>
     public static bool Sees(this Caller caller, TenantId tenant) => caller.Only() is not { } only || only == tenant;
 
+    /// <summary>Whether it reaches what a key of this project of its tenant left: files, batches, stored responses, tasks. Whoever may make keys of any project reaches what all of them left (ADR 70).</summary>
+    /// <param name="project">Null: it was left before the project was written down, and is its tenant's.</param>
+    public static bool Reaches(this Caller caller, ProjectId? project)
+    {
+        ArgumentNullException.ThrowIfNull(caller);
+        return project is not { } whose || whose == caller.Project.Id || caller.May(Permission.ChangeKeys);
+    }
+
     /// <summary>Nobody hands out, or takes away, more than they have.</summary>
     /// <exception cref="ApiException">403: the other identity may do what this one may not.</exception>
     public static void DemandCover(this Caller caller, KeyRole role, Reach reach)

@@ -28,7 +28,7 @@ internal sealed class BatchEndpoints(Callers callers, BatchStore batches, BatchR
         using (JsonBody body = await JsonBody.ReadAsync(context.Request, options, context.RequestAborted))
             batch = Read(JsonFields.OfRequest(body.Root), caller);
         DemandScope(caller, context.Request.Path.Value ?? "", batch.Endpoint);
-        if (await files.FindAsync(caller.Tenant.Id, batch.InputFile, context.RequestAborted) is null)
+        if (await files.FindAsync(caller, batch.InputFile, context.RequestAborted) is null)
             throw new ApiException(404, Refusal.InvalidRequest, "file_not_found", $"There is no file '{batch.InputFile[..Math.Min(80, batch.InputFile.Length)]}'.", "input_file_id");
         JsonObject shown = batch.ToJson();
         await batches.AddAsync(caller.Tenant.Id, batch, CancellationToken.None);
@@ -70,7 +70,7 @@ internal sealed class BatchEndpoints(Callers callers, BatchStore batches, BatchR
     {
         Caller caller = callers.Require(context.Request);
         PageAsk page = PageAsk.Of(context.Request, PageDefault, options.PageMax);
-        JsonObject[] all = [.. (await batches.ListAsync(caller.Tenant.Id, context.RequestAborted)).Select(each => Latest(each.Batch))];
+        JsonObject[] all = [.. (await batches.ListAsync(caller.Tenant.Id, context.RequestAborted)).Where(each => caller.Reaches(each.Batch.Project)).Select(each => Latest(each.Batch))];
         if (!page.OldestFirst) Array.Reverse(all);
         await SendAsync(context, page.ListOf(all));
     }
@@ -92,8 +92,9 @@ internal sealed class BatchEndpoints(Callers callers, BatchStore batches, BatchR
     {
         Caller caller = callers.Require(context.Request);
         string id = (string)context.Request.RouteValues["id"]!;
-        return await batches.FindAsync(caller.Tenant.Id, id, context.RequestAborted)
-            ?? throw new ApiException(404, Refusal.InvalidRequest, "batch_not_found", $"There is no batch '{id[..Math.Min(80, id.Length)]}'.", "id");
+        return await batches.FindAsync(caller.Tenant.Id, id, context.RequestAborted) is { } found && caller.Reaches(found.Project)
+            ? found
+            : throw new ApiException(404, Refusal.InvalidRequest, "batch_not_found", $"There is no batch '{id[..Math.Min(80, id.Length)]}', or it belongs to another project or tenant.", "id");
     }
 
     private static async Task SendAsync(HttpContext context, JsonObject answer)

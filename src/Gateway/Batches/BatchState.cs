@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Qanat.Books;
 
 namespace Qanat.Gateway;
 
@@ -15,6 +16,7 @@ internal sealed class BatchState(JsonObject stored)
     public string Endpoint => (string)Stored["endpoint"]!;
     public string InputFile => (string)Stored["input_file_id"]!;
     public Guid Key => Guid.Parse((string)Stored["key"]!);
+    public ProjectId? Project => Owned.ProjectIn(Stored);
     public long ExpiresUnixSeconds => (long)Stored["expires_at"]!;
     public BatchStatus Status => (BatchStatus)Array.IndexOf(Words, (string)Stored["status"]!);
     public bool HasEnded => Status is BatchStatus.Completed or BatchStatus.Failed or BatchStatus.Expired or BatchStatus.Cancelled;
@@ -47,7 +49,7 @@ internal sealed class BatchState(JsonObject stored)
         ["usage"] = null,
         ["metadata"] = metadata,
         ["key"] = caller.Key.Id.Value.ToString("D"),
-        ["project"] = caller.Project.Id.Value.ToString("D"),
+        ["project"] = caller.Project.Id.ToString(),
     });
 
     public void Enter(BatchStatus status, long nowUnixSeconds)

@@ -284,8 +284,8 @@ internal sealed class BatchWork(BatchTools tools, TenantId tenant, BatchState ba
             batch.Completed = batch.Failed = 0;
         }
         await SaveAsync();
-        await using FileStore.FileWriter output = tools.Files.Begin(tenant, batch.Id + "_output.jsonl", "batch_output");
-        await using FileStore.FileWriter errors = tools.Files.Begin(tenant, batch.Id + "_error.jsonl", "batch_output");
+        await using FileStore.FileWriter output = tools.Files.Begin(tenant, batch.Project, batch.Id + "_output.jsonl", "batch_output");
+        await using FileStore.FileWriter errors = tools.Files.Begin(tenant, batch.Project, batch.Id + "_error.jsonl", "batch_output");
         List<int> lines = [];
         BatchUsage usage = new();
         bool allReached = true;

@@ -33,11 +33,11 @@ internal sealed class DashScopeEndpoints(Callers callers, NativeRequests request
     }
 
     private async Task ShowTaskAsync(HttpContext context) =>
-        await SendAsync(context, await tasks.FindAsync(callers.Require(context.Request).Tenant.Id, IdOf(context), context.RequestAborted));
+        await SendAsync(context, await tasks.FindAsync(callers.Require(context.Request), IdOf(context), context.RequestAborted));
 
     private async Task CancelTaskAsync(HttpContext context)
     {
-        await tasks.CancelAsync(callers.Require(context.Request).Tenant.Id, IdOf(context), context.RequestAborted);
+        await tasks.CancelAsync(callers.Require(context.Request), IdOf(context), context.RequestAborted);
         await SendAsync(context, []);
     }
 

@@ -13,6 +13,7 @@ namespace Qanat.Gateway;
 internal sealed class NativeTasks(IDocumentStore documents, AnswerServing answers, GatewayOptions options, TimeProvider clock, ILogger<NativeTasks> log) : IHostedService, IDisposable
 {
     private const string Kind = "task";
+    private const string ProjectName = "project";
     private readonly ConcurrentDictionary<string, RunningTask> running = new(StringComparer.Ordinal);
     private readonly CancellationTokenSource stopping = new();
 
@@ -30,35 +31,36 @@ internal sealed class NativeTasks(IDocumentStore documents, AnswerServing answer
         string id = RequestId.New(clock).Value.ToString("D");
         JsonObject task = new() { ["task_id"] = id, ["task_status"] = "PENDING", ["submit_time"] = Now };
         Instant now = Instant.Now(clock);
-        await documents.TryAddAsync(new NewDocument(KeyOf(caller.Tenant.Id, id), now, Bytes(new JsonObject { ["output"] = task.DeepClone() }), Instant.From(clock.GetUtcNow() + options.TasksKept)));
+        await documents.TryAddAsync(new NewDocument(KeyOf(caller.Tenant.Id, id), now, Bytes(new JsonObject { ["output"] = task.DeepClone(), [ProjectName] = caller.Project.Id.ToString() }), Instant.From(clock.GetUtcNow() + options.TasksKept)));
         CancellationTokenSource ending = CancellationTokenSource.CreateLinkedTokenSource(stopping.Token);
         TaskCompletionSource begun = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        running[id] = new RunningTask(caller.Tenant.Id, ending, Task.Run(async () =>
+        running[id] = new RunningTask(ending, Task.Run(async () =>
         {
             await begun.Task;
-            await RunAsync(caller.Tenant.Id, task, request, ending.Token);
+            await RunAsync(caller, task, request, ending.Token);
         }));
         begun.SetResult();
         return new JsonObject { ["output"] = new JsonObject { ["task_id"] = id, ["task_status"] = "PENDING" } };
     }
 
-    /// <exception cref="ApiException">404: there is no such task of this tenant.</exception>
-    public async Task<JsonObject> FindAsync(TenantId tenant, string id, CancellationToken cancel)
+    /// <exception cref="ApiException">404: there is no such task that this caller reaches.</exception>
+    public async Task<JsonObject> FindAsync(Caller caller, string id, CancellationToken cancel)
     {
         // Before it is read: one that ends meanwhile has said how, before it counts as running no more.
         bool wasRunning = running.ContainsKey(id);
-        StoredDocument found = await documents.FindAsync(KeyOf(tenant, id), cancel)
-            ?? throw new ApiException(404, Refusal.InvalidRequest, "task_not_found", $"There is no task '{id[..Math.Min(80, id.Length)]}': it expired, or belongs to another tenant.", "task_id");
-        JsonObject content = JsonNode.Parse(found.Content.Span)!.AsObject();
+        StoredDocument? found = await documents.FindAsync(KeyOf(caller.Tenant.Id, id), cancel);
+        if (found is null || JsonNode.Parse(found.Content.Span)!.AsObject() is not { } content || !caller.Reaches(Owned.ProjectIn(content)))
+            throw new ApiException(404, Refusal.InvalidRequest, "task_not_found", $"There is no task '{id[..Math.Min(80, id.Length)]}': it expired, or belongs to another project or tenant.", "task_id");
+        content.Remove(ProjectName);
         bool cutOff = (string?)content["output"]!["task_status"] is "PENDING" or "RUNNING" && !wasRunning;
         if (cutOff) Fail(content["output"]!.AsObject(), "InternalError", "The server ended before the task did. Ask again.");
         return content;
     }
 
     /// <exception cref="ApiException">404 as above; 409: it has ended already.</exception>
-    public async Task CancelAsync(TenantId tenant, string id, CancellationToken cancel)
+    public async Task CancelAsync(Caller caller, string id, CancellationToken cancel)
     {
-        await FindAsync(tenant, id, cancel);
+        await FindAsync(caller, id, cancel);
         if (!running.TryGetValue(id, out RunningTask? task)) throw new ApiException(409, Refusal.InvalidRequest, "task_ended", "The task has ended already.");
         await task.Ending.CancelAsync();
         await task.Work.WaitAsync(cancel);
@@ -68,15 +70,15 @@ internal sealed class NativeTasks(IDocumentStore documents, AnswerServing answer
 
     private string Now => clock.GetUtcNow().ToString("yyyy-MM-dd HH:mm:ss.fff", CultureInfo.InvariantCulture);
 
-    private async Task RunAsync(TenantId tenant, JsonObject task, NativeRequest request, CancellationToken cancel)
+    private async Task RunAsync(Caller caller, JsonObject task, NativeRequest request, CancellationToken cancel)
     {
         string id = (string)task["task_id"]!;
-        JsonObject result = new() { ["output"] = task };
+        JsonObject result = new() { ["output"] = task, [ProjectName] = caller.Project.Id.ToString() };
         try
         {
             task["task_status"] = "RUNNING";
             task["scheduled_time"] = Now;
-            await SaveAsync(tenant, id, result);
+            await SaveAsync(caller.Tenant.Id, id, result);
             NativeTeller teller = new(request.Format);
             ToldAnswer answer = await answers.GatherAsync(request.Generation with { Stream = false }, teller, cancel);
             result["usage"] = Told(json => NativeTeller.WriteUsage(json, answer, answer.Bill))["usage"]!.DeepClone();
@@ -100,7 +102,7 @@ internal sealed class NativeTasks(IDocumentStore documents, AnswerServing answer
         }
         finally
         {
-            await SaveAsync(tenant, id, result);
+            await SaveAsync(caller.Tenant.Id, id, result);
             running.TryRemove(id, out _);
         }
     }
@@ -134,5 +136,5 @@ internal sealed class NativeTasks(IDocumentStore documents, AnswerServing answer
     private static DocumentKey KeyOf(TenantId tenant, string id) => new(Kind, tenant, id);
     private static byte[] Bytes(JsonObject json) => JsonSerializer.SerializeToUtf8Bytes(json, GatewayJson.Default.JsonObject);
 
-    private sealed record RunningTask(TenantId Tenant, CancellationTokenSource Ending, Task Work);
+    private sealed record RunningTask(CancellationTokenSource Ending, Task Work);
 }

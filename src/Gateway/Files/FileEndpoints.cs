@@ -50,7 +50,7 @@ internal sealed class FileEndpoints(Callers callers, FileStore files, GatewayOpt
                 if (name != "file" || file is not null) continue;
                 string fileName = HeaderUtilities.RemoveQuotes(about.FileNameStar.HasValue ? about.FileNameStar : about.FileName).ToString();
                 fileName = Path.GetFileName(fileName.Replace('\\', '/'));
-                file = await WholeAsync(() => files.AddAsync(caller.Tenant.Id, fileName.Length is > 0 and <= NameLengthMax ? fileName : "file", "batch", section.Body, cancel));
+                file = await WholeAsync(() => files.AddAsync(caller, fileName.Length is > 0 and <= NameLengthMax ? fileName : "file", "batch", section.Body, cancel));
             }
             if (file is null) throw Refusal.Missing("file");
             if (purpose is null) throw Refusal.Missing("purpose");
@@ -59,7 +59,7 @@ internal sealed class FileEndpoints(Callers callers, FileStore files, GatewayOpt
         }
         catch
         {
-            if (file is not null) await files.DeleteAsync(caller.Tenant.Id, file.Id, CancellationToken.None);
+            if (file is not null) await files.DeleteAsync(caller, file.Id, CancellationToken.None);
             throw;
         }
     }
@@ -69,7 +69,7 @@ internal sealed class FileEndpoints(Callers callers, FileStore files, GatewayOpt
         Caller caller = callers.Require(context.Request);
         PageAsk page = PageAsk.Of(context.Request, PageDefault, 10_000);
         string? purpose = context.Request.Query["purpose"];
-        IEnumerable<FileRecord> all = await files.ListAsync(caller.Tenant.Id, context.RequestAborted);
+        IEnumerable<FileRecord> all = await files.ListAsync(caller, context.RequestAborted);
         if (!page.OldestFirst) all = all.Reverse();
         await SendAsync(context, page.ListOf([.. all.Where(file => string.IsNullOrEmpty(purpose) || file.Purpose == purpose).Select(file => file.ToJson())]));
     }
@@ -80,7 +80,7 @@ internal sealed class FileEndpoints(Callers callers, FileStore files, GatewayOpt
     {
         Caller caller = callers.Require(context.Request);
         string id = IdOf(context);
-        if (!await files.DeleteAsync(caller.Tenant.Id, id, context.RequestAborted)) throw NotFound(id);
+        if (!await files.DeleteAsync(caller, id, context.RequestAborted)) throw NotFound(id);
         await SendAsync(context, new JsonObject { ["id"] = id, ["object"] = "file", ["deleted"] = true });
     }
 
@@ -100,7 +100,7 @@ internal sealed class FileEndpoints(Callers callers, FileStore files, GatewayOpt
     private async Task<FileRecord> FindAsync(HttpContext context, Caller caller)
     {
         string id = IdOf(context);
-        return await files.FindAsync(caller.Tenant.Id, id, context.RequestAborted) ?? throw NotFound(id);
+        return await files.FindAsync(caller, id, context.RequestAborted) ?? throw NotFound(id);
     }
 
     private static string Boundary(HttpRequest request)
@@ -136,7 +136,7 @@ internal sealed class FileEndpoints(Callers callers, FileStore files, GatewayOpt
 
     private static string IdOf(HttpContext context) => (string)context.Request.RouteValues["id"]!;
 
-    public static ApiException NotFound(string id) => new(404, Refusal.InvalidRequest, "file_not_found", $"There is no file '{id[..Math.Min(80, id.Length)]}': it expired, was deleted, or belongs to another tenant.", "id");
+    public static ApiException NotFound(string id) => new(404, Refusal.InvalidRequest, "file_not_found", $"There is no file '{id[..Math.Min(80, id.Length)]}': it expired, was deleted, or belongs to another project or tenant.", "id");
 
     private static async Task SendAsync(HttpContext context, JsonObject answer)
     {

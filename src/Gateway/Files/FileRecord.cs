@@ -1,10 +1,12 @@
 using System.Text.Json.Nodes;
+using Qanat.Books;
 
 namespace Qanat.Gateway;
 
 /// <summary>A file of a tenant: its content lies beside it in parts.</summary>
+/// <param name="Project">Whose keys reach it; null: it is older than this is written down.</param>
 /// <param name="Purpose">"batch" of what clients send; "batch_output" of what batches write.</param>
-internal sealed record FileRecord(string Id, string Name, string Purpose, long Bytes, int Parts, long CreatedUnixSeconds, long ExpiresUnixSeconds)
+internal sealed record FileRecord(string Id, ProjectId? Project, string Name, string Purpose, long Bytes, int Parts, long CreatedUnixSeconds, long ExpiresUnixSeconds)
 {
     public JsonObject ToJson() => new()
     {
@@ -23,9 +25,10 @@ internal sealed record FileRecord(string Id, string Name, string Purpose, long B
     {
         JsonObject stored = ToJson();
         stored["parts"] = Parts;
+        stored["project"] = Project?.ToString();
         return stored;
     }
 
-    public static FileRecord FromStored(JsonNode stored) => new((string)stored["id"]!, (string)stored["filename"]!, (string)stored["purpose"]!, (long)stored["bytes"]!, (int)stored["parts"]!,
+    public static FileRecord FromStored(JsonNode stored) => new((string)stored["id"]!, Owned.ProjectIn(stored), (string)stored["filename"]!, (string)stored["purpose"]!, (long)stored["bytes"]!, (int)stored["parts"]!,
         (long)stored["created_at"]!, (long)stored["expires_at"]!);
 }

@@ -21,9 +21,9 @@ internal sealed class FileStore(IDocumentStore documents, GatewayOptions options
 
     /// <summary>Reads the content to its end and keeps it.</summary>
     /// <exception cref="ApiException">413: it is larger than files may be.</exception>
-    public async Task<FileRecord> AddAsync(TenantId tenant, string name, string purpose, Stream content, CancellationToken cancel)
+    public async Task<FileRecord> AddAsync(Caller caller, string name, string purpose, Stream content, CancellationToken cancel)
     {
-        await using FileWriter writer = Begin(tenant, name, purpose);
+        await using FileWriter writer = Begin(caller.Tenant.Id, caller.Project.Id, name, purpose);
         byte[] buffer = ArrayPool<byte>.Shared.Rent(options.FilePartBytes);
         try
         {
@@ -38,22 +38,26 @@ internal sealed class FileStore(IDocumentStore documents, GatewayOptions options
     }
 
     /// <summary>A file that is written piece by piece; without FinishAsync nothing of it stays.</summary>
-    public FileWriter Begin(TenantId tenant, string name, string purpose) =>
-        new(this, tenant, new FileRecord(IdPrefix + RequestId.New(clock).Value.ToString("N"), name, purpose, 0, 0, Now.ToUnixTimeSeconds(), (Now + options.FilesKept).ToUnixTimeSeconds()));
+    public FileWriter Begin(TenantId tenant, ProjectId? project, string name, string purpose) =>
+        new(this, tenant, new FileRecord(IdPrefix + RequestId.New(clock).Value.ToString("N"), project, name, purpose, 0, 0, Now.ToUnixTimeSeconds(), (Now + options.FilesKept).ToUnixTimeSeconds()));
+
+    /// <summary>Null: there is none that this caller reaches.</summary>
+    public async Task<FileRecord?> FindAsync(Caller caller, string id, CancellationToken cancel) =>
+        await FindAsync(caller.Tenant.Id, id, cancel) is { } found && caller.Reaches(found.Project) ? found : null;
 
     public async Task<FileRecord?> FindAsync(TenantId tenant, string id, CancellationToken cancel) =>
         await documents.FindAsync(new DocumentKey(Kind, tenant, id), cancel) is { } found ? Read(found) : null;
 
-    /// <summary>All files of a tenant, oldest first.</summary>
-    public async Task<IReadOnlyList<FileRecord>> ListAsync(TenantId tenant, CancellationToken cancel)
+    /// <summary>All files that a caller reaches, oldest first.</summary>
+    public async Task<IReadOnlyList<FileRecord>> ListAsync(Caller caller, CancellationToken cancel)
     {
         List<FileRecord> all = [];
         DocumentPosition? after = null;
         while (true)
         {
-            ImmutableArray<StoredDocument> page = await documents.ListAsync(new DocumentQuery(Kind, tenant, after), cancel);
+            ImmutableArray<StoredDocument> page = await documents.ListAsync(new DocumentQuery(Kind, caller.Tenant.Id, after), cancel);
             if (page.IsEmpty) return all;
-            all.AddRange(page.Select(Read));
+            all.AddRange(page.Select(Read).Where(file => caller.Reaches(file.Project)));
             after = page[^1].Position;
         }
     }
@@ -69,9 +73,10 @@ internal sealed class FileStore(IDocumentStore documents, GatewayOptions options
         }
     }
 
-    public async Task<bool> DeleteAsync(TenantId tenant, string id, CancellationToken cancel)
+    public async Task<bool> DeleteAsync(Caller caller, string id, CancellationToken cancel)
     {
-        if (await FindAsync(tenant, id, cancel) is not { } file || !await documents.TryDeleteAsync(new DocumentKey(Kind, tenant, id), cancel: cancel)) return false;
+        TenantId tenant = caller.Tenant.Id;
+        if (await FindAsync(caller, id, cancel) is not { } file || !await documents.TryDeleteAsync(new DocumentKey(Kind, tenant, id), cancel: cancel)) return false;
         await DeletePartsAsync(tenant, id, file.Parts, cancel);
         return true;
     }

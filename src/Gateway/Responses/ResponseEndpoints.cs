@@ -41,7 +41,7 @@ internal sealed class ResponseEndpoints(Callers callers, ResponseRequests reques
         }
         try
         {
-            await kept.KeepAsync(caller.Tenant, id, new KeptResponse(teller.ToNode(answer), ask.Input), CancellationToken.None);
+            await kept.KeepAsync(caller, id, new KeptResponse(teller.ToNode(answer), ask.Input), CancellationToken.None);
         }
         catch (StoreException error)
         {
@@ -66,6 +66,7 @@ internal sealed class ResponseEndpoints(Callers callers, ResponseRequests reques
     {
         Caller caller = callers.Require(context.Request);
         string id = IdOf(context);
+        await FindAsync(context);
         if (!await kept.DeleteAsync(caller.Tenant.Id, id, context.RequestAborted)) throw ResponseStore.NotKept(caller.Tenant, id, null);
         await SendAsync(context, new JsonObject { ["id"] = id, ["object"] = "response.deleted", ["deleted"] = true });
     }
@@ -95,7 +96,7 @@ internal sealed class ResponseEndpoints(Callers callers, ResponseRequests reques
     {
         Caller caller = callers.Require(context.Request);
         string id = IdOf(context);
-        return await kept.FindAsync(caller.Tenant.Id, id, context.RequestAborted) ?? throw ResponseStore.NotKept(caller.Tenant, id, null);
+        return await kept.FindAsync(caller, id, context.RequestAborted) ?? throw ResponseStore.NotKept(caller.Tenant, id, null);
     }
 
     private static string IdOf(HttpContext context) => (string)context.Request.RouteValues["id"]!;

@@ -17,8 +17,8 @@ internal sealed class ResponseRequests(ServedModels models, GatewayOptions optio
         ResponseItems items = new();
         if (fields.Text("instructions") is { Length: > 0 } instructions) items.AddSystem(instructions);
         if (fields.Text("previous_response_id") is { } previous)
-            foreach (JsonObject earlier in await kept.HistoryAsync(caller.Tenant, previous, cancel)) items.Add(FieldsOf(earlier));
-        JsonArray input = await ReadInputAsync(fields, items, caller.Tenant, cancel);
+            foreach (JsonObject earlier in await kept.HistoryAsync(caller, previous, cancel)) items.Add(FieldsOf(earlier));
+        JsonArray input = await ReadInputAsync(fields, items, caller, cancel);
         Conversation conversation = ReadConversation(fields, items.ToMessages());
         if (cachesAll) conversation = conversation with { CachedMessages = conversation.Messages.Length };
         ChatAsk ask = new(model, conversation, "input")
@@ -40,7 +40,7 @@ internal sealed class ResponseRequests(ServedModels models, GatewayOptions optio
         };
     }
 
-    private async Task<JsonArray> ReadInputAsync(JsonFields fields, ResponseItems items, Tenant tenant, CancellationToken cancel)
+    private async Task<JsonArray> ReadInputAsync(JsonFields fields, ResponseItems items, Caller caller, CancellationToken cancel)
     {
         JsonArray input = [];
         if (!fields.TryGet("input", out JsonElement value)) throw Refusal.Missing("input");
@@ -60,8 +60,8 @@ internal sealed class ResponseRequests(ServedModels models, GatewayOptions optio
         {
             if (item.Text("type") == "item_reference")
             {
-                JsonObject found = await kept.FindItemAsync(tenant.Id, item.RequiredText("id"), cancel)
-                    ?? throw new ApiException(404, Refusal.InvalidRequest, "item_not_found", $"The item it refers to is not stored here, because its response is not. {StoringTerms.Of(tenant).Advice}", item.PathOf("id"));
+                JsonObject found = await kept.FindItemAsync(caller, item.RequiredText("id"), cancel)
+                    ?? throw new ApiException(404, Refusal.InvalidRequest, "item_not_found", $"The item it refers to is not stored here, because its response is not. {StoringTerms.Of(caller.Tenant).Advice}", item.PathOf("id"));
                 items.Add(FieldsOf(found));
                 input.Add(found.DeepClone());
                 continue;

@@ -21,22 +21,25 @@ public sealed class ResponseStore(IDocumentStore documents, SealedDocuments kept
     private const int ChainMax = 1000;
 
     /// <exception cref="StoreException">It is larger than a document may be, or could not be written.</exception>
-    internal Task KeepAsync(Tenant tenant, string id, KeptResponse made, CancellationToken cancel)
+    internal Task KeepAsync(Caller caller, string id, KeptResponse made, CancellationToken cancel)
     {
-        JsonObject content = new() { ["response"] = made.Response, ["input"] = made.Input };
-        return kept.AddAsync(KeyOf(tenant.Id, id), JsonSerializer.Serialize(content, GatewayJson.Default.JsonObject), Instant.Now(clock), Instant.From(clock.GetUtcNow().AddDays(StoringTerms.Of(tenant).Days)), cancel);
+        JsonObject content = new() { ["response"] = made.Response, ["input"] = made.Input, ["project"] = caller.Project.Id.ToString() };
+        return kept.AddAsync(KeyOf(caller.Tenant.Id, id), JsonSerializer.Serialize(content, GatewayJson.Default.JsonObject), Instant.Now(clock), Instant.From(clock.GetUtcNow().AddDays(StoringTerms.Of(caller.Tenant).Days)), cancel);
     }
 
-    internal async Task<KeptResponse?> FindAsync(TenantId tenant, string id, CancellationToken cancel)
+    /// <summary>Null: there is none that this caller reaches.</summary>
+    internal async Task<KeptResponse?> FindAsync(Caller caller, string id, CancellationToken cancel)
     {
+        TenantId tenant = caller.Tenant.Id;
         // The sealed one last: one that is sealed meanwhile is there before the plain one is gone.
         JsonNode? content = await documents.FindAsync(PlainKeyOf(tenant, id), cancel) is { } plain ? JsonNode.Parse(plain.Content.Span)
             : await kept.FindAsync(KeyOf(tenant, id), cancel) is { } text ? JsonNode.Parse(text)
             : null;
-        return content is null ? null : new KeptResponse(content["response"]!.AsObject(), content["input"]!.AsArray());
+        return content is null || !caller.Reaches(Owned.ProjectIn(content)) ? null : new KeptResponse(content["response"]!.AsObject(), content["input"]!.AsArray());
     }
 
-    public async Task<bool> DeleteAsync(TenantId tenant, string id, CancellationToken cancel) =>
+    /// <summary>Whoever it belongs to: ask with FindAsync first.</summary>
+    internal async Task<bool> DeleteAsync(TenantId tenant, string id, CancellationToken cancel) =>
         await documents.TryDeleteAsync(PlainKeyOf(tenant, id), cancel: cancel) | await kept.DeleteAsync(KeyOf(tenant, id), cancel);
 
     /// <summary>Deletes all of a tenant's, or those stored before an instant. How many they were.</summary>
@@ -45,21 +48,21 @@ public sealed class ResponseStore(IDocumentStore documents, SealedDocuments kept
 
     /// <summary>Every item up to and with a response, oldest first.</summary>
     /// <exception cref="ApiException">404: the response, or one before it, is not stored here.</exception>
-    internal async Task<IReadOnlyList<JsonObject>> HistoryAsync(Tenant tenant, string id, CancellationToken cancel)
+    internal async Task<IReadOnlyList<JsonObject>> HistoryAsync(Caller caller, string id, CancellationToken cancel)
     {
         Stack<KeptResponse> chain = [];
         for (string? next = id; next is not null; next = (string?)chain.Peek().Response["previous_response_id"])
         {
             if (chain.Count >= ChainMax) throw Refusal.Value("previous_response_id", FormattableString.Invariant($"a chain of responses may have at most {ChainMax}."));
-            chain.Push(await FindAsync(tenant.Id, next, cancel) ?? throw NotKept(tenant, next, "previous_response_id"));
+            chain.Push(await FindAsync(caller, next, cancel) ?? throw NotKept(caller.Tenant, next, "previous_response_id"));
         }
         return [.. chain.SelectMany(each => each.Input.Concat(each.Response["output"]!.AsArray())).Select(item => item!.AsObject())];
     }
 
     /// <summary>An item by its id: of the output by the response that it names, else null.</summary>
-    internal async Task<JsonObject?> FindItemAsync(TenantId tenant, string itemId, CancellationToken cancel)
+    internal async Task<JsonObject?> FindItemAsync(Caller caller, string itemId, CancellationToken cancel)
     {
-        if (ItemIds.ResponseOf(itemId) is not { } id || await FindAsync(tenant, id, cancel) is not { } found) return null;
+        if (ItemIds.ResponseOf(itemId) is not { } id || await FindAsync(caller, id, cancel) is not { } found) return null;
         return found.Input.Concat(found.Response["output"]!.AsArray()).Select(item => item!.AsObject()).FirstOrDefault(item => (string?)item["id"] == itemId);
     }
 
@@ -77,7 +80,7 @@ public sealed class ResponseStore(IDocumentStore documents, SealedDocuments kept
     }
 
     internal static ApiException NotKept(Tenant tenant, string id, string? param) => new(404, Refusal.InvalidRequest, "response_not_found",
-        $"Response '{id[..Math.Min(80, id.Length)]}' is not stored here: it was not to be, expired, was deleted, or belongs to another tenant. {StoringTerms.Of(tenant).Advice}", param);
+        $"Response '{id[..Math.Min(80, id.Length)]}' is not stored here: it was not to be, expired, was deleted, or belongs to another project or tenant. {StoringTerms.Of(tenant).Advice}", param);
 
     private async Task SealAsync(StoredDocument plain, CancellationToken cancel)
     {

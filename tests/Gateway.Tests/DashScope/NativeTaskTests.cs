@@ -99,9 +99,9 @@ public sealed class NativeTaskTests(GatewayFixture fixture) : IClassFixture<Gate
                 await tasks.StopAsync(TestContext.Current.CancellationToken);
                 return before ?? await read();
             };
-            JsonObject found = await tasks.FindAsync(key.Tenant, id, TestContext.Current.CancellationToken);
+            JsonObject found = await tasks.FindAsync(caller, id, TestContext.Current.CancellationToken);
             Assert.Equal(status, (string?)found["output"]!["task_status"]);
-            Assert.Equal("SUCCEEDED", (string?)(await tasks.FindAsync(key.Tenant, id, TestContext.Current.CancellationToken))["output"]!["task_status"]);
+            Assert.Equal("SUCCEEDED", (string?)(await tasks.FindAsync(caller, id, TestContext.Current.CancellationToken))["output"]!["task_status"]);
         }
         finally
         {
@@ -110,7 +110,7 @@ public sealed class NativeTaskTests(GatewayFixture fixture) : IClassFixture<Gate
         }
     }
 
-    private static async Task<Answer> BeginAsync(TestGateway gateway)
+    internal static async Task<Answer> BeginAsync(TestGateway gateway)
     {
         using HttpRequestMessage request = new(HttpMethod.Post, Path) { Content = new StringContent(Ask, Encoding.UTF8, "application/json") };
         request.Headers.Add("X-DashScope-Async", "enable");
@@ -127,7 +127,7 @@ public sealed class NativeTaskTests(GatewayFixture fixture) : IClassFixture<Gate
         }
     }
 
-    private static string PathOf(Answer begun) => "/api/v1/tasks/" + begun.Body["output"]!["task_id"];
+    internal static string PathOf(Answer begun) => "/api/v1/tasks/" + begun.Body["output"]!["task_id"];
 
     private static string? StatusOf(StoredDocument? document) => (string?)JsonNode.Parse(document!.Content.Span)!["output"]!["task_status"];
 

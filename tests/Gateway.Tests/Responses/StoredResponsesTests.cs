@@ -75,9 +75,10 @@ public sealed class StoredResponsesTests
         StoredDocument stored = Assert.Single(await StoredAsync(gateway));
         Assert.False(stored.Content.Span.IndexOf("plover"u8) >= 0);
         Assert.Equal(made.Body.ToJsonString(), (await gateway.GetAsync($"{Path}/{made.Body["id"]}")).Body.ToJsonString());
-        Tenant house = gateway.Get<DirectoryState>().Current.FindTenant("house")!;
+        DirectoryModel directory = gateway.Get<DirectoryState>().Current;
+        Tenant house = directory.FindTenant("house")!;
         await ((IDocumentStore)gateway.Store).TryAddAsync(new NewDocument(stored.Key with { Tenant = house.Id }, stored.CreatedAt, stored.Content), None);
-        await Assert.ThrowsAnyAsync<System.Security.Cryptography.CryptographicException>(() => gateway.Get<ResponseStore>().FindAsync(house.Id, stored.Key.Id, None));
+        await Assert.ThrowsAnyAsync<System.Security.Cryptography.CryptographicException>(() => gateway.Get<ResponseStore>().FindAsync(new Caller(house, directory.FindProject(house.Id, DirectoryState.DefaultProject)!, directory.Keys.First(key => key.Tenant == house.Id)), stored.Key.Id, None));
     }
 
     [Fact]
