@@ -29,14 +29,17 @@ public static class GatewayHosting
         services.TryAddSingleton(_ => new SeedSource(BinaryPrimitives.ReadUInt64LittleEndian(RandomNumberGenerator.GetBytes(sizeof(ulong)))));
         services.AddSingleton<Recordings>().AddSingleton<Callers>().AddSingleton<SamplingFields>().AddSingleton<ChatRequests>().AddSingleton<CompletionRequests>().AddSingleton<ModelList>()
             .AddSingleton<GenerationAnswer>().AddSingleton<OpenAiEndpoints>()
-            .AddSingleton<AnswerServing>().AddSingleton<PromptCounter>().AddSingleton<MessageRequests>().AddSingleton<AnthropicEndpoints>().AddSingleton<NativeRequests>().AddSingleton<NativeTasks>().AddSingleton<DashScopeEndpoints>()
+            .AddSingleton<AnswerServing>().AddSingleton<PromptCounter>().AddSingleton<MessageRequests>().AddSingleton<AnthropicEndpoints>().AddSingleton<NativeRequests>().AddSingleton<DashScopeEndpoints>()
             .AddSingleton<OllamaRequests>().AddSingleton<OllamaEndpoints>().AddSingleton<ResponseStore>().AddSingleton<ResponseRequests>().AddSingleton<ResponseEndpoints>()
             .AddSingleton<TextReading>().AddSingleton<EmbeddingRequests>().AddSingleton<RerankRequests>().AddSingleton<ReadingEndpoints>()
-            .AddSingleton<FileStore>().AddSingleton<FileEndpoints>().AddSingleton<BatchStore>().AddSingleton<BatchRowServing>().AddSingleton<BatchPlaces>().AddSingleton<BatchTools>().AddSingleton<BatchRunner>()
+            .AddSingleton<FileEndpoints>().AddSingleton<BatchRowServing>().AddSingleton<BatchPlaces>().AddSingleton<BatchTools>().AddSingleton<BatchRunner>()
             .AddSingleton<BatchEndpoints>().AddHostedService(provider => provider.GetRequiredService<BatchRunner>()).AddHostedService(provider => provider.GetRequiredService<NativeTasks>()).AddHostedService<ExpiredDocuments>()
             .AddSingleton<AdminJson>().AddSingleton<DirectoryApi>().AddSingleton<LimitsApi>().AddSingleton<MetricsText>().AddSingleton<OperationsEndpoints>().AddSingleton<TariffApi>().AddSingleton<UsageApi>().AddSingleton<BooksApi>().AddSingleton<StatusApi>().AddSingleton<UpstreamApi>().AddSingleton<ConfigurationApi>().AddSingleton<SealedDocuments>().AddSingleton<TranscriptStore>().AddSingleton<TranscriptChanges>().AddSingleton<TranscriptApi>().AddSingleton<ResponseChanges>().AddSingleton<StoringApi>().AddHostedService<RetentionSweep>().AddSingleton<AdminEndpoints>();
         services.AddSingleton<FinanceChanges>().AddSingleton<ContractStanding>().AddSingleton<DeclarationApi>().AddSingleton<ContractApi>().AddSingleton<CostApi>().AddSingleton<InvoiceApi>()
             .AddSingleton<PeriodApi>().AddSingleton<PriceFileApi>().AddSingleton<StatementApi>().AddSingleton<UsageEvents>().AddSingleton<UsageIngest>().AddSingleton<IngestApi>().AddSingleton<BooksExport>().AddSingleton<ExportApi>().AddSingleton<FinanceEndpoints>();
+        AddSealed<FileStore>(services);
+        AddSealed<BatchStore>(services);
+        AddSealed<NativeTasks>(services);
         services.Configure<KestrelServerOptions>(kestrel => SetLimits(kestrel, options));
         // A request is read, served and answered on the thread that its bytes arrived on, which is one of the pool's: handing it from one to the next cost more than what each of them did (ADR 36).
         // Nor is a buffer kept from a connection until it says something, which takes a call of the system more for every request: an idle one keeps 4 KB instead.
@@ -45,6 +48,10 @@ public static class GatewayHosting
         McpEndpoint.Add(services);
         return builder;
     }
+
+    /// <summary>Keeps its documents sealed.</summary>
+    private static void AddSealed<T>(IServiceCollection services) where T : class =>
+        services.AddSingleton(provider => ActivatorUtilities.CreateInstance<T>(provider, ActivatorUtilities.CreateInstance<SealingStore>(provider)));
 
     /// <summary>Puts the limits before whatever serves calls: the pipeline, unless the host has given another.</summary>
     private static void LimitCalls(IServiceCollection services)

@@ -36,5 +36,5 @@ public sealed class SealedDocuments(IDocumentStore documents, SecretBox box)
     }
 
     /// <summary>What it is sealed for: moved to another tenant or id it does not open.</summary>
-    private static string OwnerOf(DocumentKey key) => $"{key.Kind}/{key.Tenant}/{key.Id}";
+    internal static string OwnerOf(DocumentKey key) => $"{key.Kind}/{key.Tenant}/{key.Id}";
 }

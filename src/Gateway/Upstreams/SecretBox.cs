@@ -28,22 +28,35 @@ public sealed class SecretBox
     public byte[] Seal(string owner, string secret)
     {
         byte[] plain = Encoding.UTF8.GetBytes(secret);
-        byte[] sealedBytes = new byte[NonceBytes + TagBytes + plain.Length];
-        RandomNumberGenerator.Fill(sealedBytes.AsSpan(0, NonceBytes));
-        using AesGcm cipher = new(key, TagBytes);
-        cipher.Encrypt(sealedBytes.AsSpan(0, NonceBytes), plain, sealedBytes.AsSpan(NonceBytes + TagBytes), sealedBytes.AsSpan(NonceBytes, TagBytes), Encoding.UTF8.GetBytes(owner));
+        byte[] sealedBytes = Seal(owner, plain, []);
         CryptographicOperations.ZeroMemory(plain);
         return sealedBytes;
     }
 
+    /// <param name="owner">What the bytes belong to.</param>
+    /// <param name="before">Stands in the clear before what is sealed.</param>
+    internal byte[] Seal(string owner, ReadOnlySpan<byte> plain, ReadOnlySpan<byte> before)
+    {
+        byte[] all = new byte[before.Length + NonceBytes + TagBytes + plain.Length];
+        before.CopyTo(all);
+        Span<byte> nonce = all.AsSpan(before.Length, NonceBytes);
+        RandomNumberGenerator.Fill(nonce);
+        using AesGcm cipher = new(key, TagBytes);
+        cipher.Encrypt(nonce, plain, all.AsSpan(before.Length + NonceBytes + TagBytes), all.AsSpan(before.Length + NonceBytes, TagBytes), Encoding.UTF8.GetBytes(owner));
+        return all;
+    }
+
     /// <exception cref="CryptographicException">It was sealed under another key or for another owner, or changed.</exception>
-    public string Unseal(string owner, ReadOnlySpan<byte> sealedBytes)
+    public string Unseal(string owner, ReadOnlySpan<byte> sealedBytes) => Encoding.UTF8.GetString(UnsealBytes(owner, sealedBytes));
+
+    /// <exception cref="CryptographicException">As above.</exception>
+    internal byte[] UnsealBytes(string owner, ReadOnlySpan<byte> sealedBytes)
     {
         if (sealedBytes.Length < NonceBytes + TagBytes) throw new CryptographicException("This is not a sealed secret.");
         byte[] plain = new byte[sealedBytes.Length - NonceBytes - TagBytes];
         using AesGcm cipher = new(key, TagBytes);
         cipher.Decrypt(sealedBytes[..NonceBytes], sealedBytes[(NonceBytes + TagBytes)..], sealedBytes.Slice(NonceBytes, TagBytes), plain, Encoding.UTF8.GetBytes(owner));
-        return Encoding.UTF8.GetString(plain);
+        return plain;
     }
 
     private static void Create(string file)

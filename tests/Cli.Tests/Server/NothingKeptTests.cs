@@ -1,8 +1,11 @@
 using System.Net;
 using System.Net.Http.Json;
 using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using Qanat.Books;
 using Qanat.Gateway;
+using Qanat.Store;
 
 namespace Qanat.Cli.Tests;
 
@@ -48,20 +51,55 @@ public sealed class NothingKeptTests
 
         using (HttpResponseMessage stored = await server.Owner.PostAsJsonAsync("v1/responses", new { model, input = Marker, max_output_tokens = 4, store = true }, TestContext.Current.CancellationToken))
         {
-            string id = (string)System.Text.Json.Nodes.JsonNode.Parse(await stored.Content.ReadAsStringAsync(TestContext.Current.CancellationToken))!["id"]!;
+            string id = (string)JsonNode.Parse(await stored.Content.ReadAsStringAsync(TestContext.Current.CancellationToken))!["id"]!;
             Assert.Contains(Marker, await server.Owner.GetStringAsync($"v1/responses/{id}/input_items", TestContext.Current.CancellationToken), StringComparison.Ordinal);
         }
         Assert.Equal([], FilesWith(server.Folder, Marker));
 
-        // The search finds what is there: a file that a client uploads.
-        using MultipartFormDataContent form = new() { { new StringContent("batch"), "purpose" }, { new StringContent(Marker), "file", "rows.jsonl" } };
-        using (HttpResponseMessage uploaded = await server.Owner.PostAsync("v1/files", form, TestContext.Current.CancellationToken)) Assert.Equal(HttpStatusCode.OK, uploaded.StatusCode);
+        await RunBatchAsync(server, model);
+        await RunTaskAsync(server, model);
+        Assert.Equal([], FilesWith(server.Folder, Marker));
+
+        // The search finds what is there.
+        await server.Get<IDocumentStore>().TryAddAsync(new NewDocument(new DocumentKey("probe", house, "1"), Instant.Now(TimeProvider.System), Encoding.UTF8.GetBytes(Marker)), CancellationToken.None);
         Assert.NotEmpty(FilesWith(server.Folder, Marker));
+    }
+
+    /// <summary>Its input and its results say what was said, to whoever asks for them.</summary>
+    private static async Task RunBatchAsync(RunningServer server, string model)
+    {
+        string row = JsonSerializer.Serialize(new { custom_id = "a", method = "POST", url = "/v1/completions", body = new { model, prompt = Marker, max_tokens = 4, echo = true } });
+        using MultipartFormDataContent form = new() { { new StringContent("batch"), "purpose" }, { new StringContent(row), "file", "rows.jsonl" } };
+        JsonNode file = await SentAsync(server.Owner.PostAsync("v1/files", form, TestContext.Current.CancellationToken));
+        JsonNode batch = await SentAsync(server.Owner.PostAsJsonAsync("v1/batches", new { input_file_id = (string)file["id"]!, endpoint = "/v1/completions", completion_window = "24h" }, TestContext.Current.CancellationToken));
+        while ((string?)batch["status"] is "validating" or "in_progress" or "finalizing") batch = await SentAsync(server.Owner.GetAsync($"v1/batches/{batch["id"]}", TestContext.Current.CancellationToken));
+        foreach (string name in (string[])["input_file_id", "output_file_id"])
+            Assert.Contains(Marker, await server.Owner.GetStringAsync($"v1/files/{batch[name]}/content", TestContext.Current.CancellationToken), StringComparison.Ordinal);
+    }
+
+    private static async Task RunTaskAsync(RunningServer server, string model)
+    {
+        using HttpRequestMessage request = new(HttpMethod.Post, "api/v1/services/aigc/text-generation/generation")
+        {
+            Content = JsonContent.Create(new { model, input = new { messages = new[] { new { role = "user", content = Marker } } }, parameters = new { max_tokens = 4 } }),
+        };
+        request.Headers.Add("X-DashScope-Async", "enable");
+        JsonNode task = await SentAsync(server.Owner.SendAsync(request, TestContext.Current.CancellationToken));
+        while ((string?)task["output"]!["task_status"] is "PENDING" or "RUNNING") task = await SentAsync(server.Owner.GetAsync($"api/v1/tasks/{task["output"]!["task_id"]}", TestContext.Current.CancellationToken));
+        Assert.Equal("SUCCEEDED", (string?)task["output"]!["task_status"]);
+    }
+
+    private static async Task<JsonNode> SentAsync(Task<HttpResponseMessage> sending)
+    {
+        using HttpResponseMessage response = await sending;
+        string text = await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
+        Assert.True(response.IsSuccessStatusCode, text);
+        return JsonNode.Parse(text)!;
     }
 
     private static async Task<string> OnlyKeptAsync(RunningServer server)
     {
-        System.Text.Json.Nodes.JsonNode list = (await server.Owner.GetFromJsonAsync<System.Text.Json.Nodes.JsonNode>("api/transcripts?tenant=house", TestContext.Current.CancellationToken))!;
+        JsonNode list = (await server.Owner.GetFromJsonAsync<JsonNode>("api/transcripts?tenant=house", TestContext.Current.CancellationToken))!;
         return (string)Assert.Single(list["data"]!.AsArray())!["id"]!;
     }
 

@@ -79,7 +79,7 @@ public sealed class NativeTaskTests(GatewayFixture fixture) : IClassFixture<Gate
             asked.TrySetResult();
             return Script.SayAndWait(call, mayEnd.Task, cancel);
         };
-        LookedUp documents = new(gateway.Get<IDocumentStore>());
+        LookedUp documents = new(new SealingStore(gateway.Get<IDocumentStore>(), gateway.Get<SecretBox>(), NullLogger<SealingStore>.Instance));
         using NativeTasks tasks = new(documents, gateway.Get<AnswerServing>(), gateway.Get<GatewayOptions>(), TimeProvider.System, NullLogger<NativeTasks>.Instance);
         DirectoryModel directory = gateway.Get<DirectoryState>().Current;
         ApiKey key = directory.Keys.Single(each => each.Role == KeyRole.Inference);
