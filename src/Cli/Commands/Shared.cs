@@ -84,6 +84,12 @@ internal sealed class Shared
         {
             return 130;
         }
+        catch (TypeInitializationException error) when (error.GetBaseException() is InvalidOperationException refused)
+        {
+            // An environment variable that names no kernels, or those of another processor, is read where kernels are first asked for.
+            await System.Console.Error.WriteLineAsync("qanat: " + refused.Message);
+            return 1;
+        }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
             // What the system refuses: it names the file itself.
