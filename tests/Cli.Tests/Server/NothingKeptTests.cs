@@ -109,11 +109,19 @@ public sealed class NothingKeptTests
         return [.. Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).Where(file => Path.GetFileName(file) != "qanat.lock").Where(file => Bytes(file).AsSpan().IndexOf(sought) >= 0).Select(file => Path.GetRelativePath(folder, file))];
     }
 
+    /// <summary>Of a file that the server may write to, shorten or delete meanwhile.</summary>
     private static byte[] Bytes(string file)
     {
-        using FileStream stream = new(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
-        byte[] bytes = new byte[stream.Length];
-        stream.ReadExactly(bytes);
-        return bytes;
+        try
+        {
+            using FileStream stream = new(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+            using MemoryStream bytes = new();
+            stream.CopyTo(bytes);
+            return bytes.ToArray();
+        }
+        catch (FileNotFoundException)
+        {
+            return [];
+        }
     }
 }
