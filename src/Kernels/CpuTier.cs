@@ -12,11 +12,11 @@ public enum CpuTier
     /// <summary>AVX2 and FMA, 256 bits: byte products by <c>vpmaddwd</c>.</summary>
     Avx2,
 
-    /// <summary>The same instructions and F16C in code assembled at start: no register is spilled, and weights are asked for before they are needed.</summary>
-    Avx2Emitted,
-
     /// <summary>AVX-VNNI, 256 bits: byte products by the VEX form of <c>vpdpbusd</c>.</summary>
     AvxVnni,
+
+    /// <summary>AVX2, FMA and F16C, and AVX-VNNI where there is one, in code assembled at start: no register is spilled, and weights are asked for before they are needed.</summary>
+    Avx2Emitted,
 
     /// <summary>AVX-512 with VNNI, 512 bits: code assembled at start, because .NET 10 has no such instructions.</summary>
     Avx512Vnni,
@@ -46,9 +46,8 @@ public static class CpuTiers
     {
         int floatBits = Vector512.IsHardwareAccelerated ? 512 : Vector256.IsHardwareAccelerated ? 256 : Vector128.IsHardwareAccelerated ? 128 : 32;
         string refusal = EmittedKernels.Zmm.Refusal is { } reason ? $"; {CpuTier.Avx512Vnni} not used: {reason}" : "";
-        // Attention's loops are assembled for the tiers between as well.
-        if (tier < CpuTier.Avx512Vnni && EmittedKernels.Ymm.Refusal is { } narrow)
-            refusal += tier <= CpuTier.Avx2 ? $"; {CpuTier.Avx2Emitted} not used: {narrow}" : $"; assembled attention not used: {narrow}";
+        if (tier < CpuTier.Avx2Emitted && EmittedKernels.Ymm.Refusal is { } narrow)
+            refusal += $"; {CpuTier.Avx2Emitted} not used: {narrow}";
         return FormattableString.Invariant($"{tier}, floats {floatBits} bits wide{refusal}");
     }
 

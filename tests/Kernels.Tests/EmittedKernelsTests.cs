@@ -7,7 +7,29 @@ public sealed unsafe class EmittedKernelsTests
     [Theory]
     [MemberData(nameof(Formats))]
     public void Emitted_instructions_say_what_the_scalar_kernels_compute(WeightFormat format) =>
-        AssertScalar(format, 2 * Math.Max(32, WeightFormats.BlockElements(format)), PanelAssembler.RowsMax, count => Interpreted(EmittedKernels.ZmmAssembler(format, count)));
+        AssertScalar(format, 2 * Math.Max(32, WeightFormats.BlockElements(format)), PanelAssembler.RowsMax, count => Interpreted(EmittedKernels.ZmmAssembler(format, count).Assemble(0)));
+
+    /// <summary>By AVX2 and by AVX-VNNI, whichever of them the processor of these tests has.</summary>
+    [Theory]
+    [InlineData(WeightFormat.Q8_0)]
+    [InlineData(WeightFormat.Q4_0)]
+    [InlineData(WeightFormat.Q4_1)]
+    [InlineData(WeightFormat.Q4_K)]
+    [InlineData(WeightFormat.Q5_K)]
+    [InlineData(WeightFormat.Q6_K)]
+    public void Narrow_instructions_say_what_the_scalar_kernels_compute(WeightFormat format)
+    {
+        foreach (bool vnni in (bool[])[false, true])
+        {
+            AssertScalar(format, 2 * WeightFormats.PackedElements(format), YmmAssembler.RowsMax, count =>
+            {
+                var machine = new MachineInterpreter(EmittedKernels.YmmKernel(format, count, vnni).Assemble(0));
+                // The form that processors without AVX-512 have.
+                Assert.Equal(vnni, machine.Count(Iced.Intel.Code.VEX_Vpdpbusd_ymm_ymm_ymmm256) > 0);
+                return args => machine.Call(args);
+            });
+        }
+    }
 
     [Theory]
     [InlineData(true, 64)]
@@ -16,14 +38,14 @@ public sealed unsafe class EmittedKernelsTests
     [InlineData(false, 7)]
     public void Both_kernels_of_BF16_say_what_the_scalar_kernel_computes(bool dots, int inputs)
     {
-        AssertScalar(WeightFormat.BF16, inputs, BFloatAssembler.RowsMax, count => Interpreted(EmittedKernels.ZmmBFloat(dots, count)));
+        AssertScalar(WeightFormat.BF16, inputs, BFloatAssembler.RowsMax, count => Interpreted(EmittedKernels.ZmmBFloat(dots, count).Assemble(0)));
         if (CpuTiers.IsSupported(CpuTier.Avx512Vnni) && (!dots || EmittedKernels.HasBFloatDots))
             AssertScalar(WeightFormat.BF16, inputs, BFloatAssembler.RowsMax, count => Mapped(EmittedKernels.ZmmBFloat(dots, count)));
     }
 
-    private static Call Interpreted(PanelAssembler kernel)
+    private static Call Interpreted(byte[] code)
     {
-        var interpreter = new MachineInterpreter(kernel.Assemble(0));
+        var interpreter = new MachineInterpreter(code);
         return args => interpreter.Call(args);
     }
 

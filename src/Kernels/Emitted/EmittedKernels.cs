@@ -43,7 +43,7 @@ internal sealed unsafe class EmittedKernels
     /// <summary>256-bit code for AVX2 with FMA and F16C, which .NET 10 has no functions for: the runtime's own code spills registers, converts halves by hand and does not ask for memory ahead.</summary>
     public static EmittedKernels Ymm { get; } = new(
         [WeightFormat.F32, WeightFormat.F16, WeightFormat.BF16, WeightFormat.Q8_0, WeightFormat.Q4_0, WeightFormat.Q4_1, WeightFormat.Q4_K, WeightFormat.Q5_K, WeightFormat.Q6_K],
-        YmmAssembler.RowsMax, (format, rows) => YmmKernel(format, rows).Assemble(0), MissingForYmm);
+        YmmAssembler.RowsMax, (format, rows) => YmmKernel(format, rows, AvxVnni.IsSupported).Assemble(0), MissingForYmm);
 
     /// <summary>Why there can be no assembled kernels of this width in this process; null when there can.</summary>
     public string? Refusal => _refusal.Value;
@@ -113,12 +113,14 @@ internal sealed unsafe class EmittedKernels
     /// <summary>The processor has <c>vdpbf16ps</c>.</summary>
     internal static bool HasBFloatDots => X86Base.IsSupported && X86Base.CpuId(7, 0).Eax > 0 && (X86Base.CpuId(7, 1).Eax & BFloatDotsBit) != 0;
 
-    private static YmmAssembler YmmKernel(WeightFormat format, int rows) => format switch
+    /// <summary>What writes the 256-bit kernel of a format for a number of rows.</summary>
+    /// <param name="vnni">The processor has AVX-VNNI.</param>
+    internal static YmmAssembler YmmKernel(WeightFormat format, int rows, bool vnni) => format switch
     {
         WeightFormat.F32 or WeightFormat.F16 or WeightFormat.BF16 => new YmmFloatAssembler(format, rows),
-        WeightFormat.Q8_0 => new YmmQ8_0Assembler(rows),
-        WeightFormat.Q4_0 or WeightFormat.Q4_1 => new YmmQuantBlockAssembler(QuantLayout.Of(format), rows),
-        _ => new YmmQuantSuperBlockAssembler(QuantLayout.Of(format), rows),
+        WeightFormat.Q8_0 => new YmmQ8_0Assembler(rows, vnni),
+        WeightFormat.Q4_0 or WeightFormat.Q4_1 => new YmmQuantBlockAssembler(QuantLayout.Of(format), rows, vnni),
+        _ => new YmmQuantSuperBlockAssembler(QuantLayout.Of(format), rows, vnni),
     };
 
     private static string? MissingForZmm()

@@ -3,9 +3,9 @@ using static Iced.Intel.AssemblerRegisters;
 
 namespace Qanat.Kernels;
 
-/// <summary>Q8_0 weights by <c>vpmaddubsw</c> of |q| with activations that carry q's sign, and <c>vpmaddwd</c>. Two products are at most 2 * 128 * 127, which 16 bits hold.
-/// Equals the scalar twin of PanelProduct bit for bit.</summary>
-internal sealed class YmmQ8_0Assembler(int rows) : YmmAssembler(rows)
+/// <summary>Q8_0 weights: products of |q| with activations that carry q's sign. Equals the scalar twin of PanelProduct bit for bit.</summary>
+/// <param name="vnni">By <c>vpdpbusd</c> (AVX-VNNI); else by <c>vpmaddubsw</c>, whose two products are at most 2 * 128 * 127, which 16 bits hold, and <c>vpmaddwd</c>.</param>
+internal sealed class YmmQ8_0Assembler(int rows, bool vnni) : YmmAssembler(rows)
 {
     private const int ScaleBytes = 64;
     private const int GroupBytes = 128;
@@ -116,6 +116,13 @@ internal sealed class YmmQ8_0Assembler(int rows) : YmmAssembler(rows)
     /// <summary>Adds the products of magnitudes with ymm13; the first group begins the sum.</summary>
     private void Add(int group, AssemblerRegisterYMM sum, AssemblerRegisterYMM magnitude)
     {
+        if (vnni)
+        {
+            if (group == 0)
+                Zero(sum);
+            Code.vpdpbusd(sum, magnitude, ymm13);
+            return;
+        }
         Code.vpmaddubsw(ymm13, magnitude, ymm13);
         Code.vpmaddwd(group == 0 ? sum : ymm13, ymm13, Ones);
         if (group > 0)

@@ -4,11 +4,14 @@ using static Iced.Intel.AssemblerRegisters;
 
 namespace Qanat.Kernels;
 
-/// <summary>Weights of four to six bits by <c>vpmaddubsw</c> into running sums of 16 bits (see <see cref="MaddDot"/> for why they are exact). Equals the scalar twin of PanelProduct bit for bit.
-/// One row: ymm0-3 hold the running sums. More: ymm0-7, two vectors of each row.</summary>
-internal abstract class YmmQuantAssembler(QuantLayout layout, int rows) : YmmAssembler(rows)
+/// <summary>Weights of four to six bits. Equals the scalar twin of PanelProduct bit for bit. One row: ymm0-3 hold the running sums. More: ymm0-7, two vectors of each row.</summary>
+/// <param name="vnni">By <c>vpdpbusd</c> (AVX-VNNI) into running sums of 32 bits; else by <c>vpmaddubsw</c> into running sums of 16 (see <see cref="MaddDot"/> for why they are exact).</param>
+internal abstract class YmmQuantAssembler(QuantLayout layout, int rows, bool vnni) : YmmAssembler(rows)
 {
     protected QuantLayout Layout { get; } = layout;
+
+    /// <summary>Running sums have 32 bits.</summary>
+    protected bool Vnni { get; } = vnni;
 
     protected static AssemblerRegisterYMM NibbleMask => ymm14;
 
@@ -49,10 +52,7 @@ internal abstract class YmmQuantAssembler(QuantLayout layout, int rows) : YmmAss
             {
                 Code.vpbroadcastd(Activated, __dword_ptr[Activation(row, activationOffset + pair * 8 + group * 4)]);
                 for (int vector = 0; vector < 2; vector++)
-                {
-                    Code.vpmaddubsw(Temporary, Ymm(10 + vector), Activated);
-                    Code.vpaddw(Running(row, vector), Running(row, vector), Temporary);
-                }
+                    Add(Running(row, vector), Ymm(10 + vector), Activated, Temporary);
             }
         }
     }
@@ -69,11 +69,21 @@ internal abstract class YmmQuantAssembler(QuantLayout layout, int rows) : YmmAss
             Code.vpand(ymm8, ymm8, NibbleMask);
             AddHighBits(ymm9, quantsOffset, 2 * pair, vector);
             AddHighBits(ymm8, quantsOffset, 2 * pair + 1, vector);
-            Code.vpmaddubsw(ymm9, ymm9, ymm12);
-            Code.vpmaddubsw(ymm8, ymm8, ymm11);
-            Code.vpaddw(Running(0, vector), Running(0, vector), ymm9);
-            Code.vpaddw(Running(0, vector), Running(0, vector), ymm8);
+            Add(Running(0, vector), ymm9, ymm12, ymm9);
+            Add(Running(0, vector), ymm8, ymm11, ymm8);
         }
+    }
+
+    /// <summary>Adds the products of four bytes of each lane; temporary may be the weights.</summary>
+    private void Add(AssemblerRegisterYMM running, AssemblerRegisterYMM weights, AssemblerRegisterYMM activated, AssemblerRegisterYMM temporary)
+    {
+        if (Vnni)
+        {
+            Code.vpdpbusd(running, weights, activated);
+            return;
+        }
+        Code.vpmaddubsw(temporary, weights, activated);
+        Code.vpaddw(running, running, temporary);
     }
 
     /// <summary>Brings a group's bits to bit 4 of each byte; bits that cross from byte to byte fall to the mask.</summary>
@@ -101,7 +111,7 @@ internal abstract class YmmQuantAssembler(QuantLayout layout, int rows) : YmmAss
 }
 
 /// <summary>Four-bit blocks of 32 inputs: the integer sum becomes a float and is added by one fma with the product of both scales, then the offset, if there is one.</summary>
-internal sealed class YmmQuantBlockAssembler(QuantLayout layout, int rows) : YmmQuantAssembler(layout, rows)
+internal sealed class YmmQuantBlockAssembler(QuantLayout layout, int rows, bool vnni) : YmmQuantAssembler(layout, rows, vnni)
 {
     protected override void Panel()
     {
@@ -152,7 +162,8 @@ internal sealed class YmmQuantBlockAssembler(QuantLayout layout, int rows) : Ymm
             }
             for (int vector = 0; vector < VectorsTogether; vector++)
             {
-                Code.vpmaddwd(Running(row, vector), Running(row, vector), HighMask);
+                if (!Vnni)
+                    Code.vpmaddwd(Running(row, vector), Running(row, vector), HighMask);
                 if (Layout.Zero != 0)
                     Code.vpaddd(Running(row, vector), Running(row, vector), Activated);
                 Code.vcvtdq2ps(Running(row, vector), Running(row, vector));
@@ -183,12 +194,12 @@ internal sealed class YmmQuantBlockAssembler(QuantLayout layout, int rows) : Ymm
 }
 
 /// <summary>Blocks of 256 inputs with sub-blocks. The integer sums of a block stay in ymm4-7 (one row) or on the stack, the float sums on the stack.</summary>
-internal sealed class YmmQuantSuperBlockAssembler(QuantLayout layout, int rows) : YmmQuantAssembler(layout, rows)
+internal sealed class YmmQuantSuperBlockAssembler(QuantLayout layout, int rows, bool vnni) : YmmQuantAssembler(layout, rows, vnni)
 {
     private const int TwoParts = 64;
 
     // Running sums of 16 bits hold eight groups of weights of 4 bits, four of others.
-    private int PairsTogether => Math.Min(Layout.SubInputs / 8, Layout.Bits == 4 ? 4 : 2);
+    private int PairsTogether => Vnni ? Layout.SubInputs / 8 : Math.Min(Layout.SubInputs / 8, Layout.Bits == 4 ? 4 : 2);
 
     protected override void Panel()
     {
@@ -239,15 +250,7 @@ internal sealed class YmmQuantSuperBlockAssembler(QuantLayout layout, int rows) 
     /// <summary>As many inputs as running sums hold, from one sub-block: their sums times the sub-block's scales are added to the integer sums.</summary>
     private void Section(int input, int first)
     {
-        for (int row = 0; row < Rows; row++)
-        {
-            if (Layout.Bits == 6)
-                Code.vpbroadcastd(Running(row, 0), __dword_ptr[At(Corrections, row) + input / 16 * 4]);
-            else
-                Zero(Running(row, 0));
-            for (int vector = 1; vector < VectorsTogether; vector++)
-                Code.vmovdqa(Running(row, vector), Running(row, 0));
-        }
+        Begin(input);
         if (Layout.Bits > 4)
             for (int line = 0; line < VectorsTogether * VectorBytes && input % (32 / (Layout.Bits - 4)) == 0; line += LineBytes)
                 Prefetch(Layout.QuantsOffset + input / 32 * Layout.QuantBytes + input % 32 / 16 * 128 + first * VectorBytes + line);
@@ -256,16 +259,14 @@ internal sealed class YmmQuantSuperBlockAssembler(QuantLayout layout, int rows) 
         int sub = input / Layout.SubInputs;
         for (int vector = 0; vector < VectorsTogether; vector++)
         {
-            // A lane holds two neighbours' scales as 16-bit numbers: the wanted one takes both places.
             Code.vpmovsxbw(ymm8, __xmmword_ptr[Pointer + sub / 2 * 64 + (first + vector) * 16]);
-            if (sub % 2 == 0)
-                Code.vpslld(ymm9, ymm8, 16);
-            else
-                Code.vpsrld(ymm9, ymm8, 16);
-            Code.vpblendw(ymm8, ymm8, ymm9, (byte)(sub % 2 == 0 ? 0xaa : 0x55));
+            Choose(sub % 2);
             for (int row = 0; row < Rows; row++)
             {
-                Code.vpmaddwd(Running(row, vector), Running(row, vector), ymm8);
+                if (Vnni)
+                    Code.vpmulld(Running(row, vector), Running(row, vector), ymm8);
+                else
+                    Code.vpmaddwd(Running(row, vector), Running(row, vector), ymm8);
                 if (Rows == 1)
                 {
                     Code.vpaddd(Ymm(4 + vector), Ymm(4 + vector), Running(row, vector));
@@ -275,6 +276,44 @@ internal sealed class YmmQuantSuperBlockAssembler(QuantLayout layout, int rows) 
                 Code.vmovdqa(StackInteger(row, vector), Running(row, vector));
             }
         }
+    }
+
+    /// <summary>Running sums begin at zero, or at what weights that are stored without sign add too much.</summary>
+    private void Begin(int input)
+    {
+        if (Vnni && Layout.Bits == 6)
+        {
+            Code.vpcmpeqw(Temporary, Temporary, Temporary);
+            Code.vpsrlw(Temporary, Temporary, 15);
+        }
+        for (int row = 0; row < Rows; row++)
+        {
+            if (Layout.Bits == 6)
+                Code.vpbroadcastd(Running(row, 0), __dword_ptr[At(Corrections, row) + input / 16 * 4]);
+            else
+                Zero(Running(row, 0));
+            if (Vnni && Layout.Bits == 6)
+                Code.vpmaddwd(Running(row, 0), Running(row, 0), Temporary);
+            for (int vector = 1; vector < VectorsTogether; vector++)
+                Code.vmovdqa(Running(row, vector), Running(row, 0));
+        }
+    }
+
+    /// <summary>A lane of ymm8 holds two neighbours' scales as 16-bit numbers: the wanted one becomes a number of 32 bits, or takes both places.</summary>
+    private void Choose(int which)
+    {
+        if (Vnni)
+        {
+            if (which == 0)
+                Code.vpslld(ymm8, ymm8, 16);
+            Code.vpsrad(ymm8, ymm8, 16);
+            return;
+        }
+        if (which == 0)
+            Code.vpslld(ymm9, ymm8, 16);
+        else
+            Code.vpsrld(ymm9, ymm8, 16);
+        Code.vpblendw(ymm8, ymm8, ymm9, (byte)(which == 0 ? 0xaa : 0x55));
     }
 
     private void Finish(int first)
