@@ -29,7 +29,7 @@ internal sealed class BatchEndpoints(Callers callers, BatchStore batches, BatchR
             batch = Read(JsonFields.OfRequest(body.Root), caller);
         DemandScope(caller, context.Request.Path.Value ?? "", batch.Endpoint);
         if (await files.FindAsync(caller, batch.InputFile, context.RequestAborted) is null)
-            throw new ApiException(404, Refusal.InvalidRequest, "file_not_found", $"There is no file '{batch.InputFile[..Math.Min(80, batch.InputFile.Length)]}'.", "input_file_id");
+            throw FileEndpoints.NotFound(batch.InputFile, "input_file_id");
         JsonObject shown = batch.ToJson();
         await batches.AddAsync(caller.Tenant.Id, batch, CancellationToken.None);
         runner.Begin(caller.Tenant.Id, batch);

@@ -8,7 +8,7 @@ internal enum BatchStatus { Validating, Failed, InProgress, Finalizing, Complete
 /// <summary>A batch as it is kept and shown. Whose key asked for it is kept with it: rows are served as that key's requests.</summary>
 internal sealed class BatchState(JsonObject stored)
 {
-    private static readonly string[] Hidden = ["key", "project"];
+    private static readonly string[] Hidden = ["key", Owned.Project];
     private static readonly string[] Words = ["validating", "failed", "in_progress", "finalizing", "completed", "expired", "cancelling", "cancelled"];
 
     public JsonObject Stored { get; } = stored;
@@ -49,7 +49,7 @@ internal sealed class BatchState(JsonObject stored)
         ["usage"] = null,
         ["metadata"] = metadata,
         ["key"] = caller.Key.Id.Value.ToString("D"),
-        ["project"] = caller.Project.Id.ToString(),
+        [Owned.Project] = caller.Project.Id.ToString(),
     });
 
     public void Enter(BatchStatus status, long nowUnixSeconds)

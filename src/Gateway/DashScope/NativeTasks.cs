@@ -13,7 +13,6 @@ namespace Qanat.Gateway;
 internal sealed class NativeTasks(IDocumentStore documents, AnswerServing answers, GatewayOptions options, TimeProvider clock, ILogger<NativeTasks> log) : IHostedService, IDisposable
 {
     private const string Kind = "task";
-    private const string ProjectName = "project";
     private readonly ConcurrentDictionary<string, RunningTask> running = new(StringComparer.Ordinal);
     private readonly CancellationTokenSource stopping = new();
 
@@ -31,7 +30,7 @@ internal sealed class NativeTasks(IDocumentStore documents, AnswerServing answer
         string id = RequestId.New(clock).Value.ToString("D");
         JsonObject task = new() { ["task_id"] = id, ["task_status"] = "PENDING", ["submit_time"] = Now };
         Instant now = Instant.Now(clock);
-        await documents.TryAddAsync(new NewDocument(KeyOf(caller.Tenant.Id, id), now, Bytes(new JsonObject { ["output"] = task.DeepClone(), [ProjectName] = caller.Project.Id.ToString() }), Instant.From(clock.GetUtcNow() + options.TasksKept)));
+        await documents.TryAddAsync(new NewDocument(KeyOf(caller.Tenant.Id, id), now, Bytes(new JsonObject { ["output"] = task.DeepClone(), [Owned.Project] = caller.Project.Id.ToString() }), Instant.From(clock.GetUtcNow() + options.TasksKept)));
         CancellationTokenSource ending = CancellationTokenSource.CreateLinkedTokenSource(stopping.Token);
         TaskCompletionSource begun = new(TaskCreationOptions.RunContinuationsAsynchronously);
         running[id] = new RunningTask(ending, Task.Run(async () =>
@@ -51,7 +50,7 @@ internal sealed class NativeTasks(IDocumentStore documents, AnswerServing answer
         StoredDocument? found = await documents.FindAsync(KeyOf(caller.Tenant.Id, id), cancel);
         if (found is null || JsonNode.Parse(found.Content.Span)!.AsObject() is not { } content || !caller.Reaches(Owned.ProjectIn(content)))
             throw new ApiException(404, Refusal.InvalidRequest, "task_not_found", $"There is no task '{id[..Math.Min(80, id.Length)]}': it expired, or belongs to another project or tenant.", "task_id");
-        content.Remove(ProjectName);
+        content.Remove(Owned.Project);
         bool cutOff = (string?)content["output"]!["task_status"] is "PENDING" or "RUNNING" && !wasRunning;
         if (cutOff) Fail(content["output"]!.AsObject(), "InternalError", "The server ended before the task did. Ask again.");
         return content;
@@ -73,7 +72,7 @@ internal sealed class NativeTasks(IDocumentStore documents, AnswerServing answer
     private async Task RunAsync(Caller caller, JsonObject task, NativeRequest request, CancellationToken cancel)
     {
         string id = (string)task["task_id"]!;
-        JsonObject result = new() { ["output"] = task, [ProjectName] = caller.Project.Id.ToString() };
+        JsonObject result = new() { ["output"] = task, [Owned.Project] = caller.Project.Id.ToString() };
         try
         {
             task["task_status"] = "RUNNING";

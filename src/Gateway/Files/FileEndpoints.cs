@@ -136,7 +136,7 @@ internal sealed class FileEndpoints(Callers callers, FileStore files, GatewayOpt
 
     private static string IdOf(HttpContext context) => (string)context.Request.RouteValues["id"]!;
 
-    public static ApiException NotFound(string id) => new(404, Refusal.InvalidRequest, "file_not_found", $"There is no file '{id[..Math.Min(80, id.Length)]}': it expired, was deleted, or belongs to another project or tenant.", "id");
+    public static ApiException NotFound(string id, string param = "id") => new(404, Refusal.InvalidRequest, "file_not_found", $"There is no file '{id[..Math.Min(80, id.Length)]}': it expired, was deleted, or belongs to another project or tenant.", param);
 
     private static async Task SendAsync(HttpContext context, JsonObject answer)
     {

@@ -25,7 +25,7 @@ internal sealed record FileRecord(string Id, ProjectId? Project, string Name, st
     {
         JsonObject stored = ToJson();
         stored["parts"] = Parts;
-        stored["project"] = Project?.ToString();
+        stored[Owned.Project] = Project?.ToString();
         return stored;
     }
 

@@ -23,7 +23,7 @@ public sealed class ResponseStore(IDocumentStore documents, SealedDocuments kept
     /// <exception cref="StoreException">It is larger than a document may be, or could not be written.</exception>
     internal Task KeepAsync(Caller caller, string id, KeptResponse made, CancellationToken cancel)
     {
-        JsonObject content = new() { ["response"] = made.Response, ["input"] = made.Input, ["project"] = caller.Project.Id.ToString() };
+        JsonObject content = new() { ["response"] = made.Response, ["input"] = made.Input, [Owned.Project] = caller.Project.Id.ToString() };
         return kept.AddAsync(KeyOf(caller.Tenant.Id, id), JsonSerializer.Serialize(content, GatewayJson.Default.JsonObject), Instant.Now(clock), Instant.From(clock.GetUtcNow().AddDays(StoringTerms.Of(caller.Tenant).Days)), cancel);
     }
 
