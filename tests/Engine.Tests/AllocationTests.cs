@@ -28,8 +28,8 @@ public sealed class AllocationTests
         }
 
         for (int i = 0; i < 100; i++) Step();
-        // What the runtime allocates once, where it compiles anew while a step runs, is in one of these and not in all.
-        Assert.Contains(0, Enumerable.Range(0, 5).Select(_ => AllocatedBy(Step, times: 20)));
+        // The runtime was seen to allocate something in between, once, for a reason that was not found: in one of these, then.
+        Assert.InRange(Enumerable.Range(0, 5).Count(_ => AllocatedBy(Step, times: 20) != 0), 0, 1);
     }
 
     private static long AllocatedBy(Action step, int times)

@@ -284,8 +284,8 @@ public sealed class DecoderNetworkTests
         void Step() => network.Forward(new StepBatch { Tokens = tokens, Positions = positions, Slices = slices, BlockTables = tables, LogitRows = rows }, cache);
         for (int i = 0; i < 3; i++)
             Step();
-        // What the runtime allocates once, where it compiles anew while a step runs, is in one of these and not in all.
-        Assert.Contains(0, Enumerable.Range(0, 5).Select(_ => AllocatedBy(Step, times: 4)));
+        // The runtime was seen to allocate something in between, once, for a reason that was not found: in one of these, then.
+        Assert.InRange(Enumerable.Range(0, 5).Count(_ => AllocatedBy(Step, times: 4) != 0), 0, 1);
     }
 
     private static long AllocatedBy(Action step, int times)
