@@ -7,7 +7,7 @@ public sealed unsafe class EmittedKernelsTests
     [Theory]
     [MemberData(nameof(Formats))]
     public void Emitted_instructions_say_what_the_scalar_kernels_compute(WeightFormat format) =>
-        AssertScalar(format, 2 * Math.Max(32, WeightFormats.BlockElements(format)), PanelAssembler.RowsMax, count => Interpreted(EmittedKernels.ZmmAssembler(format, count).Assemble(0)));
+        AssertScalar(format, 2 * Math.Max(32, WeightFormats.BlockElements(format)), PanelAssembler.RowsMax, count => Interpreted(EmittedKernels.ZmmAssembler(format, count)));
 
     /// <summary>By AVX2 and by AVX-VNNI, whichever of them the processor of these tests has.</summary>
     [Theory]
@@ -38,14 +38,14 @@ public sealed unsafe class EmittedKernelsTests
     [InlineData(false, 7)]
     public void Both_kernels_of_BF16_say_what_the_scalar_kernel_computes(bool dots, int inputs)
     {
-        AssertScalar(WeightFormat.BF16, inputs, BFloatAssembler.RowsMax, count => Interpreted(EmittedKernels.ZmmBFloat(dots, count).Assemble(0)));
+        AssertScalar(WeightFormat.BF16, inputs, BFloatAssembler.RowsMax, count => Interpreted(EmittedKernels.ZmmBFloat(dots, count)));
         if (CpuTiers.IsSupported(CpuTier.Avx512Vnni) && (!dots || EmittedKernels.HasBFloatDots))
             AssertScalar(WeightFormat.BF16, inputs, BFloatAssembler.RowsMax, count => Mapped(EmittedKernels.ZmmBFloat(dots, count)));
     }
 
-    private static Call Interpreted(byte[] code)
+    private static Call Interpreted(PanelAssembler kernel)
     {
-        var interpreter = new MachineInterpreter(code);
+        var interpreter = new MachineInterpreter(kernel.Assemble(0));
         return args => interpreter.Call(args);
     }
 
