@@ -100,9 +100,7 @@ public sealed class ConsoleTests(DemoServer server) : IClassFixture<DemoServer>
         await page.GotoAsync("/pnl?period=all&by=tenant");
         ILocator figure = page.Locator("[data-test=row-revenue]").First;
         string revenue = (await figure.Locator("data").GetAttributeAsync("value"))!;
-        await figure.ClickAsync();
-
-        await page.WaitForSelectorAsync("[data-test=entry-sum]");
+        await FollowAsync(page, figure, "[data-test=entry-sum]");
         Assert.Equal(revenue, await ExactAsync(page, "entry-sum"));
         await page.Locator("[data-test=transaction]").First.ClickAsync();
 
@@ -114,6 +112,24 @@ public sealed class ConsoleTests(DemoServer server) : IClassFixture<DemoServer>
         Assert.Equal((string)record["cost"]!, await ExactAsync(page, "cost"));
         Assert.Equal(["✓ ties out", "✓ ties out"], await page.Locator(".tie .badge").AllInnerTextsAsync());
         Assert.Equal(1, await page.Locator("[data-test=posting]").CountAsync());
+    }
+
+    /// <summary>A page is drawn again when its live connection stands; a link that is pressed just then leads nowhere, and whoever sees that presses again.</summary>
+    private static async Task FollowAsync(IPage page, ILocator link, string selector)
+    {
+        for (int left = 5; ; left--)
+        {
+            if (await link.IsVisibleAsync()) await link.ClickAsync();
+            try
+            {
+                await page.WaitForSelectorAsync(selector, new PageWaitForSelectorOptions { Timeout = 20_000 });
+                return;
+            }
+            catch (TimeoutException) when (left > 0)
+            {
+                // Still where it was, or still reading.
+            }
+        }
     }
 
     [Theory]
