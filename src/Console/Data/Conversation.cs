@@ -75,6 +75,10 @@ public sealed class PlayMessage(bool fromUser, string text)
     /// <summary>What the model thought before it answered.</summary>
     public string Thought => thought.ToString();
 
+    /// <summary>Whether there is a thought yet; <see cref="Says"/>: an answer.</summary>
+    public bool Thinks => thought.Length > 0;
+    public bool Says => text.Length > 0;
+
     public bool Growing { get; private set; } = !fromUser;
 
     /// <summary>What went wrong; null when nothing did.</summary>

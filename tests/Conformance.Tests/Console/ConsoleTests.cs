@@ -31,6 +31,7 @@ public sealed class ConsoleTests(DemoServer server) : IClassFixture<DemoServer>
         await page.FillAsync("#key", Simulation.Tests.ServerProcess.OwnerKey);
         await page.ClickAsync(".signin-form button");
         await page.WaitForURLAsync("**/tenants");
+        await WhenLiveAsync(page);
         BrowserContextCookiesResult session = Assert.Single(await page.Context.CookiesAsync(), cookie => cookie.Name == "qanat-session");
         Assert.True(session.HttpOnly);
         Assert.Equal(SameSiteAttribute.Strict, session.SameSite);
@@ -47,7 +48,7 @@ public sealed class ConsoleTests(DemoServer server) : IClassFixture<DemoServer>
         // Asking the API posts what is settled; after the demo only unused capacity still grows.
         JsonNode total = (await server.GetAsync("api/books/pnl"))["totals"]![0]!;
         IPage page = await server.SignInAsync(Screen.Laptop);
-        await page.GotoAsync("/?period=all");
+        await OpenAsync(page, "/?period=all");
         Assert.True((long)total["requests"]! > 0);
         Assert.Equal((string)total["revenue"]!, await ExactAsync(page, "revenue"));
         Assert.Equal((string)total["compute_cost"]!, await ExactAsync(page, "cost"));
@@ -62,7 +63,7 @@ public sealed class ConsoleTests(DemoServer server) : IClassFixture<DemoServer>
     public async Task An_assumption_moved_on_the_outlook_page_moves_the_bars_and_the_report_handed_out()
     {
         IPage page = await server.SignInAsync(Screen.Laptop);
-        await page.GotoAsync("/outlook/alibaba?quarter=2026Q2");
+        await OpenAsync(page, "/outlook/alibaba?quarter=2026Q2");
         ILocator answer = page.Locator("[data-test=report-findings]");
         await Assertions.Expect(answer).ToContainTextAsync("to 36\u00A0%", new() { Timeout = 60_000 });
         await Assertions.Expect(page.Locator("[data-test=report-disclosure]")).ToBeVisibleAsync(new() { Timeout = 60_000 });
@@ -97,10 +98,10 @@ public sealed class ConsoleTests(DemoServer server) : IClassFixture<DemoServer>
     public async Task A_figure_of_the_statement_leads_to_entries_that_sum_to_it_and_on_to_a_request_whose_charge_is_worked_out(Screen screen)
     {
         IPage page = await server.SignInAsync(screen);
-        await page.GotoAsync("/pnl?period=all&by=tenant");
+        await OpenAsync(page, "/pnl?period=all&by=tenant");
         ILocator figure = page.Locator("[data-test=row-revenue]").First;
         string revenue = (await figure.Locator("data").GetAttributeAsync("value"))!;
-        await FollowAsync(page, figure, "[data-test=entry-sum]");
+        await figure.ClickAsync();
         Assert.Equal(revenue, await ExactAsync(page, "entry-sum"));
         await page.Locator("[data-test=transaction]").First.ClickAsync();
 
@@ -114,31 +115,13 @@ public sealed class ConsoleTests(DemoServer server) : IClassFixture<DemoServer>
         Assert.Equal(1, await page.Locator("[data-test=posting]").CountAsync());
     }
 
-    /// <summary>A page is drawn again when its live connection stands; a link that is pressed just then leads nowhere, and whoever sees that presses again.</summary>
-    private static async Task FollowAsync(IPage page, ILocator link, string selector)
-    {
-        for (int left = 5; ; left--)
-        {
-            if (await link.IsVisibleAsync()) await link.ClickAsync();
-            try
-            {
-                await page.WaitForSelectorAsync(selector, new PageWaitForSelectorOptions { Timeout = 20_000 });
-                return;
-            }
-            catch (TimeoutException) when (left > 0)
-            {
-                // Still where it was, or still reading.
-            }
-        }
-    }
-
     [Theory]
     [InlineData(Screen.Laptop)]
     [InlineData(Screen.Phone)]
     public async Task The_playground_streams_an_answer_and_shows_the_charge_that_is_in_the_books(Screen screen)
     {
         IPage page = await server.SignInAsync(screen);
-        await page.GotoAsync("/playground");
+        await OpenAsync(page, "/playground");
         Assert.NotEmpty(await page.InnerTextAsync("[data-test=notice]"));
         await page.EvaluateAsync("""
             () => {
@@ -149,7 +132,8 @@ public sealed class ConsoleTests(DemoServer server) : IClassFixture<DemoServer>
             """);
         await AskAsync(page, "Who measured the water?");
         await page.WaitForSelectorAsync("[data-test=answer-charge]");
-        Assert.True(await page.EvaluateAsync<int>("() => window.lengths.size") > 2, "the answer did not grow");
+        // The first words are drawn at once, however fast the others follow.
+        Assert.True(await page.EvaluateAsync<int>("() => window.lengths.size") > 1, "the answer did not grow");
 
         string href = (await page.Locator(".bubble-account a").GetAttributeAsync("href"))!;
         JsonNode record = await server.GetAsync("api/usage/" + href.Split('/')[^1]);
@@ -161,9 +145,8 @@ public sealed class ConsoleTests(DemoServer server) : IClassFixture<DemoServer>
     public async Task Stopping_an_answer_ends_it_and_charges_what_was_generated()
     {
         IPage page = await server.SignInAsync(Screen.Laptop);
-        await page.GotoAsync("/playground");
-        await page.EvaluateAsync("() => { const range = document.querySelector('#play-max'); range.value = range.max; range.dispatchEvent(new Event('input', { bubbles: true })); }");
-        // The page itself presses Stop with the first words of the answer: a fast model is done before a click from outside arrives.
+        await OpenAsync(page, "/playground");
+        // The page itself presses Stop with the first words of the answer, and they wait for it: a click from outside arrives when a fast model is done.
         await page.EvaluateAsync("""
             () => {
                 new MutationObserver((_, observer) => {
@@ -188,8 +171,7 @@ public sealed class ConsoleTests(DemoServer server) : IClassFixture<DemoServer>
     public async Task A_key_is_made_shown_once_and_works()
     {
         IPage page = await server.SignInAsync(Screen.Laptop);
-        await page.GotoAsync("/tenants");
-        await WhenLiveAsync(page);
+        await OpenAsync(page, "/tenants");
         await page.ClickAsync("text=New tenant");
         await page.FillAsync("#dialog-name", "Browser's tenant");
         await page.FillAsync("#dialog-budget", "1.5");
@@ -211,7 +193,7 @@ public sealed class ConsoleTests(DemoServer server) : IClassFixture<DemoServer>
     public async Task Every_identity_of_the_books_holds()
     {
         IPage page = await server.SignInAsync(Screen.Laptop);
-        await page.GotoAsync("/checks");
+        await OpenAsync(page, "/checks");
         await page.WaitForSelectorAsync("[data-test=checks-verdict]");
         Assert.StartsWith("All ", await page.InnerTextAsync("[data-test=checks-verdict]"), StringComparison.Ordinal);
     }
@@ -229,7 +211,7 @@ public sealed class ConsoleTests(DemoServer server) : IClassFixture<DemoServer>
         page.Request += (_, request) => { if (new Uri(request.Url).Authority != server.Address.Authority) faults.Enqueue($"leaves the server: {request.Url}"); };
         foreach (string path in (string[])["/", "/pnl?period=all", "/pnl?period=week&by=day", "/requests?period=all", "/journal?period=all", "/journal?view=trial", "/journal?view=sheet", "/tenants", "/upstreams", "/prices", "/playground", "/checks", "/invoices", "/contracts", "/costs", "/capacity?period=all", "/periods", "/audit", "/settings"])
         {
-            await page.GotoAsync(path);
+            await OpenAsync(page, path);
             await page.WaitForSelectorAsync("main h1");
             int excess = await page.EvaluateAsync<int>("() => document.documentElement.scrollWidth - document.documentElement.clientWidth");
             if (excess > 0) faults.Enqueue($"{path} is {excess} px too wide");
@@ -240,13 +222,28 @@ public sealed class ConsoleTests(DemoServer server) : IClassFixture<DemoServer>
     /// <summary>The exact figure behind what is shown.</summary>
     private static async Task<string> ExactAsync(IPage page, string test) => (await page.Locator($"[data-test={test}] data").First.GetAttributeAsync("value"))!;
 
+    /// <summary>Asks for the longest answer there is, and for the same one each time: drawn by chance, it may end with its first word.</summary>
     private static async Task AskAsync(IPage page, string question)
     {
-        await WhenLiveAsync(page);
+        await page.EvaluateAsync("""
+            () => {
+                const max = document.querySelector('#play-max'), seed = document.querySelector('#play-seed');
+                max.value = max.max;
+                max.dispatchEvent(new Event('input', { bubbles: true }));
+                seed.value = '7';
+                seed.dispatchEvent(new Event('change', { bubbles: true }));
+            }
+            """);
         await page.FillAsync("#play-question", question);
         await page.ClickAsync(".play-ask button[type=submit]");
     }
 
-    /// <summary>A page is drawn before its live connection is up; clicks count from then on.</summary>
-    private static Task WhenLiveAsync(IPage page) => page.WaitForSelectorAsync("html[data-live]");
+    private static async Task OpenAsync(IPage page, string path)
+    {
+        await page.GotoAsync(path);
+        await WhenLiveAsync(page);
+    }
+
+    /// <summary>A page is drawn before its live connection is up, and anew by it, which reads again; what is pressed or moved counts from then on.</summary>
+    private static Task WhenLiveAsync(IPage page) => page.WaitForSelectorAsync("html[data-live] main:not(:has([aria-busy=true]))");
 }
