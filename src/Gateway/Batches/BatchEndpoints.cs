@@ -70,30 +70,30 @@ internal sealed class BatchEndpoints(Callers callers, BatchStore batches, BatchR
     {
         Caller caller = callers.Require(context.Request);
         PageAsk page = PageAsk.Of(context.Request, PageDefault, options.PageMax);
-        JsonObject[] all = [.. (await batches.ListAsync(caller.Tenant.Id, context.RequestAborted)).Where(each => caller.Reaches(each.Batch.Project)).Select(each => Latest(each.Batch))];
-        if (!page.OldestFirst) Array.Reverse(all);
+        List<JsonObject> all = [];
+        foreach ((TenantId tenant, BatchState batch) in await batches.ListAsync(caller.Tenant.Id, context.RequestAborted))
+            if (caller.Reaches(batch.Project)) all.Add(await runner.LatestAsync(tenant, batch, context.RequestAborted));
+        if (!page.OldestFirst) all.Reverse();
         await SendAsync(context, page.ListOf(all));
     }
 
-    private async Task ShowAsync(HttpContext context) => await SendAsync(context, Latest(await FindAsync(context)));
+    private async Task ShowAsync(HttpContext context) => await SendAsync(context, await FindAsync(context));
 
     private async Task CancelAsync(HttpContext context)
     {
-        BatchState batch = await FindAsync(context);
-        // As it is shown: at its end a batch is shown a moment before it is stored.
-        if (new BatchState(Latest(batch)).HasEnded) throw new ApiException(409, Refusal.InvalidRequest, "batch_ended", "The batch has ended already.");
+        BatchState batch = new(await FindAsync(context));
+        if (batch.HasEnded) throw new ApiException(409, Refusal.InvalidRequest, "batch_ended", "The batch has ended already.");
         await runner.CancelAsync(batch.Id);
-        await SendAsync(context, Latest(await FindAsync(context)));
+        await SendAsync(context, await FindAsync(context));
     }
 
-    private JsonObject Latest(BatchState batch) => runner.Show(batch.Id) ?? batch.ToJson();
-
-    private async Task<BatchState> FindAsync(HttpContext context)
+    /// <summary>As it is shown: at its end a batch is shown a moment before it is stored.</summary>
+    private async Task<JsonObject> FindAsync(HttpContext context)
     {
         Caller caller = callers.Require(context.Request);
         string id = (string)context.Request.RouteValues["id"]!;
         return await batches.FindAsync(caller.Tenant.Id, id, context.RequestAborted) is { } found && caller.Reaches(found.Project)
-            ? found
+            ? await runner.LatestAsync(caller.Tenant.Id, found, context.RequestAborted)
             : throw new ApiException(404, Refusal.InvalidRequest, "batch_not_found", $"There is no batch '{id[..Math.Min(80, id.Length)]}', or it belongs to another project or tenant.", "id");
     }
 

@@ -42,6 +42,15 @@ internal sealed class BatchRunner(BatchTools tools) : IHostedService, IDisposabl
     /// <summary>A batch as it is at this moment; null: it is not being worked on.</summary>
     public JsonObject? Show(string id) => works.TryGetValue(id, out BatchWork? work) ? work.Show() : null;
 
+    /// <summary>A batch as it is at this moment, whether it is being worked on or not.</summary>
+    /// <param name="read">As it was read before.</param>
+    public async Task<JsonObject> LatestAsync(TenantId tenant, BatchState read, CancellationToken cancel)
+    {
+        if (Show(read.Id) is { } now) return now;
+        // It may have ended since it was read: its end is stored before it counts as worked on no more.
+        return (read.HasEnded ? read : await tools.Batches.FindAsync(tenant, read.Id, cancel) ?? read).ToJson();
+    }
+
     public async Task CancelAsync(string id)
     {
         if (works.TryGetValue(id, out BatchWork? work)) await work.CancelAsync();

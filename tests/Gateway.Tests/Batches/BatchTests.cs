@@ -49,6 +49,28 @@ public sealed class BatchTests(GatewayFixture fixture) : IClassFixture<GatewayFi
         Assert.Equal(rows, gateway.Script.Calls.Select(call => call.Id).Distinct().Count());
     }
 
+    /// <summary>Whoever has read it before, and finds it worked on no more, is told its end.</summary>
+    [Fact]
+    public async Task A_batch_that_ends_while_it_is_looked_up_is_shown_as_it_ended()
+    {
+        TestGateway gateway = fixture.Fresh();
+        TaskCompletionSource begun = new(TaskCreationOptions.RunContinuationsAsynchronously), mayEnd = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        gateway.Script.Answer = (call, cancel) =>
+        {
+            begun.TrySetResult();
+            return Script.SayAndWait(call, mayEnd.Task, cancel);
+        };
+        string id = (string)(await CreateAsync(gateway, Rows(1))).Body["id"]!;
+        await begun.Task.WaitAsync(TestContext.Current.CancellationToken);
+        TenantId tenant = gateway.Get<DirectoryState>().Current.FindTenant("acme")!.Id;
+        BatchState before = (await gateway.Get<BatchStore>().FindAsync(tenant, id, TestContext.Current.CancellationToken))!;
+        mayEnd.SetResult();
+        BatchRunner runner = gateway.Get<BatchRunner>();
+        while (runner.Show(id) is not null) await Task.Yield();
+        JsonObject latest = await runner.LatestAsync(tenant, before, TestContext.Current.CancellationToken);
+        Assert.Equal((BatchStatus.InProgress, "completed", 1), (before.Status, (string?)latest["status"], (int)latest["request_counts"]!["completed"]!));
+    }
+
     [Fact]
     public async Task Rows_of_texts_are_embedded()
     {
