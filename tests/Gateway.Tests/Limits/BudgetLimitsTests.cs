@@ -90,7 +90,7 @@ public sealed class BudgetLimitsTests
     [Fact]
     public async Task The_line_of_waiting_requests_is_limited()
     {
-        BudgetLimits limits = new(new BudgetOptions { WaitingMax = 1 }, TimeProvider.System);
+        BudgetLimits limits = new(new BudgetOptions { WaitingMax = 1 }, new ManualClock());
         Caller caller = Callers.With(tenantBudget: Usd(10));
         Reservation running = await limits.PlaceAsync(caller, Usd(10), None);
         Task<Reservation> waiting = limits.PlaceAsync(caller, Usd(1), None);
@@ -133,6 +133,7 @@ public sealed class BudgetLimitsTests
         });
     }
 
-    private static BudgetLimits Limits() => new(new BudgetOptions(), TimeProvider.System);
+    /// <summary>Of one moment: no month ends meanwhile, and nobody has waited too long.</summary>
+    private static BudgetLimits Limits() => new(new BudgetOptions(), new ManualClock());
     private static Money Usd(int picos) => new(picos, Currency.Usd);
 }

@@ -41,7 +41,8 @@ public sealed class McpTests
     [Fact]
     public async Task Every_budget_that_somebody_set_is_told_to_those_who_see_its_tenant()
     {
-        await using TestGateway gateway = await TestGateway.StartAsync();
+        // What is held counts in the day in which it was placed: no midnight comes between.
+        await using TestGateway gateway = await TestGateway.StartAsync(clock: new ManualClock());
         DirectoryState directory = gateway.Get<DirectoryState>();
         ApiKey key = directory.Current.Keys.Single(each => each.Role == KeyRole.Inference);
         await gateway.AdminAsync("PUT", "/api/tenants/acme/budget", """{"monthly_budget":"20"}""");
