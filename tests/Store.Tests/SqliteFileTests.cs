@@ -101,6 +101,18 @@ public sealed class SqliteFileTests : IDisposable
     }
 
     [Fact]
+    public async Task Whoever_closes_the_readers_may_be_the_one_who_still_reads()
+    {
+        await using (SqliteBookStore store = await Open()) await Fill(store);
+        ReaderPool readers = new(() => SqliteDatabase.OpenReader(_directory.File(SqliteBookStore.FileName)), readersMax: 1);
+        ReaderPool.HeldReader held = await readers.BeginAsync(Cancel);
+        Task closing = readers.DisposeAsync().AsTask();
+        Assert.False(closing.IsCompleted);
+        held.Dispose();
+        await closing;
+    }
+
+    [Fact]
     public async Task A_question_can_be_asked_for_each_row_of_a_stream_even_with_one_reader()
     {
         await using SqliteBookStore store = await SqliteBookStore.OpenAsync(_directory.Path, TimeProvider.System, StoreOptions.Default with { ReadersMax = 1 });

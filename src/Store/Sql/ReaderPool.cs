@@ -26,7 +26,7 @@ internal sealed class Reader(SqlDatabase database) : IDisposable
 }
 
 /// <summary>Connections that read while the writer writes. Each query or stream sees the books as of one instant.</summary>
-internal sealed class ReaderPool : IDisposable
+internal sealed class ReaderPool : IAsyncDisposable
 {
     /// <summary>Rows fetched at a time for a stream: enough to make the hand-over cheap, few enough to hold in memory.</summary>
     public const int StreamChunkRows = 256;
@@ -196,13 +196,14 @@ internal sealed class ReaderPool : IDisposable
         }
     }
 
-    /// <summary>Waits for the queries under way; streams end with an exception at their next chunk, snapshots at their next question.</summary>
-    public void Dispose()
+    /// <summary>Waits for the queries under way; streams end with an exception at their next chunk, snapshots at their next question. It holds no thread meanwhile: whoever closes the store may be the one who reads.</summary>
+    public async ValueTask DisposeAsync()
     {
-        _closing.Cancel();
-        for (int taken = 0; taken < _readersMax; taken++) _queries.Wait();
-        for (int taken = 0; taken < _readersMax; taken++) _streams.Wait();
-        for (int taken = 0; taken < _readersMax; taken++) _snapshots.Wait();
+        await _closing.CancelAsync().ConfigureAwait(false);
+        foreach (SemaphoreSlim limit in (SemaphoreSlim[])[_queries, _streams, _snapshots])
+        {
+            for (int taken = 0; taken < _readersMax; taken++) await limit.WaitAsync().ConfigureAwait(false);
+        }
         foreach (Reader reader in _idle) reader.Dispose();
         _closing.Dispose();
         _queries.Dispose();

@@ -54,7 +54,7 @@ public abstract class SqlStore : SqlReader, IStore
         if (Interlocked.Exchange(ref _disposed, 1) != 0) return;
         PrepareToClose();
         await _queue.DisposeAsync().ConfigureAwait(false);
-        _readers.Dispose();
+        await _readers.DisposeAsync().ConfigureAwait(false);
         Close();
     }
 
