@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
@@ -5,9 +6,13 @@ using Npgsql;
 
 namespace Qanat.Store.Tests;
 
-/// <summary>A way to a database server that breaks at the message a test names. The server does not notice: its end of the connection stays open.</summary>
+/// <summary>A way to a database server that breaks at the message a test names. The server does not notice: its end of the connection stays open.
+/// Messages are told apart as PostgreSQL's protocol does, not as they happen to arrive: the same work always takes the same ones.</summary>
 internal sealed class CutWay : IDisposable
 {
+    /// <summary>Of the greeting that begins a session.</summary>
+    private const int ProtocolVersion = 3;
+
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
     private readonly List<TcpClient> _ends = [];
     private readonly Lock _lock = new();
@@ -78,11 +83,13 @@ internal sealed class CutWay : IDisposable
 
     private async Task ToServerAsync(TcpClient client, TcpClient server, TaskCompletionSource losing)
     {
-        byte[] buffer = new byte[1 << 16];
         try
         {
-            while (await client.GetStream().ReadAsync(buffer) is > 0 and int count)
+            bool isGreeting = true;
+            while (await NextAsync(client.GetStream(), isGreeting) is { } message)
             {
+                // Requests for encryption, which the server refuses, have an own number for a version.
+                if (isGreeting && BinaryPrimitives.ReadInt16BigEndian(message.AsSpan(4)) == ProtocolVersion) isGreeting = false;
                 bool cut = IsToBeCut();
                 if (cut && !_answerIsLost)
                 {
@@ -90,13 +97,32 @@ internal sealed class CutWay : IDisposable
                     return;
                 }
                 if (cut) losing.SetResult();
-                await server.GetStream().WriteAsync(buffer.AsMemory(0, count));
+                await server.GetStream().WriteAsync(message);
             }
             // Whoever leaves of his own will is seen off; whoever was cut is not.
             if (!losing.Task.IsCompleted) server.Dispose();
         }
         catch (Exception ended) when (ended is IOException or ObjectDisposedException or InvalidOperationException)
         {
+        }
+    }
+
+    /// <summary>The next greeting, or all up to the next message that need not wait for a later one to be sent; null: no more.</summary>
+    private static async Task<byte[]?> NextAsync(NetworkStream from, bool isGreeting)
+    {
+        List<byte> message = [];
+        while (true)
+        {
+            // Of all but greetings the first byte says what it is; its length counts itself, and not that byte.
+            int kindBytes = isGreeting ? 0 : 1;
+            byte[] head = new byte[kindBytes + sizeof(int)];
+            if (await from.ReadAtLeastAsync(head, head.Length, throwOnEndOfStream: false) < head.Length) return null;
+            byte[] rest = new byte[BinaryPrimitives.ReadInt32BigEndian(head.AsSpan(kindBytes)) - sizeof(int)];
+            await from.ReadExactlyAsync(rest);
+            message.AddRange(head);
+            message.AddRange(rest);
+            // Parse, bind, describe, execute and close go with what follows.
+            if (isGreeting || !"PBDEC".Contains((char)head[0], StringComparison.Ordinal)) return [.. message];
         }
     }
 
