@@ -75,6 +75,30 @@ public sealed class PostgresDoubtTests
         await Assert.ThrowsAsync<StoreClosedException>(() => store.AppendAsync(new HoldPlaced(facts.NewHold()), Cancel));
     }
 
+    [Fact]
+    public async Task A_connection_that_breaks_while_it_is_made_again_leaves_no_session_that_keeps_the_books()
+    {
+        using CutWay way = new(PostgresServer.Shared.NewSchema());
+        await using PostgresBookStore store = await OpenAsync(way);
+        TestBooks facts = await FilledAsync(store);
+        int cut = 0;
+        for (int message = 1; ; message++)
+        {
+            way.CutAt(1, answerIsLost: false, away: false);
+            await Assert.ThrowsAsync<StoreException>(() => store.AppendAsync(new HoldPlaced(facts.NewHold()), Cancel));
+            way.CutAt(message, answerIsLost: false, away: false);
+            Hold hold = facts.NewHold();
+            bool isAccepted = await IsAcceptedAsync(store.AppendAsync(new HoldPlaced(hold), Cancel)), wasCut = way.HasCut;
+            way.Open();
+            await store.AppendAsync(new HoldPlaced(facts.NewHold()), Cancel);
+            Assert.Equal(isAccepted, (await store.ReadOpenHoldsAsync(Cancel)).Any(open => open.Hold.Id == hold.Id));
+            if (!wasCut) break;
+            cut++;
+        }
+        Assert.NotEqual(0, cut);
+        Assert.Empty(await store.VerifyAsync(Cancel));
+    }
+
     private static Task<PostgresBookStore> OpenAsync(CutWay way) =>
         PostgresBookStore.OpenAsync(way.ConnectionString, TimeProvider.System, StoreOptions.Default with { ReconnectMax = TimeSpan.FromMilliseconds(200) });
 

@@ -25,6 +25,9 @@ internal sealed class PostgresWriter : IDisposable
 
     private Session _session;
 
+    /// <summary>Sessions of connections that were lost, until the server was told to end them: that may take more than one new connection.</summary>
+    private readonly HashSet<Session> _lost = [];
+
     public PostgresWriter(PostgresDatabase database, StoreOptions options, TimeProvider clock)
     {
         (_database, _options, _clock) = (database, options, clock);
@@ -97,9 +100,11 @@ internal sealed class PostgresWriter : IDisposable
         if (_broken is not null) throw _broken;
         if (_database.IsConnected) return;
         _database.Reconnect();
-        (Session lost, _session) = (_session, Session.Of(_database));
-        // The server may not have noticed that the client of that session is gone, and would keep it, and its lock, for hours.
-        lost.End(_database);
+        _lost.Add(_session);
+        _session = Session.Of(_database);
+        // The server may not have noticed that the client of a session is gone, and would keep it, and its lock, for hours.
+        foreach (Session lost in _lost) lost.End(_database);
+        _lost.Clear();
         try
         {
             TakeOwnership(_database);
