@@ -38,7 +38,9 @@ public sealed class PostgresServer : IDisposable
 
     public string Folder => _directory;
     private string Data => Path.Combine(_directory, "data");
-    public string ConnectionString => string.Create(CultureInfo.InvariantCulture, $"Host=127.0.0.1;Port={_port};Username=qanat;Database=postgres;Timeout=5");
+
+    /// <summary>A server that is away refuses at once; one that is slow to answer is waited for.</summary>
+    public string ConnectionString => string.Create(CultureInfo.InvariantCulture, $"Host=127.0.0.1;Port={_port};Username=qanat;Database=postgres;Timeout={s_patience.TotalSeconds}");
 
     /// <summary>One server for all tests that only need a schema of their own. It is ended by the one that watches: the runner fails a process that takes seconds to end. Skips by name without the programs, which in CI is a failure.</summary>
     public static PostgresServer Shared
