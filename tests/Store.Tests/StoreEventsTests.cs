@@ -14,7 +14,7 @@ public sealed class StoreEventsTests
         StoreEvents.Log.Ended("a long test", 3, tenMsAgo);
         // Nobody listened when it began; and one that has not ended as the clock goes.
         StoreEvents.Log.Ended("a test nobody listened to", 1, 0);
-        StoreEvents.Log.Ended("a short test", 1, Stopwatch.GetTimestamp() + Stopwatch.Frequency);
+        StoreEvents.Log.Ended("a short test", 1, Stopwatch.GetTimestamp() + 3_600 * Stopwatch.Frequency);
         (string what, int count, long nanoseconds) = Assert.Single(listener.Told, each => each.What.Contains("test", StringComparison.Ordinal));
         Assert.Equal(("a long test", 3), (what, count));
         Assert.InRange(nanoseconds, 10_000_000, long.MaxValue);
