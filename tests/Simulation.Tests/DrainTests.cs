@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json.Nodes;
+using Qanat.MockUpstream;
 
 namespace Qanat.Simulation.Tests;
 
@@ -15,36 +16,65 @@ public sealed class DrainTests
     {
         CancellationToken cancel = TestContext.Current.CancellationToken;
         string data = Directory.CreateTempSubdirectory("qanat-drain").FullName;
+        await File.WriteAllTextAsync(Path.Combine(data, "qanat.json"), """{ "drain_seconds": 600 }""", cancel);
+        TaskCompletionSource asked = new(TaskCreationOptions.RunContinuationsAsynchronously), answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using MockEngine upstream = await MockEngine.StartAsync(_ =>
+        {
+            asked.TrySetResult();
+            return new MockPlan { FirstWhen = answer.Task };
+        });
         await using ServerProcess server = await ServerProcess.StartAsync(data, cancel);
-        TaskCompletionSource begun = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        Task<Seen>[] streams = [.. Enumerable.Range(0, StreamsAtOnce).Select(seed => StreamingClient.RunAsync(server.Http, "Tell me of water", TokensEach, seed, () => begun.TrySetResult(), cancel))];
-        await Task.WhenAny(begun.Task, Task.WhenAll(streams));
+        await AddAsync(server, upstream, cancel);
+        // However soon the streams end, this one runs until the test has seen what it wants to see.
+        Task<int> held = TokensAsync(server, cancel);
+        TaskCompletionSource[] begun = [.. Enumerable.Range(0, StreamsAtOnce).Select(_ => new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously))];
+        Task<Seen>[] streams = [.. begun.Select((its, seed) => StreamingClient.RunAsync(server.Http, "Tell me of water", TokensEach, seed, () => its.TrySetResult(), cancel))];
+        await Task.WhenAll([Task.WhenAny(asked.Task, held), .. begun.Zip(streams, (its, stream) => Task.WhenAny(its.Task, stream))]);
         Task stopping = server.StopAsync(cancel);
-        bool saidSo = false, refused = false;
-        while (!saidSo && !streams.All(stream => stream.IsCompleted))
-        {
-            using HttpResponseMessage ready = await server.Http.GetAsync("readyz", cancel);
-            saidSo = ready.StatusCode == HttpStatusCode.ServiceUnavailable;
-        }
-        if (saidSo)
-        {
-            using HttpResponseMessage late = await server.Http.PostAsJsonAsync("v1/chat/completions", new { model = "qanat-tiny", messages = new[] { new { role = "user", content = "hi" } } }, cancel);
-            refused = late.StatusCode == HttpStatusCode.ServiceUnavailable && late.Headers.RetryAfter is not null;
-        }
+        await UntilNotReadyAsync(server, cancel);
+        using (HttpResponseMessage late = await server.Http.PostAsJsonAsync("v1/chat/completions", new { model = "qanat-tiny", messages = new[] { new { role = "user", content = "hi" } } }, cancel))
+            Assert.Equal((HttpStatusCode.ServiceUnavailable, true), (late.StatusCode, late.Headers.RetryAfter is not null));
+        answer.SetResult();
         Seen[] seen = await Task.WhenAll(streams);
+        int last = await held;
         await stopping;
         await server.DisposeAsync();
-        Assert.True(saidSo, "It ended before it said that it drains: the streams were too short for this machine.");
-        Assert.True(refused);
         Assert.All(seen, one => Assert.True(one.Finished && one.Charge is not null, $"A stream was cut after {one.Tokens} tokens."));
 
         CommandResult usage = await ServerProcess.RunAsync(cancel, "usage", "list", "--json", "--data", data);
         JsonArray rows = JsonNode.Parse(usage.Output)!["data"]!.AsArray();
-        Assert.Equal(Enumerable.Repeat("completed", StreamsAtOnce), rows.Select(row => row!["outcome"]!.ToString()));
-        Assert.Equal(seen.Sum(one => one.Tokens), rows.Sum(row => (int)row!["tokens"]!["output"]!));
+        Assert.Equal(Enumerable.Repeat("completed", StreamsAtOnce + 1), rows.Select(row => row!["outcome"]!.ToString()));
+        Assert.Equal(seen.Sum(one => one.Tokens) + last, rows.Sum(row => (int)row!["tokens"]!["output"]!));
         CommandResult check = await ServerProcess.RunAsync(cancel, "books", "check", "--data", data);
         Assert.Equal((0, true), (check.ExitCode, check.Output.Contains("Every identity holds", StringComparison.Ordinal)));
         Directory.Delete(data, recursive: true);
+    }
+
+    private static async Task AddAsync(ServerProcess server, MockEngine upstream, CancellationToken cancel)
+    {
+        JsonObject body = new() { ["name"] = "mock", ["url"] = upstream.Url.AbsoluteUri, ["allow_private"] = true, ["models"] = new JsonArray(new JsonObject { ["name"] = "mock", ["rates"] = "input 1 output 2" }) };
+        using HttpResponseMessage added = await server.Http.PostAsJsonAsync("api/upstreams", body, cancel);
+        Assert.True(added.IsSuccessStatusCode, await added.Content.ReadAsStringAsync(cancel));
+    }
+
+    /// <summary>Asks the upstream's model; the tokens of its answer.</summary>
+    private static async Task<int> TokensAsync(ServerProcess server, CancellationToken cancel)
+    {
+        using HttpResponseMessage response = await server.Http.PostAsJsonAsync("v1/chat/completions", new { model = "mock", messages = new[] { new { role = "user", content = "hi" } } }, cancel);
+        string text = await response.Content.ReadAsStringAsync(cancel);
+        Assert.True(response.IsSuccessStatusCode, text);
+        return (int)JsonNode.Parse(text)!["usage"]!["completion_tokens"]!;
+    }
+
+    private static async Task UntilNotReadyAsync(ServerProcess server, CancellationToken cancel)
+    {
+        HttpStatusCode status;
+        do
+        {
+            using HttpResponseMessage ready = await server.Http.GetAsync("readyz", cancel);
+            status = ready.StatusCode;
+        }
+        while (status != HttpStatusCode.ServiceUnavailable);
     }
 
     [Fact]
