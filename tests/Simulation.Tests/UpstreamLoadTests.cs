@@ -20,6 +20,9 @@ public sealed class UpstreamLoadTests
     /// <summary>Seconds between two kills.</summary>
     private static readonly int KillEvery = Setting("QANAT_LOAD_KILL_SECONDS", 4);
 
+    /// <summary>Answers between two kills at least: enough that some of them fail, are cut and are left.</summary>
+    private const int AnswersBetweenMin = 256;
+
     [Fact]
     public async Task Under_aborts_retries_errors_and_kills_the_books_hold_what_the_upstreams_counted_and_no_budget_is_exceeded()
     {
@@ -43,7 +46,9 @@ public sealed class UpstreamLoadTests
                 Task<List<LoadSeen>>[] clients = [.. Enumerable.Range(0, Streams).Select(index => Task.Run(() => new LoadClient(target, keys[index % Tenants], Seed + index).RunAsync(end.Token), cancel))];
                 for (int elapsed = 0; elapsed < Seconds; elapsed += KillEvery)
                 {
+                    int answersMin = target.Answers + AnswersBetweenMin;
                     await Task.Delay(TimeSpan.FromSeconds(KillEvery), TimeProvider.System, cancel);
+                    while (target.Answers < answersMin) await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, cancel);
                     target.Clear();
                     await server.DisposeAsync();
                     server = await ServerProcess.StartAsync(data, cancel);
@@ -164,11 +169,17 @@ public sealed class UpstreamLoadTests
     private static int Setting(string name, int standard) => int.TryParse(Environment.GetEnvironmentVariable(name), CultureInfo.InvariantCulture, out int value) ? value : standard;
 }
 
-/// <summary>Where the server is at the moment.</summary>
+/// <summary>Where the server is at the moment, and how much it has answered.</summary>
 internal sealed class LoadTarget
 {
+    private int answers;
+
     private TaskCompletionSource<Uri> url = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
+    /// <summary>That began, whichever end they had.</summary>
+    public int Answers => Volatile.Read(ref answers);
+
+    public void Answered() => Interlocked.Increment(ref answers);
     public Task<Uri> GetAsync(CancellationToken cancel) => Volatile.Read(ref url).Task.WaitAsync(cancel);
     public void Set(Uri address) => Volatile.Read(ref url).TrySetResult(address);
     public void Clear() => Volatile.Write(ref url, new TaskCompletionSource<Uri>(TaskCreationOptions.RunContinuationsAsynchronously));
@@ -195,8 +206,9 @@ internal sealed class LoadClient(LoadTarget target, string key, int seed)
                 Uri server = await target.GetAsync(cancel);
                 LoadSeen seen = await AskAsync(http, server, stream: random.Next(4) != 0, leaveAfter: random.Next(6) == 0 ? random.Next(1, 20) : int.MaxValue, cancel);
                 all.Add(seen);
+                if (seen.Id is not null) target.Answered();
                 // Refused or cut off from the server: not at once again.
-                if (seen.Id is null) await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, cancel);
+                else await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, cancel);
             }
             catch (OperationCanceledException) when (cancel.IsCancellationRequested)
             {

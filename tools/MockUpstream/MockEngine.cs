@@ -131,9 +131,10 @@ public sealed class MockEngine : IAsyncDisposable
             }
             if (!plan.ForgetsFinish) await SayAsync(context, $$"""{"id":"mock","object":"chunk","created":1,"model":"mock","choices":[{"index":0,"delta":{},"text":"","finish_reason":"{{reason}}"}]}""", flush: false);
             if (plan.TellsUsage) await SayAsync(context, $$"""{"id":"mock","object":"chunk","created":1,"model":"mock","choices":[],{{Usage(request, words + plan.Lies)}}}""", flush: false);
-            await SayAsync(context, "[DONE]", flush: true);
             gone.ThrowIfCancellationRequested();
+            // Counted before the end is sent: whoever has it finds it counted, and may be gone before this goes on.
             count.Finish(words);
+            await SayAsync(context, "[DONE]", flush: true);
         }
         catch (OperationCanceledException)
         {
