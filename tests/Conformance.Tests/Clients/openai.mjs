@@ -52,11 +52,11 @@ const completion = await client.completions.create({ model, prompt: ["Once", "Tw
 seen.completion = { choices: completion.choices.map(choice => ({ index: choice.index, tokens: choice.logprobs.tokens.length })), usage: completion.usage };
 
 let completionStream = "";
-for await (const chunk of await client.completions.create({ model, prompt: "Once", max_tokens: 4, stream: true, ignore_eos: true })) completionStream += chunk.choices[0]?.text ?? "";
+for await (const chunk of await client.completions.create({ model, prompt: "Once", max_tokens: 4, stream: true, seed: 7, ignore_eos: true })) completionStream += chunk.choices[0]?.text ?? "";
 seen.completionStream = completionStream;
 
-// A client that stops listening.
-const left = await client.chat.completions.create({ model, messages, max_tokens: 4000, stream: true, ignore_eos: true });
+// A client that stops listening, long before the answer could be whole: one that rests for seconds before it leaves still leaves too early.
+const left = await client.chat.completions.create({ model, messages, max_tokens: 30000, stream: true, seed: 7, ignore_eos: true });
 for await (const chunk of left) {
   seen.leftId = chunk.id;
   if (chunk.choices[0]?.delta?.content) break;
