@@ -23,18 +23,28 @@ public sealed class LlmprobeTests(RealServer server) : IClassFixture<RealServer>
     {
         JsonNode conformance = await ProbeAsync(server.Api, server.Key, "qanat-tiny", "--quick");
         Assert.Equal(["chat", "messages", "models", "responses"], Surfaces(conformance));
-        Assert.Equal(80, (int)conformance["total"]!);
+        // How many requirements a check looks at hangs on what the model says: a call that is cut by the limit has no end to look at. Random weights leave that, and no other check, undecided.
+        string[] kept = [.. from result in conformance["results"]!.AsArray()
+                            let id = (string)result!["id"]!
+                            where (string?)result["outcome"] == "pass" || (string?)result["outcome"] == "inconclusive" && id.EndsWith("-tool-serialization", StringComparison.Ordinal)
+                            select id];
+        Assert.Equal(["models-list", .. CoreChecks("chat"), .. CoreChecks("responses"), .. CoreChecks("messages")], kept);
     }
+
+    private static IEnumerable<string> CoreChecks(string surface) => ((string[])["basic", "streaming", "finish-length", "errors", "tool-serialization"]).Select(check => $"{surface}-{check}");
 
     /// <summary>What the suite cannot see of a server without the model's help.</summary>
     private static readonly string[] KnownInconclusive = [];
+
+    /// <summary>On a slow machine an answer takes longer than the suite waits by itself.</summary>
+    private const string RequestSecondsMax = "300";
 
     /// <summary>Runs the suite, and refuses any requirement ("MUST") that failed.</summary>
     private static async Task<JsonNode> ProbeAsync(Uri api, string key, string model, params string[] depth)
     {
         string folder = NodePackages.Install(Path.Combine(AppContext.BaseDirectory, "Clients"));
         string home = Directory.CreateTempSubdirectory("qanat-llmprobe-").FullName;
-        ProcessStartInfo start = new("node", ["node_modules/llmprobe/bin/dist/llmprobe.mjs", api.ToString(), "-k", key, "-m", model, "--json", "--no-bench", "--no-save", .. depth]) { WorkingDirectory = folder };
+        ProcessStartInfo start = new("node", ["node_modules/llmprobe/bin/dist/llmprobe.mjs", api.ToString(), "-k", key, "-m", model, "--json", "--no-bench", "--no-save", "--timeout", RequestSecondsMax, .. depth]) { WorkingDirectory = folder };
         start.Environment["HOME"] = home;
         string problem = "";
         string output = await Task.Run(() => NodePackages.Run(start, out problem)) ?? problem;
