@@ -33,10 +33,22 @@ internal sealed class Recording
         }
     }
 
+    /// <summary>It has begun, and as an error.</summary>
+    public bool IsFailure
+    {
+        get
+        {
+            lock (gate) return Status is not (0 or >= 200 and < 300);
+        }
+    }
+
     public void Begin(int status, IHeaderDictionary headers)
     {
-        Status = status;
-        Headers = [.. headers.Select(header => new KeyValuePair<string, string?[]>(header.Key, [.. header.Value]))];
+        lock (gate)
+        {
+            Status = status;
+            Headers = [.. headers.Select(header => new KeyValuePair<string, string?[]>(header.Key, [.. header.Value]))];
+        }
     }
 
     public void Write(ReadOnlySpan<byte> more)

@@ -41,7 +41,8 @@ internal sealed class Recordings(GatewayOptions options, TimeProvider clock)
         lock (gate)
         {
             Forget();
-            bool isFirst = !entries.TryGetValue(id, out Entry? entry);
+            // Whoever has a failure and asks again is served anew, although its maker may not have come to its end yet.
+            bool isFirst = !entries.TryGetValue(id, out Entry? entry) || entry.Recording.IsFailure;
             if (isFirst) entries[id] = entry = new Entry();
             entry!.Followers++;
             entry.LeftAlone?.Cancel();
@@ -65,10 +66,11 @@ internal sealed class Recordings(GatewayOptions options, TimeProvider clock)
     /// <summary>The answer has ended: a good one is kept for a while, any other is forgotten, so that a retry tries again.</summary>
     public void End(Followed followed, bool isBroken)
     {
-        followed.Recording.End(isBroken);
         lock (gate)
         {
-            Entry entry = entries[followed.Id];
+            // Here, so that whoever is told of the end and asks again finds the answer kept or forgotten.
+            followed.Recording.End(isBroken);
+            if (!entries.TryGetValue(followed.Id, out Entry? entry) || entry.Recording != followed.Recording) return;
             entry.HasEnded = true;
             entry.LeftAlone?.Cancel();
             if (!followed.Recording.IsGood || followed.Recording.Length > options.ReplayBytesMax)

@@ -1,4 +1,5 @@
 using System.Text;
+using Microsoft.AspNetCore.Http;
 
 namespace Qanat.Gateway.Tests;
 
@@ -132,6 +133,22 @@ public sealed class RetryJoinTests(GatewayFixture fixture) : IClassFixture<Gatew
         Assert.Equal((503, "engine_stopped", "1"), (first.Status, first.Code, first.Header("Retry-After")));
         gateway.Script.Reset();
         Assert.Equal(200, (await SendAsync(gateway, "Idempotency-Key", "again")).Status);
+    }
+
+    [Fact]
+    public void Whoever_has_a_failure_and_asks_again_is_served_anew_although_its_maker_has_not_come_to_its_end()
+    {
+        Recordings recordings = new(new GatewayOptions(), new ManualClock());
+        RetryId id = RetryId.Of("key", "again", Path, []);
+        Followed failed = recordings.Join(id);
+        Assert.False(recordings.Join(id).IsFirst);
+        failed.Recording.Begin(503, new HeaderDictionary());
+        failed.Recording.Write("{}"u8);
+        Followed again = recordings.Join(id);
+        Assert.True(again.IsFirst);
+        recordings.End(failed, isBroken: false);
+        Followed with = recordings.Join(id);
+        Assert.Equal((false, again.Recording), (with.IsFirst, with.Recording));
     }
 
     [Fact]
