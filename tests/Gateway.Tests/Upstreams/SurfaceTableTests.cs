@@ -9,6 +9,7 @@ namespace Qanat.Gateway.Tests;
 /// <summary>A gateway with its real pipeline, before an upstream that says what a test writes.</summary>
 public sealed class SurfaceTableFixture : IAsyncLifetime
 {
+    private readonly HashSet<RequestId> known = [];
     private UpstreamDirectory? directory;
 
     internal TestGateway Gateway { get; private set; } = null!;
@@ -28,12 +29,18 @@ public sealed class SurfaceTableFixture : IAsyncLifetime
     }
 
     /// <summary>The same upstream from now on speaks another language. It has time enough for answers to be fetched as a whole.</summary>
-    internal Task SpeakAsync(UpstreamProtocol protocol)
+    internal async Task SpeakAsync(UpstreamProtocol protocol)
     {
+        foreach (UsageRecord record in await RecordsAsync()) known.Add(record.Id);
         string path = protocol == UpstreamProtocol.ModelStudio ? "compatible-mode/v1" : "v1";
         UpstreamModel model = new(new ModelName(ScriptedModel.Name), "theirs", UpstreamFixture.Asked);
-        return directory!.SaveAsync(new UpstreamSpec("elsewhere", protocol, new Uri(Mock.Url, path), [model]) { AllowPrivate = true, FirstByteTimeout = TimeSpan.FromHours(2) }, "sk-theirs", "test", default);
+        await directory!.SaveAsync(new UpstreamSpec("elsewhere", protocol, new Uri(Mock.Url, path), [model]) { AllowPrivate = true, FirstByteTimeout = TimeSpan.FromHours(2) }, "sk-theirs", "test", default);
     }
+
+    /// <summary>The one that was made since: ids of one millisecond do not tell which is the later.</summary>
+    internal async Task<UsageRecord> OnlyNewRecordAsync() => Assert.Single(await RecordsAsync(), record => !known.Contains(record.Id));
+
+    internal async Task<IReadOnlyList<UsageRecord>> RecordsAsync() => await Gateway.Store.ReadUsageAsync(new UsageQuery(Period.All, Limit: 10_000));
 
     public async ValueTask DisposeAsync()
     {
@@ -79,7 +86,7 @@ public sealed class SurfaceTableTests(SurfaceTableFixture fixture) : IClassFixtu
         WireRequest asked = fixture.Mock.Last;
         Assert.Equal("theirs", asked.Body.GetProperty("model").GetString());
         Assert.Equal(protocol == UpstreamProtocol.Anthropic ? "sk-theirs" : "Bearer sk-theirs", asked.Secret);
-        UsageRecord record = await LastAsync();
+        UsageRecord record = await fixture.OnlyNewRecordAsync();
         TokenCounts expected = Used with { Reasoning = protocol == UpstreamProtocol.Anthropic ? 0 : 33 };
         Assert.Equal((Outcome.Completed, expected, new PoolName("upstream/elsewhere")), (record.Outcome, record.Tokens, record.Pool));
         Assert.Equal(Rating.Charge(TestGateway.Rates, expected), record.Charge);
@@ -124,7 +131,7 @@ public sealed class SurfaceTableTests(SurfaceTableFixture fixture) : IClassFixtu
         }
         Assert.Equal(200, status);
         AssertHas(told, Text);
-        UsageRecord record = await LastAsync();
+        UsageRecord record = await fixture.OnlyNewRecordAsync();
         Assert.Equal((Outcome.Failed, Money.Zero(Currency.Usd)), (record.Outcome, record.Charge));
         Assert.True(record.Tokens.Output > 0 && record.Cost > Money.Zero(Currency.Usd));
     }
@@ -201,9 +208,7 @@ public sealed class SurfaceTableTests(SurfaceTableFixture fixture) : IClassFixtu
         if (!path.StartsWith("/api/v1", StringComparison.Ordinal)) Assert.Contains(codes, code => told.Contains("code=" + code, StringComparison.Ordinal));
     }
 
-    private async Task<int> CountAsync() => (await fixture.Gateway.Store.ReadUsageAsync(new UsageQuery(Period.All, Limit: 10_000))).Length;
-
-    private async Task<UsageRecord> LastAsync() => (await fixture.Gateway.Store.ReadUsageAsync(new UsageQuery(Period.All, Limit: 10_000))).MaxBy(record => record.Id.Value)!;
+    private async Task<int> CountAsync() => (await fixture.RecordsAsync()).Count;
 
     /// <summary>Thoughts, a text and, where tools are offered, a call of one; 4321 tokens read, 1234 of them from a cache, 567 written.</summary>
     private static WireAnswer Says(WireRequest request, bool calls) => request.Path switch
