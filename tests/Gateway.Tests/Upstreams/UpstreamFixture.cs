@@ -15,6 +15,9 @@ internal sealed class UpstreamFixture : IAsyncDisposable
     public static readonly ModelName Model = new("mock");
     public static readonly PoolName Pool = new("this-machine");
     public static readonly TokenRates Asked = TokenRates.PerMillion(Currency.Usd, "1", "2");
+
+    /// <summary>Longer than any machine takes: what runs out of time in a test does so because the test says so.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(30);
     private readonly List<MockEngine> mocks = [];
     private readonly List<Deployment> deployments = [];
     private readonly RoutingState routing = new();
@@ -41,7 +44,8 @@ internal sealed class UpstreamFixture : IAsyncDisposable
         string folder = Directory.CreateTempSubdirectory("qanat-upstreams").FullName;
         SqlStore store = await new StoreLocation(folder, connection).OpenAsync(clock);
         IBookStore seen = before?.Invoke(store) ?? store;
-        options ??= new UpstreamOptions { Rest = TimeSpan.FromMinutes(5) };
+        // Who serves is known when a call is told to be admitted, on however slow a machine.
+        options ??= new UpstreamOptions { Rest = TimeSpan.FromMinutes(5), AdmitAfter = Timeout.InfiniteTimeSpan };
         UpstreamFixture fixture = new()
         {
             Folder = folder,
@@ -49,7 +53,7 @@ internal sealed class UpstreamFixture : IAsyncDisposable
             Tenants = await DirectoryState.LoadAsync(store, clock, default),
             Tariffs = await TariffState.LoadAsync(store, default),
             Directory_ = await UpstreamDirectory.LoadAsync(store, store, SecretBox.Open(Path.Combine(folder, "secrets.key")), options, clock, default),
-            Limits = new BudgetLimits(new BudgetOptions { HoldWaitMax = TimeSpan.FromSeconds(20) }, clock),
+            Limits = new BudgetLimits(new BudgetOptions { HoldWaitMax = Patience }, clock),
         };
         (fixture.clock, fixture.live, fixture.routing.Upstreams, fixture.meter) = (clock, new LiveMeter(clock), fixture.Directory_, meter ?? fixture.meter);
         UpstreamServing serving = new(fixture.Directory_, fixture.Tariffs, fixture.Limits, seen, fixture.live, fixture.meter, clock, NullLogger<UpstreamServing>.Instance);
@@ -73,7 +77,7 @@ internal sealed class UpstreamFixture : IAsyncDisposable
     {
         MockEngine mock = await MockEngine.StartAsync(script);
         mocks.Add(mock);
-        UpstreamSpec spec = new(name, UpstreamProtocol.OpenAi, mock.Url, [new UpstreamModel(model ?? Model, "theirs", Asked)]) { AllowPrivate = true };
+        UpstreamSpec spec = new(name, UpstreamProtocol.OpenAi, mock.Url, [new UpstreamModel(model ?? Model, "theirs", Asked)]) { AllowPrivate = true, ConnectTimeout = Patience, IdleTimeout = Patience };
         await Directory_.SaveAsync(change?.Invoke(spec) ?? spec, secret, "test", default);
         return mock;
     }
