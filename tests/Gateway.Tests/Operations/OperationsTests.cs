@@ -44,7 +44,8 @@ public sealed partial class OperationsTests
     [Fact]
     public async Task Metrics_are_for_whoever_may_see_the_status_and_are_well_formed()
     {
-        await using TestGateway gateway = await TestGateway.StartAsync();
+        // No day or month ends meanwhile.
+        await using TestGateway gateway = await TestGateway.StartAsync(clock: new ManualClock());
         await gateway.AdminAsync("PUT", "/api/tenants/acme/budget", """{"monthly_budget":"4"}""");
         await gateway.AdminAsync("POST", "/api/tenants", """{"name":"odd \"name\"\\","monthly_budget":"0"}""");
         Caller caller = CallerOf(gateway);
@@ -62,7 +63,8 @@ public sealed partial class OperationsTests
     [Fact]
     public async Task Metrics_tell_of_everything_that_has_a_budget_what_is_spent_and_held_and_of_users_how_many_are_how_far()
     {
-        await using TestGateway gateway = await TestGateway.StartAsync();
+        // No day or month ends meanwhile.
+        await using TestGateway gateway = await TestGateway.StartAsync(clock: new ManualClock());
         Caller before = CallerOf(gateway);
         string[] none = [.. (await MetricsAsync(gateway)).Where(line => line.StartsWith("qanat_budget_", StringComparison.Ordinal))];
         Assert.Empty(none);

@@ -16,7 +16,7 @@ public sealed class AbandonedHoldTests
     public async Task A_hold_whose_writing_takes_too_long_keeps_its_money_until_it_is_known_and_released(bool isWritten)
     {
         SlowStore? slow = null;
-        await using UpstreamFixture fixture = await UpstreamFixture.StartAsync(s_budget, meter: new MeterOptions { HoldWriteMax = TimeSpan.Zero, RetryPause = TimeSpan.Zero }, before: store => slow = new SlowStore(store));
+        await using UpstreamFixture fixture = await UpstreamFixture.StartAsync(s_budget, clock: new ManualClock(), meter: new MeterOptions { HoldWriteMax = TimeSpan.Zero, RetryPause = TimeSpan.Zero }, before: store => slow = new SlowStore(store));
         await fixture.AddAsync("gpu-1", _ => new MockPlan { Tokens = 5 });
         // 60 tokens at 20 dollars a million: most of the budget.
         ApiException refused = await Assert.ThrowsAsync<ApiException>(() => fixture.RunAsync(fixture.Chat(maxTokens: 60)));

@@ -98,7 +98,7 @@ public sealed class UpstreamServingTests
     [InlineData(21, true)]
     public async Task What_may_take_longer_than_the_time_to_a_first_byte_is_fetched_in_pieces_though_its_client_wants_it_whole(int maxTokens, bool inPieces)
     {
-        await using UpstreamFixture fixture = await UpstreamFixture.StartAsync();
+        await using UpstreamFixture fixture = await UpstreamFixture.StartAsync(clock: new ManualClock());
         bool? asked = null;
         await fixture.AddAsync("a", request =>
         {
@@ -246,7 +246,8 @@ public sealed class UpstreamServingTests
     public async Task A_credit_of_one_cent_that_pays_for_exactly_N_requests_admits_exactly_N_of_200_at_once()
     {
         // 100 input and 20 output tokens at USD 10 and 20 a million: 0.0014 a request, 7 of them in a cent.
-        await using UpstreamFixture fixture = await UpstreamFixture.StartAsync(Money.Parse("0.01", Currency.Usd));
+        // In one month, and however long they wait for each other.
+        await using UpstreamFixture fixture = await UpstreamFixture.StartAsync(Money.Parse("0.01", Currency.Usd), clock: new ManualClock());
         MockEngine mock = await fixture.AddAsync("a", _ => new MockPlan { Tokens = 20 });
         Outcome?[] outcomes = await Task.WhenAll(Enumerable.Range(0, 200).Select(_ => Task.Run(() => TryAsync(fixture, fixture.Tokens(100, 20)))));
         Assert.Equal(7, outcomes.Count(outcome => outcome == Outcome.Completed));
@@ -259,7 +260,7 @@ public sealed class UpstreamServingTests
     public async Task Five_at_once_whose_worst_case_exceeds_the_budget_but_whose_use_fits_are_all_served()
     {
         // Worst case 0.005 each, and 0.025 together; used 0.0012 each.
-        await using UpstreamFixture fixture = await UpstreamFixture.StartAsync(Money.Parse("0.01", Currency.Usd));
+        await using UpstreamFixture fixture = await UpstreamFixture.StartAsync(Money.Parse("0.01", Currency.Usd), clock: new ManualClock());
         await fixture.AddAsync("a", _ => new MockPlan { Tokens = 10 });
         Outcome?[] outcomes = await Task.WhenAll(Enumerable.Range(0, 5).Select(_ => Task.Run(() => TryAsync(fixture, fixture.Tokens(100, 200)))));
         Assert.All(outcomes, outcome => Assert.Equal(Outcome.Completed, outcome));
