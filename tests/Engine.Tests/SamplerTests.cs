@@ -57,6 +57,25 @@ public sealed class SamplerTests
         }, iter: 60);
     }
 
+    /// <summary>What the fast path relies on: the heaviest tokens are the first in key order, however little they differ.</summary>
+    [Fact]
+    public void Of_neighbouring_logits_the_lower_never_weighs_more()
+    {
+        for (float binade = 1e-8f; binade < 20; binade *= 2)
+            for (float begin = binade; begin < 2 * binade; begin += binade / 8)
+            {
+                float distance = begin;
+                for (int i = 0, last = Distribution.One; i < 2000; i++, distance = MathF.BitIncrement(distance))
+                {
+                    int weight = Distribution.WeightOf(-distance, 0, 1);
+                    Assert.InRange(weight, 0, last);
+                    last = weight;
+                }
+            }
+        Assert.Equal(Distribution.One, Distribution.WeightOf(2.5f, 2.5f, 0.7f));
+        Assert.Equal(0, Distribution.WeightOf(float.NegativeInfinity, 0, 1));
+    }
+
     [Fact]
     public void Greedy_takes_the_largest_logit_and_the_lowest_token_among_equals()
     {
