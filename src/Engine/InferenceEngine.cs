@@ -48,7 +48,7 @@ public sealed class InferenceEngine : IAsyncDisposable
         _options = options;
         _kernelTier = kernelTier;
         _clock = new EngineClock(clock);
-        _loop = new StepLoop(runner, vocabulary, options, sink, _clock);
+        _loop = new StepLoop(runner, vocabulary, options, new Telling(this, sink), _clock);
         _published = Snapshot();
         new Thread(Run) { IsBackground = true, Name = "qanat engine" }.Start();
     }
@@ -226,6 +226,16 @@ public sealed class InferenceEngine : IAsyncDisposable
             _runner.Dispose();
             _wake.Dispose();
             _stopped.SetResult();
+        }
+    }
+
+    /// <summary>Whoever is told that a sequence has ended finds its place and its id free.</summary>
+    private sealed class Telling(InferenceEngine engine, IStepSink sink) : IStepSink
+    {
+        public void OnStep(StepFact step)
+        {
+            engine.Publish();
+            sink.OnStep(step);
         }
     }
 }

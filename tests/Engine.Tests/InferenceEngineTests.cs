@@ -153,6 +153,32 @@ public sealed class InferenceEngineTests
         await facts.EndOfAsync(Rig.Id(50));
     }
 
+    private sealed class Calling(Action<StepFact> then) : IStepSink
+    {
+        public void OnStep(StepFact step) => then(step);
+    }
+
+    /// <summary>Submits in the fact itself, before the engine goes on: nobody can be told earlier.</summary>
+    [Fact]
+    public async Task Whoever_is_told_that_a_sequence_has_ended_finds_its_place_and_its_id_free()
+    {
+        InferenceEngine? engine = null;
+        SequenceRequest oneStep = Plain with { MaxNewTokens = 1 };
+        int left = 3;
+        TaskCompletionSource done = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        var sink = new Calling(fact =>
+        {
+            if (fact.Sequences.All(s => s.Finish is null)) return;
+            if (left-- == 0) done.TrySetResult();
+            else if (Record.Exception(() => engine!.Submit(oneStep)) is { } refused) done.TrySetException(refused);
+        });
+        await using (engine = Start(sink, waitingMax: 1))
+        {
+            engine.Submit(oneStep);
+            await done.Task.WaitAsync(TestContext.Current.CancellationToken);
+        }
+    }
+
     [Fact]
     public async Task An_end_during_a_step_takes_effect_before_the_next_one()
     {

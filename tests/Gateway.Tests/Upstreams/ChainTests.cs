@@ -76,15 +76,14 @@ public sealed class ChainTests
     {
         await using UpstreamFixture fixture = await UpstreamFixture.StartAsync();
         using HeldSteps steps = new();
-        Deployment deployment = await fixture.DeployAsync(Tiny, new EngineOptions { WaitingMax = 2, SequencesMax = 1 }, steps.Before);
+        Deployment deployment = await fixture.DeployAsync(Tiny, new EngineOptions { WaitingMax = 1, SequencesMax = 1 }, steps.Before);
         await fixture.AddAsync("spare", _ => new MockPlan { Tokens = 4 });
         await StandInAsync(fixture, Tiny, UpstreamFixture.Model);
         Call tiny = TinyChat(fixture);
         Task<List<CallEvent>> running = fixture.RunAsync(tiny);
         await Task.WhenAny(steps.Entered, running);
         Task<List<CallEvent>> waiting = fixture.RunAsync(tiny);
-        // Until the first step has ended, the one that runs counts as waiting too.
-        while (deployment.Engine.Status.Waiting < 2 && !waiting.IsCompleted) await Task.Yield();
+        while (deployment.Engine.Status.Waiting < 1 && !waiting.IsCompleted) await Task.Yield();
         List<CallEvent> events = await fixture.RunAsync(tiny);
         Admitted admitted = Assert.Single(events.OfType<Admitted>());
         Assert.Equal((UpstreamFixture.Model, 1), (admitted.ServedModel, admitted.Attempts));
@@ -108,9 +107,11 @@ public sealed class ChainTests
         Assert.Equal(1, UpstreamJson.ReadRoute(System.Text.Encoding.UTF8.GetBytes(UpstreamJson.Of(route).ToJsonString())).WaitingMax);
         Task<List<CallEvent>> running = fixture.RunAsync(TinyChat(fixture));
         await Task.WhenAny(steps.Entered, running);
+        Task<List<CallEvent>> waiting = fixture.RunAsync(TinyChat(fixture));
+        while (deployment.Engine.Status.Waiting < 1 && !waiting.IsCompleted) await Task.Yield();
         Assert.Equal(UpstreamFixture.Model, Assert.IsType<Settled>((await fixture.RunAsync(TinyChat(fixture)))[^1]).ServedModel);
         steps.Release();
-        await running;
+        await Task.WhenAll(running, waiting);
         while (deployment.Engine.Status.Waiting > 0) await Task.Yield();
         Assert.Null(Assert.IsType<Settled>((await fixture.RunAsync(TinyChat(fixture)))[^1]).ServedModel);
         await fixture.AssertSoundAsync();
