@@ -9,23 +9,24 @@ public sealed class InferenceEngineTests
     {
         private readonly Channel<StepFact> _facts = Channel.CreateUnbounded<StepFact>();
         private readonly Recorder _recorder = new();
+        private readonly Lock _gate = new();
 
         public Action<StepFact>? OnFact { get; set; }
 
         public void OnStep(StepFact step)
         {
-            _recorder.OnStep(step);
+            lock (_gate) _recorder.OnStep(step);
             _facts.Writer.TryWrite(step);
             OnFact?.Invoke(step);
         }
 
         public async Task<StepFact> NextAsync() => await _facts.Reader.ReadAsync(TestContext.Current.CancellationToken);
 
-        /// <summary>Everything up to the sequence's end.</summary>
+        /// <summary>Everything up to the sequence's end, after which others may go on.</summary>
         public async Task<Answer> EndOfAsync(SequenceId id)
         {
             while (!(await NextAsync()).Sequences.Any(s => s.Id == id && s.Finish is not null)) { }
-            return _recorder[id];
+            lock (_gate) return _recorder[id];
         }
     }
 
