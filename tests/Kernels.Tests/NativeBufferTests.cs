@@ -2,7 +2,12 @@ using System.Runtime.InteropServices;
 
 namespace Qanat.Kernels.Tests;
 
+/// <summary>Beside no other tests: they would take blocks of the C library that are freed here, and write to them.</summary>
+[CollectionDefinition(nameof(HeapToItself), DisableParallelization = true)]
+public sealed class HeapToItself;
+
 /// <summary>What of native memory the system really gave: asked page by page.</summary>
+[Collection(nameof(HeapToItself))]
 public sealed unsafe partial class NativeBufferTests
 {
     [Fact]
