@@ -18,6 +18,7 @@ internal sealed class LocalChatClient(LocalModel model) : IChatClient
         await GetStreamingResponseAsync(messages, options, cancellationToken).ToChatResponseAsync(cancellationToken);
 
     /// <exception cref="ArgumentException">The conversation cannot be put to this model, or is too long for it.</exception>
+    /// <exception cref="AnswerFailedException">The model failed while it answered.</exception>
     /// <exception cref="GrammarException">The form that was asked for cannot be kept.</exception>
     public async IAsyncEnumerable<ChatResponseUpdate> GetStreamingResponseAsync(IEnumerable<Microsoft.Extensions.AI.ChatMessage> messages, ChatOptions? options = null, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
@@ -39,7 +40,7 @@ internal sealed class LocalChatClient(LocalModel model) : IChatClient
             ImmutableArray<AnswerPiece> pieces = reader.Add(step.Text);
             if (step.Finish is { } finish) pieces = pieces.AddRange(reader.Finish(wasCut: finish != FinishReason.Stop));
             List<AIContent> contents = Contents(pieces, calls, tellsThoughts);
-            if (step.Finish is FinishReason.Failed) throw new InvalidOperationException($"The answer failed: {step.Failure}");
+            if (step.Finish is FinishReason.Failed) throw new AnswerFailedException($"The answer failed: {step.Failure}");
             if (step.Finish is FinishReason.Cancelled) throw new OperationCanceledException("The answer was ended because the model is being disposed of.");
             if (step.Finish is { } reason)
             {

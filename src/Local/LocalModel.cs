@@ -58,7 +58,7 @@ public sealed class LocalModel : IAsyncDisposable
     public static LocalModel Load(string path, LocalModelOptions? options = null, IProgress<string>? progress = null, CancellationToken cancel = default)
     {
         options ??= new LocalModelOptions();
-        LoadedModel model = LoadedModel.Load(path, new LoadOptions { Threads = options.Threads, Kv = options.Kv, KvBytesMax = options.Engine.KvBytesMax }, progress, cancel);
+        LoadedModel model = LoadedModel.Load(path, new LoadOptions { Threads = options.Threads, Kv = options.Kv, KvBytesMax = options.Engine.KvBytesMax, StateBytesMax = options.Engine.StateBytesMax }, progress, cancel);
         try
         {
             return new LocalModel(model, options);

@@ -14,6 +14,9 @@ public sealed record LoadOptions
 
     /// <summary>Memory that keys and values will take: with the weights, it must fit.</summary>
     public long KvBytesMax { get; init; }
+
+    /// <summary>The same of recurrent states, which only hybrid models have.</summary>
+    public long StateBytesMax { get; init; }
 }
 
 /// <summary>A model ready to serve: network, tokenizer, chat format and what the file says of itself.</summary>
@@ -51,8 +54,9 @@ public sealed class LoadedModel(string name, string? notice, Network network, Bp
         string name = ServedName(file.TextOrNull("general.name") ?? Path.GetFileNameWithoutExtension(path));
 
         cancel.ThrowIfCancellationRequested();
-        var need = MemoryNeed.Of(leftOut.Kept, options.KvBytesMax);
-        need.ThrowIfMoreThan(MemoryNeed.AvailableBytes(), file.Path);
+        string? architecture = file.TextOrNull("general.architecture");
+        var need = MemoryNeed.Of(leftOut.Kept, options.KvBytesMax, DecoderShape.IsHybrid(architecture) ? options.StateBytesMax : 0);
+        need.ThrowIfMoreThan(AvailableMemory.Bytes(), file.Path);
         progress?.Report("Reading the tokenizer");
         // Code that mostly runs for the first time, and on one thread: beside the weights it takes no time of its own.
         Task<Words> words = Task.Run(() => Words.Read(file), CancellationToken.None);
@@ -61,11 +65,16 @@ public sealed class LoadedModel(string name, string? notice, Network network, Bp
         Network network;
         try
         {
-            network = Network.Load(file, new NetworkOptions { Threads = options.Threads, Kv = options.Kv, Packing = packing });
+            network = Network.Load(file, new NetworkOptions { Threads = options.Threads, Kv = options.Kv, Packing = packing, LayerRead = Following(DecoderShape.HasExperts(architecture) ? progress : null, cancel) });
         }
         catch (ModelFileException)
         {
             words.GetAwaiter().GetResult(); // A tokenizer of another family says more than what its network lacks.
+            throw;
+        }
+        catch (OperationCanceledException)
+        {
+            Task.WaitAny([words], CancellationToken.None); // It still reads the file, which is closed next.
             throw;
         }
         try
@@ -89,6 +98,14 @@ public sealed class LoadedModel(string name, string? notice, Network network, Bp
             throw;
         }
     }
+
+    /// <summary>Ends the reading when it is to be stopped.</summary>
+    /// <param name="progress">Told how far it is: of experts, which are packed as they are read, and that takes long.</param>
+    private static Action<int, int> Following(IProgress<string>? progress, CancellationToken cancel) => (read, of) =>
+    {
+        cancel.ThrowIfCancellationRequested();
+        if (10 * read / of > 10 * (read - 1) / of) progress?.Report(FormattableString.Invariant($"Reading the weights: {read} of {of} layers"));
+    };
 
     /// <summary>The name the API serves it under: general.name of the file, made lower-case and URL-safe, unless another was given.</summary>
     public string Name { get; } = name;

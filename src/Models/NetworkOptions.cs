@@ -16,6 +16,9 @@ public sealed record NetworkOptions
 
     /// <summary>When weights are packed for the kernels.</summary>
     public WeightPacking Packing { get; init; }
+
+    /// <summary>Told after each layer how many are read, and of how many; what it throws ends the reading.</summary>
+    public Action<int, int>? LayerRead { get; init; }
 }
 
 /// <summary>When weights are packed for the kernels. The numbers that come out are the same.</summary>

@@ -45,6 +45,9 @@ internal sealed class ModelSite : IAsyncDisposable
     /// <summary>The index promises what the files are not.</summary>
     public bool Lies { get; set; }
 
+    /// <summary>Its index tells no hashes.</summary>
+    public bool HidesHashes { get; set; }
+
     /// <summary>Bytes of files that were sent, and the Range headers that came.</summary>
     public long Sent { get; private set; }
     public List<string> Ranges { get; } = [];
@@ -85,8 +88,8 @@ internal sealed class ModelSite : IAsyncDisposable
         {
             ["rfilename"] = file.Key,
             ["size"] = file.Value.Length,
-            ["blobId"] = Blob(file.Value),
-            ["lfs"] = IsLarge(file.Key) ? new JsonObject { ["sha256"] = Sha256(file.Value), ["size"] = file.Value.Length } : null,
+            ["blobId"] = HidesHashes ? null : Blob(file.Value),
+            ["lfs"] = IsLarge(file.Key) ? new JsonObject { ["sha256"] = HidesHashes ? null : Sha256(file.Value), ["size"] = file.Value.Length } : null,
         })];
         return Results.Text(new JsonObject { ["sha"] = "0123456789abcdef0123456789abcdef01234567", ["cardData"] = new JsonObject { ["license"] = Licence }, ["siblings"] = siblings }.ToJsonString(), "application/json");
     }

@@ -111,6 +111,17 @@ public sealed class PullTests : IDisposable
         Assert.False(File.Exists(Place(file + ".part")));
     }
 
+    [Fact]
+    public async Task A_file_whose_hash_nobody_told_is_taken_and_said()
+    {
+        await using ModelSite site = await ModelSite.StartAsync(("tiny.gguf", Weights));
+        Assert.Equal("every hash as promised", ModelCommands.Checked((await PullAsync(site)).Record.Files));
+        site.HidesHashes = true;
+        PulledModel pulled = await PullAsync(site, "Qwen/Qwen3-Other");
+        Assert.Contains("the site tells none of tiny.gguf", ModelCommands.Checked(pulled.Record.Files), StringComparison.Ordinal);
+        Assert.False(Assert.Single(ModelRecord.Beside(pulled.Path)!.Files).IsPromised);
+    }
+
     [Theory]
     [InlineData("../outside.gguf")]
     [InlineData("/etc/model.gguf")]
@@ -132,6 +143,12 @@ public sealed class PullTests : IDisposable
         PulledModel pulled = await PullAsync(site, file: "*Q4_K_M*");
         Assert.Equal(2, pulled.Record.Files.Count);
         Assert.EndsWith("m-Q4_K_M-00001-of-00002.gguf", pulled.Path, StringComparison.Ordinal);
+        Assert.Equal(pulled.Path, ModelPull.Find(data, "Qwen/Qwen3-Tiny"));
+        PulledModel other = await PullAsync(site, file: "*Q8_0*");
+        string refused = Assert.Throws<CommandException>(() => ModelPull.Find(data, "Qwen/Qwen3-Tiny")).Message;
+        Assert.Contains(pulled.Path, refused, StringComparison.Ordinal);
+        Assert.Contains(other.Path, refused, StringComparison.Ordinal);
+        Assert.Equal(other.Path, ModelPull.Find(data, other.Path));
         Assert.Contains("m-Q8_0.gguf", (await Assert.ThrowsAsync<CommandException>(() => PullAsync(site, file: "*Q5*"))).Message, StringComparison.Ordinal);
     }
 

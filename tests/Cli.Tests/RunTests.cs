@@ -1,5 +1,6 @@
 using Qanat.Engine;
 using Qanat.Local;
+using Qanat.Models;
 using Qanat.TinyModel;
 
 namespace Qanat.Cli.Tests;
@@ -53,6 +54,47 @@ public sealed class RunTests : IAsyncLifetime
         string[] answers = output.Split("The chat is forgotten.");
         Assert.Equal(Accounts(answers[0]), Accounts(answers[1]));
         Assert.Equal(answers[0].Split("\n[")[0].Trim(), answers[1].Split("\n[")[0].Trim());
+    }
+
+    [Fact]
+    public async Task An_answer_that_fails_is_told_in_a_sentence_and_the_chat_goes_on()
+    {
+        string path = Path.Combine(folder, "broken.gguf");
+        File.Copy(TinyModelRecipe.Tiny.WriteTo(folder), path);
+        long at;
+        using (GgufFile file = GgufFile.Open(path)) at = file.Tensor("output_norm.weight").Offset;
+        using (FileStream written = File.OpenWrite(path))
+        {
+            written.Position = at;
+            written.Write(BitConverter.GetBytes(float.NaN));
+        }
+        await using LocalModel broken = LocalModel.Load(path, new LocalModelOptions { Threads = 1, Engine = new EngineOptions { KvBytesMax = 4 << 20 } }, cancel: TestContext.Current.CancellationToken);
+        using var output = new StringWriter();
+        await new TerminalChat(broken, new StringReader("Hello\nAgain\n/system Be brief."), output, colours: false, TimeProvider.System).RunAsync(isInteractive: false, TestContext.Current.CancellationToken);
+        Assert.Equal(3, output.ToString().Split("The answer failed: ").Length);
+        Assert.Contains("The model is told so", output.ToString(), StringComparison.Ordinal);
+        Assert.Equal(1, await Shared.RunAsync(() => new TerminalChat(broken, TextReader.Null, TextWriter.Null, colours: false, TimeProvider.System).AskAsync("Hello", TestContext.Current.CancellationToken)));
+    }
+
+    [Fact]
+    public async Task A_model_is_not_quantised_over_itself()
+    {
+        string path = TinyModelRecipe.Tiny.WriteTo(folder), link = Path.Combine(folder, "link.gguf");
+        File.CreateSymbolicLink(link, path);
+        byte[] before = await File.ReadAllBytesAsync(path, TestContext.Current.CancellationToken);
+        Assert.Equal(1, await CommandTree.Build().Parse(["quantize", path, link, "--force"]).InvokeAsync(cancellationToken: TestContext.Current.CancellationToken));
+        Assert.Equal(before, await File.ReadAllBytesAsync(path, TestContext.Current.CancellationToken));
+        string smaller = Path.Combine(folder, "smaller.gguf");
+        Assert.Equal(0, await CommandTree.Build().Parse(["quantize", link, smaller]).InvokeAsync(cancellationToken: TestContext.Current.CancellationToken));
+        Assert.True(File.Exists(smaller));
+    }
+
+    [Fact]
+    public void What_the_weights_leave_free_is_shared_by_keys_values_and_states()
+    {
+        Assert.Equal(new ModelMemory(512L << 20, 256L << 20), ModelMemory.Of(100L << 20));
+        Assert.Equal(new ModelMemory(1L << 30, 512L << 20), ModelMemory.Of(2L << 30));
+        Assert.Equal(new ModelMemory(4L << 30, 1L << 30), ModelMemory.Of(64L << 30));
     }
 
     [Fact]

@@ -47,6 +47,21 @@ public sealed class LoadedModelTests
         Assert.Throws<OperationCanceledException>(() => LoadedModel.Load(file.Path, new LoadOptions { Threads = 1 }, new Stages { OnReport = cancel.Cancel }, cancel.Token));
     }
 
+    [Fact]
+    public void How_far_the_experts_are_is_told_and_their_packing_can_be_stopped()
+    {
+        using var experts = new RandomDecoder(RandomDecoder.Of("qwen35moe"), GgmlType.Q8_0, seed: 2);
+        var stages = new Stages();
+        // It has no tokenizer.
+        Assert.Throws<ModelFileException>(() => LoadedModel.Load(experts.File.Path, new LoadOptions { Threads = 1 }, stages, TestContext.Current.CancellationToken));
+        Assert.Equal(["1 of 4", "2 of 4", "3 of 4", "4 of 4"], stages.Seen.Where(stage => stage.EndsWith(" layers", StringComparison.Ordinal)).Select(stage => stage["Reading the weights: ".Length..^" layers".Length]));
+        using var cancel = new CancellationTokenSource();
+        int left = stages.Seen.FindIndex(stage => stage.EndsWith(" layers", StringComparison.Ordinal)) + 1;
+        var stopping = new Stages { OnReport = () => { if (--left == 0) cancel.Cancel(); } };
+        Assert.Throws<OperationCanceledException>(() => LoadedModel.Load(experts.File.Path, new LoadOptions { Threads = 1 }, stopping, cancel.Token));
+        Assert.EndsWith("1 of 4 layers", stopping.Seen[^1], StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("general.architecture", "llama", "the architecture is \"llama\"; known: qwen2, qwen3, ")]
     [InlineData("tokenizer.ggml.pre", "llama-bpe", "supported are \"qwen2\" and \"qwen35\"")]

@@ -10,7 +10,7 @@ namespace Qanat.Cli;
 /// <summary>How fast a model file runs here: prompt tokens and generated tokens per second of device time, peak memory, time to load.</summary>
 internal sealed record Benchmark(string File, int PromptTokens, int GeneratedTokens, int Parallel, int? Threads, int Repeats, KvFormat Kv)
 {
-    private const long KvBytesMax = 4L << 30;
+    private readonly ModelMemory memory = ModelMemory.For(File);
 
     /// <exception cref="CommandException">The file cannot be loaded.</exception>
     public async Task<JsonObject> RunAsync(IProgress<string> progress, CancellationToken cancel)
@@ -21,7 +21,7 @@ internal sealed record Benchmark(string File, int PromptTokens, int GeneratedTok
         model.Network.PackNext(long.MaxValue);
         long loadedBytes = Environment.WorkingSet;
         CollectingSink sink = new();
-        EngineOptions options = new() { KvBytesMax = KvBytesMax };
+        EngineOptions options = new() { KvBytesMax = memory.Kv, StateBytesMax = memory.States };
         await using InferenceEngine engine = new(model, options, sink, TimeProvider.System);
         progress.Report($"{Path.GetFileName(File)}: {engine.Status.KernelTier}");
         if (PromptTokens + (long)GeneratedTokens > engine.ContextLength)
@@ -58,7 +58,7 @@ internal sealed record Benchmark(string File, int PromptTokens, int GeneratedTok
     {
         try
         {
-            return LoadedModel.Load(File, new LoadOptions { Threads = Threads, Kv = Kv, KvBytesMax = KvBytesMax }, progress, cancel);
+            return LoadedModel.Load(File, new LoadOptions { Threads = Threads, Kv = Kv, KvBytesMax = memory.Kv, StateBytesMax = memory.States }, progress, cancel);
         }
         catch (ModelFileException error)
         {

@@ -72,9 +72,11 @@ internal static class ModelCommands
         {
             FileInfo to = parsed.GetRequiredValue(target);
             if (to.Exists && !parsed.GetValue(force)) throw new CommandException($"{to.FullName} is there already: --force writes over it.");
+            string from = ModelPull.Find(shared.Data(parsed), parsed.GetRequiredValue(source));
+            if (Resolved(from) == Resolved(to.FullName)) throw new CommandException($"{to.FullName} is the source itself: write to another file, and remove the source when the new one is as you want it.");
             try
             {
-                using ModelSource file = ModelSource.OpenAny(ModelPull.Find(shared.Data(parsed), parsed.GetRequiredValue(source)));
+                using ModelSource file = ModelSource.OpenAny(from);
                 TensorProgress progress = new(file.Tensors.Count, shared.Terminal(parsed).Format);
                 WriteWhole(to.FullName, stream => GgufQuantizer.Write(file, parsed.GetValue(mix), stream, parsed.GetValue(threads) ?? CpuTopology.PhysicalCores, progress, cancel));
                 long bytes = new FileInfo(to.FullName).Length;
@@ -87,6 +89,9 @@ internal static class ModelCommands
         }, cancel)));
         return quantize;
     }
+
+    /// <summary>The file that a path leads to.</summary>
+    private static string Resolved(string path) => (File.Exists(path) ? File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName : null) ?? Path.GetFullPath(path);
 
     /// <summary>The file is there when it is whole. What another command is just writing is left to it.</summary>
     private static void WriteWhole(string file, Action<FileStream> write)
@@ -128,10 +133,14 @@ internal static class ModelCommands
     private static void Tell(PulledModel pulled)
     {
         ModelRecord record = pulled.Record;
-        System.Console.WriteLine($"{record.Repository} at {record.Revision[..Math.Min(12, record.Revision.Length)]}: {record.Files.Count} files, {Amount.OfBytes(record.Files.Sum(file => file.Bytes))}, every hash as promised.");
+        System.Console.WriteLine($"{record.Repository} at {record.Revision[..Math.Min(12, record.Revision.Length)]}: {record.Files.Count} files, {Amount.OfBytes(record.Files.Sum(file => file.Bytes))}, {Checked(record.Files)}.");
         System.Console.WriteLine($"Licence: {record.Licence.Id}{(record.Licence.Terms is { } terms ? $", {terms}" : ", free to host")}.");
         System.Console.WriteLine(record.MayBeHosted ? $"Serve it: qanat up --model {pulled.Path}" : $"It is not served until the licence is accepted: qanat models accept {record.Repository} --reason \"...\"");
     }
+
+    internal static string Checked(IReadOnlyList<PulledFile> files) => files.Where(file => !file.IsPromised).Select(file => file.Path).ToArray() is { Length: > 0 } unknown
+        ? $"hashes as promised, but the site tells none of {string.Join(", ", unknown.Take(5))}{(unknown.Length > 5 ? $" and {unknown.Length - 5} more" : "")}"
+        : "every hash as promised";
 
     private sealed class TensorProgress(int count, OutputFormat format) : IProgress<string>
     {

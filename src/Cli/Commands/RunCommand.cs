@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Qanat.Engine;
 using Qanat.Kernels;
 using Qanat.Local;
 using Qanat.Models;
@@ -15,14 +16,19 @@ internal static class RunCommand
         Option<string?> system = new("--system") { Description = "What the model is told before the chat." };
         Option<int?> threads = Shared.Threads();
         Option<KvFormat> kv = Shared.Kv();
+        Option<int?> kvMegabytes = Shared.Within(new Option<int?>("--kv-mb") { Description = "Memory for keys and values, in MB: it bounds how long a chat may get. Default: half of what the weights leave free, 512 to 4,096." }, QanatConfiguration.MegabytesMax);
+        Option<int?> stateMegabytes = Shared.StateMegabytes();
         Option<float?> temperature = new("--temperature") { Description = "0 always takes the likeliest token. Default: what the model comes with, else 0.7." };
         Option<long?> seed = new("--seed") { Description = "The same seed gives the same answers." };
         Option<int?> maxTokens = new("--max-tokens") { Description = "Tokens of an answer at most. Default: as many as there is room for." };
         Option<bool> noThinking = new("--no-thinking") { Description = "Answer at once, where the model can." };
-        Command command = new("run", "Chat with a model file in the terminal, without a server.") { file, prompt, system, threads, kv, temperature, seed, maxTokens, noThinking };
+        Command command = new("run", "Chat with a model file in the terminal, without a server.") { file, prompt, system, threads, kv, kvMegabytes, stateMegabytes, temperature, seed, maxTokens, noThinking };
         command.SetAction((parsed, cancel) => Shared.RunAsync(async () =>
         {
-            await using LocalModel model = await LoadAsync(ModelPull.Find(shared.Data(parsed), parsed.GetRequiredValue(file)), new LocalModelOptions { Threads = parsed.GetValue(threads), Kv = parsed.GetValue(kv) }, cancel);
+            string path = ModelPull.Find(shared.Data(parsed), parsed.GetRequiredValue(file));
+            ModelMemory memory = ModelMemory.For(path);
+            EngineOptions engine = new() { KvBytesMax = Shared.Bytes(parsed.GetValue(kvMegabytes)) ?? memory.Kv, StateBytesMax = Shared.Bytes(parsed.GetValue(stateMegabytes)) ?? memory.States };
+            await using LocalModel model = await LoadAsync(path, new LocalModelOptions { Threads = parsed.GetValue(threads), Kv = parsed.GetValue(kv), Engine = engine }, cancel);
             TerminalChat chat = new(model, System.Console.In, System.Console.Out, colours: !System.Console.IsOutputRedirected, TimeProvider.System)
             {
                 System = parsed.GetValue(system),

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Qanat.Kernels;
+using Qanat.Local;
 
 namespace Qanat.Cli;
 
@@ -18,8 +19,13 @@ internal sealed class Shared
     /// <summary>How keys and values are kept.</summary>
     public static Option<KvFormat> Kv() => new("--kv") { Description = "How keys and values are kept: F16, or Q8 in about half the memory. Default: F16." };
 
+    /// <summary>Memory for the states of hybrid models.</summary>
+    public static Option<int?> StateMegabytes() => Within(new Option<int?>("--state-mb") { Description = "Memory for the recurrent states of hybrid models, in MB. Default: a quarter of what the weights leave free, 256 to 1,024." }, QanatConfiguration.MegabytesMax);
+
     /// <summary>How many threads compute.</summary>
     public static Option<int?> Threads() => Within(new Option<int?>("--threads") { Description = "Threads that compute. Default: one per core." }, WorkerTeam.ThreadsMax);
+
+    public static long? Bytes(int? megabytes) => (long?)megabytes << 20;
 
     /// <summary>Takes whole numbers from 1 to a greatest one; what is no number at all is refused without this.</summary>
     public static Option<T> Within<T>(Option<T> option, int most)
@@ -83,6 +89,11 @@ internal sealed class Shared
         catch (OperationCanceledException)
         {
             return 130;
+        }
+        catch (AnswerFailedException error)
+        {
+            await System.Console.Error.WriteLineAsync("qanat: " + error.Message);
+            return 1;
         }
         catch (TypeInitializationException error) when (error.GetBaseException() is InvalidOperationException refused)
         {

@@ -17,10 +17,11 @@ internal static class UpCommand
         Option<int?> threads = Shared.Threads();
         Option<int> kvMegabytes = new("--kv-mb") { Description = "Memory for keys and values, in MB.", DefaultValueFactory = _ => 512 };
         Option<KvFormat> kv = Shared.Kv();
+        Option<int?> stateMegabytes = Shared.StateMegabytes();
         Option<FileInfo?> config = new("--config") { Description = "The configuration file. Default: qanat.json in the data directory. Options win over it." };
         Option<bool> demo = new("--demo") { Description = "Three demo tenants send real requests for a while, so that the page shows measured figures." };
         Option<int> demoSeconds = new("--demo-seconds") { Description = "How long they do.", DefaultValueFactory = _ => 30 };
-        Command up = new("up", "Serve a model, meter every token, keep the books, show them at the address printed.") { urls, model, name, threads, kvMegabytes, kv, config, demo, demoSeconds };
+        Command up = new("up", "Serve a model, meter every token, keep the books, show them at the address printed.") { urls, model, name, threads, kvMegabytes, kv, stateMegabytes, config, demo, demoSeconds };
         up.SetAction((parsed, cancel) => Shared.RunAsync(async () =>
         {
             DataDirectory data = shared.Data(parsed);
@@ -35,6 +36,7 @@ internal static class UpCommand
                 Threads = parsed.GetValue(threads) ?? file.Threads,
                 KvBytesMax = (long)(IsSaid(parsed, kvMegabytes) ? parsed.GetValue(kvMegabytes) : file.KvMegabytes ?? parsed.GetValue(kvMegabytes)) << 20,
                 Kv = IsSaid(parsed, kv) ? parsed.GetValue(kv) : file.KvFormat is { } format ? Enum.Parse<KvFormat>(format, ignoreCase: true) : default,
+                StateBytesMax = Shared.Bytes(parsed.GetValue(stateMegabytes) ?? file.StateMegabytes),
                 DrainMax = file.DrainMax(),
                 LogLevel = file.LogLevelOrStandard(),
                 Configuration = new StartedConfiguration(path, file),

@@ -18,6 +18,7 @@ public sealed record QanatConfiguration
 {
     /// <summary>The file's name in the data directory.</summary>
     public const string FileName = "qanat.json";
+    public const int MegabytesMax = 10_000_000;
 
     /// <summary>The schema's address, which editors look at; nothing is read from it.</summary>
     [JsonPropertyName("$schema")]
@@ -28,6 +29,9 @@ public sealed record QanatConfiguration
     public string? ModelName { get; init; }
     public int? Threads { get; init; }
     public int? KvMegabytes { get; init; }
+
+    /// <summary>For the recurrent states of hybrid models.</summary>
+    public int? StateMegabytes { get; init; }
 
     /// <summary>"f16" or "q8".</summary>
     public string? KvFormat { get; init; }
@@ -134,7 +138,8 @@ public sealed record QanatConfiguration
         }
         if (Model is { } model && !File.Exists(model) && !Directory.Exists(model) && model.Split('/').Length != 2) yield return $"model: there is no file {model}.";
         if (Threads is < 1 or > 1024) yield return "threads: from 1 to 1024.";
-        if (KvMegabytes is < 1 or > 10_000_000) yield return "kv_megabytes: from 1 to 10000000.";
+        if (KvMegabytes is < 1 or > MegabytesMax) yield return "kv_megabytes: from 1 to 10000000.";
+        if (StateMegabytes is < 1 or > MegabytesMax) yield return "state_megabytes: from 1 to 10000000.";
         if (KvFormat is { } format && !Enum.GetNames<Qanat.Kernels.KvFormat>().Contains(format, StringComparer.OrdinalIgnoreCase)) yield return $"kv_format: '{format}' is neither f16 nor q8.";
         if (DrainSeconds is < 0 or > 3600) yield return "drain_seconds: from 0 to 3600.";
         if (Tls is { } tls && !File.Exists(tls.Certificate)) yield return $"tls.certificate: there is no file {tls.Certificate}.";

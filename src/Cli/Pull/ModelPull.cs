@@ -42,7 +42,7 @@ public sealed class ModelPull(HttpClient http, DataDirectory data, TimeProvider 
         {
             progress.Begin(file);
             var download = new FileDownload(http, repository, clock) { Came = bytes => progress.Came(file, bytes) };
-            files.Add(new PulledFile(file.Path, file.Bytes, await download.RunAsync(file, folder, cancel)));
+            files.Add(new PulledFile(file.Path, file.Bytes, await download.RunAsync(file, folder, cancel), file.Hash is not null));
         }
         ModelRecord? before = ModelRecord.Beside(folder);
         ModelRecord record = new()
@@ -78,7 +78,7 @@ public sealed class ModelPull(HttpClient http, DataDirectory data, TimeProvider 
         ArgumentNullException.ThrowIfNull(data);
         if (System.IO.File.Exists(model) || Directory.Exists(model)) return Path.GetFullPath(model);
         bool isName = model?.Split('/').Length == 2;
-        if (isName && ModelRecord.Beside(FolderOf(data, model!)) is { } record) return ServedPath(record, FolderOf(data, model!));
+        if (isName && ModelRecord.Beside(FolderOf(data, model!)) is { } record) return OnlyPath(record, FolderOf(data, model!));
         throw new CommandException(isName ? $"There is no file {model}, and no model of that name was pulled: qanat pull {model}." : $"There is no file {model}.");
     }
 
@@ -90,12 +90,21 @@ public sealed class ModelPull(HttpClient http, DataDirectory data, TimeProvider 
         return record with { Acceptance = new LicenceAcceptance(clock.GetUtcNow(), Environment.UserName, reason.Trim()) };
     }
 
+    /// <exception cref="CommandException">Several models of that repository were pulled.</exception>
+    private static string OnlyPath(ModelRecord record, string folder)
+    {
+        string[] models = [.. Gguf(record).GroupBy(PullPlan.Whole).Select(parts => Path.Combine(folder, parts.First()))];
+        return models.Length < 2 ? ServedPath(record, folder) : throw new CommandException($"Several models of {record.Repository} were pulled: name the file. There are: {string.Join(", ", models)}.");
+    }
+
     /// <summary>The first part of a GGUF model, else the folder.</summary>
     public static string ServedPath(ModelRecord record, string folder)
     {
         ArgumentNullException.ThrowIfNull(record);
-        return record.Files.Select(file => file.Path).Where(path => path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase)).Order(StringComparer.Ordinal).FirstOrDefault() is { } file ? Path.Combine(folder, file) : folder;
+        return Gguf(record).FirstOrDefault() is { } file ? Path.Combine(folder, file) : folder;
     }
+
+    private static IEnumerable<string> Gguf(ModelRecord record) => record.Files.Select(file => file.Path).Where(path => path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase)).Order(StringComparer.Ordinal);
 
     private static void EnsureRoom(PullPlan plan)
     {

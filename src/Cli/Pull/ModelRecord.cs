@@ -6,8 +6,9 @@ namespace Qanat.Cli;
 /// <summary>Somebody accepted a licence that does not let the model be hosted freely.</summary>
 public sealed record LicenceAcceptance(DateTimeOffset At, string By, string Reason);
 
-/// <param name="Sha256">Null where the source gives none and git's own hash was checked instead.</param>
-public sealed record PulledFile(string Path, long Bytes, string Sha256);
+/// <param name="Sha256">Of what came.</param>
+/// <param name="IsPromised">The site told a hash, and it is that of what came; without one only the length was compared.</param>
+public sealed record PulledFile(string Path, long Bytes, string Sha256, bool IsPromised = true);
 
 /// <summary>Where a model came from and under which licence: kept beside it as qanat-model.json.</summary>
 public sealed record ModelRecord

@@ -35,15 +35,15 @@ public sealed record PullPlan(RepositoryIndex Index, string Folder, ImmutableArr
                 ? $"{index.Name} holds neither GGUF nor safetensors files."
                 : $"No weights of {index.Name} are called like '{pattern}'. There are: {List(gguf.Concat(tensors))}.");
         if (found.All(file => file.Path.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase))) return [.. tensors];
-        string[] models = [.. found.Select(Whole).Distinct(StringComparer.Ordinal)];
+        string[] models = [.. found.Select(file => Whole(file.Path)).Distinct(StringComparer.Ordinal)];
         if (models.Length > 1) throw new CommandException($"{index.Name} holds several models: choose one with --file, e.g. --file '*Q4_K_M*'. There are: {List(found)}.");
-        return [.. gguf.Where(file => Whole(file) == models[0])];
+        return [.. gguf.Where(file => Whole(file.Path) == models[0])];
     }
 
     /// <summary>The name without "-00001-of-00003": the parts of one model are fetched together.</summary>
-    private static string Whole(RepositoryFile file)
+    internal static string Whole(string path)
     {
-        string name = file.Path[..^".gguf".Length];
+        string name = path[..^".gguf".Length];
         int of = name.LastIndexOf("-of-", StringComparison.Ordinal), dash = of < 0 ? -1 : name.LastIndexOf('-', of - 1);
         return dash > 0 && name[(dash + 1)..of].All(char.IsAsciiDigit) && name[(of + 4)..].All(char.IsAsciiDigit) ? name[..dash] : name;
     }

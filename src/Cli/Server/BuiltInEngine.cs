@@ -15,11 +15,11 @@ internal static class BuiltInEngine
     {
         IBookStore store = services.GetRequiredService<IBookStore>();
         TimeProvider clock = services.GetRequiredService<TimeProvider>();
-        LoadedModel model = await Task.Run(() => Load(options, progress, cancel), cancel);
+        (LoadedModel model, long stateBytes) = await Task.Run(() => Load(options, progress, cancel), cancel);
         ModelName name = new(options.ModelName ?? model.Name);
         DeploymentMeter meter = new(new DeploymentName("builtin/" + name.Value), Defaults.Pool, store, services.GetRequiredService<TariffState>(), services.GetRequiredService<BudgetLimits>(),
             services.GetRequiredService<LiveMeter>(), options.Meter, clock, services.GetRequiredService<ILogger<DeploymentMeter>>());
-        InferenceEngine engine = new(model, new EngineOptions { KvBytesMax = options.KvBytesMax, IdleReportInterval = TimeSpan.FromSeconds(1) }, meter, clock);
+        InferenceEngine engine = new(model, new EngineOptions { KvBytesMax = options.KvBytesMax, StateBytesMax = stateBytes, IdleReportInterval = TimeSpan.FromSeconds(1) }, meter, clock);
         Instant ready = Instant.Now(clock);
         Instant recordedTo = await Recovery.RecordStartAsync(store, Defaults.Pool, processStart, ready, cancel);
         meter.Start(engine, new Instant(recordedTo.UnixNanoseconds - engine.Status.NowNs), recordedTo);
@@ -28,14 +28,15 @@ internal static class BuiltInEngine
         return deployment;
     }
 
-    private static LoadedModel Load(ServerOptions options, IProgress<string> progress, CancellationToken cancel)
+    private static (LoadedModel Model, long StateBytes) Load(ServerOptions options, IProgress<string> progress, CancellationToken cancel)
     {
         string file = options.ModelFile is { } asked ? ModelPull.Find(options.Data, asked) : TinyModelRecipe.Tiny.WriteTo(options.Data.Models);
         ModelRecord.Beside(file)?.EnsureMayBeHosted();
+        long stateBytes = options.StateBytesMax ?? ModelMemory.For(file).States;
         progress.Report($"Loading {Path.GetFileName(file)}");
         try
         {
-            return LoadedModel.Load(file, new LoadOptions { Threads = options.Threads, Kv = options.Kv, KvBytesMax = options.KvBytesMax }, progress, cancel);
+            return (LoadedModel.Load(file, new LoadOptions { Threads = options.Threads, Kv = options.Kv, KvBytesMax = options.KvBytesMax, StateBytesMax = stateBytes }, progress, cancel), stateBytes);
         }
         catch (Exception error) when (error is ModelFileException or IOException)
         {

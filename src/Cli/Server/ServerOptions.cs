@@ -24,6 +24,9 @@ public sealed record ServerOptions
     public int? Threads { get; init; }
     public long KvBytesMax { get; init; } = 512L << 20;
 
+    /// <summary>Memory for recurrent states; null: by what is free.</summary>
+    public long? StateBytesMax { get; init; }
+
     /// <summary>How keys and values are kept.</summary>
     public KvFormat Kv { get; init; }
 

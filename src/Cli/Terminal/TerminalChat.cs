@@ -72,11 +72,17 @@ internal sealed class TerminalChat(LocalModel model, TextReader input, TextWrite
         {
             await output.WriteLineAsync(Sentence(refused));
         }
+        catch (AnswerFailedException failed)
+        {
+            await output.WriteLineAsync();
+            await output.WriteLineAsync(failed.Message);
+        }
     }
 
     /// <summary>Answers one question; what was said so far belongs to it.</summary>
     /// <returns>False: the answer was stopped.</returns>
     /// <exception cref="ArgumentException">The question cannot be put to the model; it is as if it had not been asked.</exception>
+    /// <exception cref="AnswerFailedException">The same, when the model failed while it answered.</exception>
     public async Task<bool> AskAsync(string question, CancellationToken cancel)
     {
         using var stopping = CancellationTokenSource.CreateLinkedTokenSource(cancel);
@@ -101,7 +107,7 @@ internal sealed class TerminalChat(LocalModel model, TextReader input, TextWrite
         {
             isStopped = true;
         }
-        catch (ArgumentException)
+        catch (Exception refused) when (refused is ArgumentException or AnswerFailedException)
         {
             turns.RemoveAt(turns.Count - 1);
             throw;

@@ -30,7 +30,7 @@ public sealed unsafe class DecoderNetwork : Network
         Task<KernelSet> kernels = Task.Run(() => Kernels(file, options));
         try
         {
-            _weights = new DecoderWeights(file, Shape, _team, options.Packing);
+            _weights = new DecoderWeights(file, Shape, _team, options);
             _matMul = new MatMul(kernels.GetAwaiter().GetResult(), _team);
         }
         catch

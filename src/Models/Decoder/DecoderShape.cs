@@ -17,14 +17,18 @@ internal static class DecoderShape
 
     public static string[] Architectures { get; } = ["qwen2", "qwen3", "qwen3moe", "qwen35", "qwen35moe", "qwen3next"];
 
+    /// <summary>Most of its layers keep a recurrent state.</summary>
+    public static bool IsHybrid(string? architecture) => architecture is "qwen35" or "qwen35moe" or "qwen3next";
+
+    public static bool HasExperts(string? architecture) => architecture is "qwen3moe" or "qwen35moe" or "qwen3next";
+
     /// <exception cref="ModelFileException">A key is missing or out of range, or the numbers contradict each other.</exception>
     public static ModelShape Read(ModelSource file)
     {
         string architecture = file.Text("general.architecture");
         if (!Architectures.Contains(architecture, StringComparer.Ordinal))
             throw file.Bad($"the architecture is \"{architecture}\"; known: {string.Join(", ", Architectures)}");
-        bool isHybrid = architecture is "qwen35" or "qwen35moe" or "qwen3next";
-        bool hasExperts = architecture is "qwen3moe" or "qwen35moe" or "qwen3next";
+        bool isHybrid = IsHybrid(architecture), hasExperts = HasExperts(architecture);
         string Key(string name) => $"{architecture}.{name}";
         int hidden = file.Integer(Key("embedding_length"), 1, SizeMax);
         (int heads, int kvHeads, int headDim) = Heads(file, Key, hidden);
@@ -39,6 +43,9 @@ internal static class DecoderShape
         int layers = blocks - file.IntegerOr(Key("nextn_predict_layers"), 0, 0, blocks - 1);
         YarnScaling? yarn = Yarn(file, Key);
         int context = file.Integer(Key("context_length"), 1, int.MaxValue);
+        float epsilon = file.Number(Key("attention.layer_norm_rms_epsilon")), theta = file.NumberOr(Key("rope.freq_base"), 10_000);
+        if (!(epsilon >= 0 && float.IsFinite(epsilon) && theta > 0 && float.IsFinite(theta)))
+            throw file.Bad($"a normalization with epsilon {epsilon} or positions with base {theta} make no sense: the first must be at least 0, the second above 0");
         DeltaNetShape? deltaNet = isHybrid ? DeltaNet(file, Key, groups: architecture == "qwen3next") : null;
 
         return new ModelShape(
@@ -51,8 +58,8 @@ internal static class DecoderShape
             HeadDim: headDim,
             Vocabulary: (int)embedding.Shape[1],
             ContextLength: yarn is null ? context : (int)Math.Clamp((double)yarn.Factor * yarn.OriginalContext, context, int.MaxValue),
-            RmsEpsilon: file.Number(Key("attention.layer_norm_rms_epsilon")),
-            RopeTheta: file.NumberOr(Key("rope.freq_base"), 10_000),
+            RmsEpsilon: epsilon,
+            RopeTheta: theta,
             TiedEmbeddings: !file.HasTensor("output.weight"))
         {
             RotaryDim = rotary,

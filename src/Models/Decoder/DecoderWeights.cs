@@ -8,16 +8,21 @@ internal sealed class DecoderWeights : IDisposable
     private readonly WeightReader _reader;
 
     /// <exception cref="ModelFileException">A tensor is missing, of another shape, or of a type without kernels.</exception>
-    public DecoderWeights(ModelSource file, ModelShape shape, WorkerTeam team, WeightPacking packing)
+    public DecoderWeights(ModelSource file, ModelShape shape, WorkerTeam team, NetworkOptions options)
     {
-        _reader = new WeightReader(file, team, packing);
+        _reader = new WeightReader(file, team, options.Packing);
         try
         {
             Embedding = _reader.Matrix("token_embd.weight", shape.Hidden, shape.Vocabulary);
             Output = shape.TiedEmbeddings ? Embedding : _reader.Matrix("output.weight", shape.Hidden, shape.Vocabulary);
             OutputNorm = _reader.Vector("output_norm.weight", shape.Hidden);
-            Layers = [.. Enumerable.Range(0, shape.Layers).Select(layer => ReadLayer(shape, layer))];
-            if (packing == WeightPacking.AtLoad)
+            Layers = new DecoderLayer[shape.Layers];
+            for (int layer = 0; layer < Layers.Length; layer++)
+            {
+                Layers[layer] = ReadLayer(shape, layer);
+                options.LayerRead?.Invoke(layer + 1, Layers.Length);
+            }
+            if (options.Packing == WeightPacking.AtLoad)
                 _reader.Close();
         }
         catch

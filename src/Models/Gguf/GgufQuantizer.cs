@@ -12,7 +12,7 @@ public static unsafe class GgufQuantizer
     /// <param name="target">Receives the file.</param>
     /// <param name="threads">That compute.</param>
     /// <param name="progress">Told the name of each tensor before it is written.</param>
-    /// <param name="cancel">Noticed between tensors.</param>
+    /// <param name="cancel">Noticed every few megabytes.</param>
     /// <exception cref="ModelFileException">The source has a tensor of a type without kernels.</exception>
     public static void Write(ModelSource source, QuantMix mix, Stream target, int threads, IProgress<string>? progress, CancellationToken cancel)
     {
@@ -37,21 +37,24 @@ public static unsafe class GgufQuantizer
                 if (type == tensor.Type)
                 {
                     using TensorData data = source.Read(tensor);
-                    Copy(data.Pointer, tensor.Bytes, stream);
+                    Copy(data.Pointer, tensor.Bytes, stream, cancel);
                 }
                 else
-                    Convert(source, tensor, type, team, stream);
+                    Convert(source, tensor, type, team, stream, cancel);
             });
         }
     }
 
-    private static void Copy(byte* from, long bytes, Stream stream)
+    private static void Copy(byte* from, long bytes, Stream stream, CancellationToken cancel)
     {
         for (long at = 0; at < bytes; at += 1 << 22)
+        {
+            cancel.ThrowIfCancellationRequested();
             stream.Write(new ReadOnlySpan<byte>(from + at, (int)Math.Min(1 << 22, bytes - at)));
+        }
     }
 
-    private static void Convert(ModelSource source, GgufTensor tensor, GgmlType type, WorkerTeam team, Stream stream)
+    private static void Convert(ModelSource source, GgufTensor tensor, GgmlType type, WorkerTeam team, Stream stream, CancellationToken cancel)
     {
         int inputs = checked((int)tensor.Shape[0]);
         long rows = tensor.Elements / inputs;
@@ -66,7 +69,7 @@ public static unsafe class GgufQuantizer
             var job = new Job { From = from, To = to, Source = data.Pointer + first * fromBytes, SourceBytes = fromBytes, Target = target.Pointer, TargetBytes = toBytes, Singles = (float*)singles.Pointer, Inputs = inputs };
             int count = (int)Math.Min(chunkRows, rows - first);
             team.Run(&ConvertRow, &job, count);
-            Copy(target.Pointer, count * toBytes, stream);
+            Copy(target.Pointer, count * toBytes, stream, cancel);
         }
     }
 

@@ -7,7 +7,8 @@ namespace Qanat.Models;
 /// <param name="WeightBytes">As the kernels lay them out.</param>
 /// <param name="WeightBytesSmall">The same model in the smallest mix that is written (Q4_K_M), about.</param>
 /// <param name="KvBytes">Of keys and values.</param>
-public sealed record MemoryNeed(long WeightBytes, long WeightBytesSmall, long KvBytes)
+/// <param name="StateBytes">Of recurrent states; 0: the model has none.</param>
+public sealed record MemoryNeed(long WeightBytes, long WeightBytesSmall, long KvBytes, long StateBytes = 0)
 {
     /// <summary>Tokenizer, rows of a step, the runtime and its code.</summary>
     private const long OtherBytes = 256L << 20;
@@ -15,11 +16,12 @@ public sealed record MemoryNeed(long WeightBytes, long WeightBytesSmall, long Kv
     // Q4_K_M takes 4.85 bits a weight on average.
     private const double SmallBytesPerWeight = 4.85 / 8;
 
-    public long Bytes => WeightBytes + KvBytes + OtherBytes;
+    public long Bytes => WeightBytes + KvBytes + StateBytes + OtherBytes;
 
     /// <param name="tensors">Those of unknown types count as they are in the file.</param>
     /// <param name="kvBytes">Of keys and values.</param>
-    public static MemoryNeed Of(IEnumerable<GgufTensor> tensors, long kvBytes)
+    /// <param name="stateBytes">Of recurrent states.</param>
+    public static MemoryNeed Of(IEnumerable<GgufTensor> tensors, long kvBytes, long stateBytes = 0)
     {
         long weights = 0, small = 0;
         foreach (GgufTensor tensor in tensors)
@@ -28,18 +30,7 @@ public sealed record MemoryNeed(long WeightBytes, long WeightBytesSmall, long Kv
             weights += bytes;
             small += tensor.Shape.Length < 2 ? bytes : Math.Min(bytes, (long)(tensor.Elements * SmallBytesPerWeight));
         }
-        return new MemoryNeed(weights, small, kvBytes);
-    }
-
-    /// <summary>Memory this process could still take: what the system has free or can free, and what the container allows. All there is, where neither is told.</summary>
-    public static long AvailableBytes()
-    {
-        long available = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
-        if (FirstNumber("/proc/meminfo", "MemAvailable:") is { } kibibytes)
-            available = kibibytes * 1024;
-        if (FirstNumber("/sys/fs/cgroup/memory.max", "") is { } limit && limit < long.MaxValue / 2)
-            available = Math.Min(available, limit - (FirstNumber("/sys/fs/cgroup/memory.stat", "anon ") ?? 0));
-        return available;
+        return new MemoryNeed(weights, small, kvBytes, stateBytes);
     }
 
     /// <exception cref="ModelFileException">The model does not fit; the message has the figures and what can be done.</exception>
@@ -47,12 +38,12 @@ public sealed record MemoryNeed(long WeightBytes, long WeightBytesSmall, long Kv
     {
         if (Bytes <= availableBytes)
             return;
-        string smaller = WeightBytesSmall < WeightBytes * 9 / 10 ? $"a file with fewer bits (Q4_K_M takes about {Text(WeightBytesSmall + KvBytes + OtherBytes)}), " : "";
-        string keys = KvBytes > 0 ? "less memory for keys and values, " : "";
+        string smaller = WeightBytesSmall < WeightBytes * 9 / 10 ? $"a file with fewer bits (Q4_K_M takes about {Text(Bytes - WeightBytes + WeightBytesSmall)}), " : "";
+        string keys = (KvBytes > 0 ? "less memory for keys and values, " : "") + (StateBytes > 0 ? "less memory for states, " : "");
         throw new ModelFileException(path, $"the model does not fit into memory: it needs {Text(Bytes)} ({this}), {Text(availableBytes)} are available. Use {smaller}{keys}a smaller model or a machine with more memory");
     }
 
-    public override string ToString() => $"{Text(WeightBytes)} of weights" + (KvBytes > 0 ? $", {Text(KvBytes)} of keys and values" : "");
+    public override string ToString() => $"{Text(WeightBytes)} of weights" + (KvBytes > 0 ? $", {Text(KvBytes)} of keys and values" : "") + (StateBytes > 0 ? $", {Text(StateBytes)} of recurrent states" : "");
 
     private static long PackedBytes(GgufTensor tensor)
     {
@@ -64,20 +55,4 @@ public sealed record MemoryNeed(long WeightBytes, long WeightBytesSmall, long Kv
     }
 
     internal static string Text(long bytes) => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1e9:0.0} GB");
-
-    /// <summary>The number that follows a word at the beginning of a line; null when there is no such file, line or number.</summary>
-    private static long? FirstNumber(string file, string word)
-    {
-        try
-        {
-            foreach (string line in File.ReadLines(file))
-                if (line.StartsWith(word, StringComparison.Ordinal))
-                    return long.TryParse(line[word.Length..].Trim().Split(' ')[0], NumberStyles.None, CultureInfo.InvariantCulture, out long number) ? number : null;
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            return null;
-        }
-        return null;
-    }
 }

@@ -26,6 +26,24 @@ public sealed class GgufQuantizerTests
     }
 
     [Fact]
+    public void It_is_stopped_within_a_tensor()
+    {
+        using TempFile temp = TinyFile.Write();
+        using GgufFile file = GgufFile.Open(temp.Path);
+        using CancellationTokenSource stop = new();
+        // The last tensor has begun: no other would notice.
+        int left = file.Tensors.Count;
+        Reports progress = new(_ => { if (--left == 0) stop.Cancel(); });
+        using var target = new MemoryStream();
+        Assert.ThrowsAny<OperationCanceledException>(() => GgufQuantizer.Write(file, QuantMix.Q8_0, target, threads: 1, progress, stop.Token));
+    }
+
+    private sealed class Reports(Action<string> tell) : IProgress<string>
+    {
+        public void Report(string value) => tell(value);
+    }
+
+    [Fact]
     public void Rows_that_are_not_whole_blocks_get_the_nearest_type_with_smaller_ones()
     {
         static GgmlType Of(QuantMix mix, string name, long inputs) => QuantMixes.TypeOf(mix, new GgufTensor(name, GgmlType.F32, [inputs, 64], 0, 0), layers: 8, tied: false);

@@ -44,7 +44,16 @@ public sealed class MemoryNeedTests
     }
 
     [Fact]
-    public void Some_memory_is_available() => Assert.InRange(MemoryNeed.AvailableBytes(), 1 << 20, long.MaxValue);
+    public void States_of_a_hybrid_are_part_of_the_need_and_those_of_others_are_not()
+    {
+        var options = new LoadOptions { Threads = 1, StateBytesMax = 1L << 50 };
+        using TempFile plain = TinyFile.Write();
+        using var hybrid = new RandomDecoder(RandomDecoder.Of("qwen35"), GgmlType.F32, seed: 1);
+        LoadedModel.Load(plain.Path, options, progress: null, TestContext.Current.CancellationToken).Dispose();
+        ModelFileException e = Assert.Throws<ModelFileException>(() => LoadedModel.Load(hybrid.File.Path, options, progress: null, TestContext.Current.CancellationToken));
+        Assert.Contains("of recurrent states", e.Message, StringComparison.Ordinal);
+        Assert.Contains("less memory for states", e.Message, StringComparison.Ordinal);
+    }
 
     [Fact]
     public void A_released_tensor_can_be_read_again()
