@@ -23,7 +23,7 @@ internal static class UpstreamCommands
         Option<string> currency = new("--currency") { Description = "ISO 4217 code of its prices.", DefaultValueFactory = _ => "USD" };
         Option<int?> context = new("--context") { Description = "Tokens of prompt and answer together." };
         Option<string?> countAs = new("--count-as") { Description = "A model of the built-in engine with the same tokenizer: usage is then checked token for token." };
-        Option<string?> secret = new("--secret-env") { Description = "The environment variable that holds its API key. Default: the key it has, or none." };
+        Option<string?> secret = new("--secret-env") { Description = "The environment variable that holds its API key. Default: the key it has at this address, or none." };
         Option<bool> allowPrivate = new("--allow-private") { Description = "It may be at a private address (10.x, 192.168.x, localhost ...)." };
         Option<int> weight = new("--weight") { Description = "Its part of the traffic beside others of its rank.", DefaultValueFactory = _ => 1 };
         Option<int> rank = new("--rank") { Description = "It serves only while no upstream of a lower rank can.", DefaultValueFactory = _ => 0 };

@@ -56,7 +56,7 @@ public sealed class UpstreamForm
     public UpstreamProtocol Protocol { get; set; }
     public string Url { get; set; } = "";
 
-    /// <summary>Empty: the one it has, if any.</summary>
+    /// <summary>Empty: the one it has at this address, if any.</summary>
     public string Secret { get; set; } = "";
 
     /// <summary>A line each: NAME or NAME=THEIRS, then its rates as in a price, then context N.</summary>

@@ -109,8 +109,8 @@ public sealed class UpstreamDirectory : IDisposable
     public Upstream? Find(string name) => current.All.FirstOrDefault(each => each.Spec.Name == name);
 
     /// <summary>Adds an upstream, or replaces one of the same name.</summary>
-    /// <param name="secret">Null: the one it has, if any.</param>
-    /// <exception cref="ApiException">400: it is at a private address, and that is not allowed for it.</exception>
+    /// <param name="secret">Null: the one it has at this address, if any.</param>
+    /// <exception cref="ApiException">400: it is at a private address, and that is not allowed for it; or its secret was given for another address.</exception>
     public Task SaveAsync(UpstreamSpec spec, string? secret, string who, CancellationToken cancel)
     {
         ArgumentNullException.ThrowIfNull(spec);
@@ -118,7 +118,7 @@ public sealed class UpstreamDirectory : IDisposable
         {
             Upstream? before = Find(spec.Name);
             CheckAddress(spec, before?.Spec);
-            byte[]? sealedSecret = secret is not null ? secrets.Seal(spec.Name, secret) : await SealedAsync(spec.Name, cancel);
+            byte[]? sealedSecret = secret is not null ? secrets.Seal(spec.Name, secret) : await KeptSecretAsync(spec, cancel);
             JsonObject json = UpstreamJson.Of(spec);
             if (sealedSecret is not null) json["secret"] = Convert.ToBase64String(sealedSecret);
             await PutAsync(new DocumentKey(UpstreamKind, null, spec.Name), json, cancel);
@@ -187,10 +187,17 @@ public sealed class UpstreamDirectory : IDisposable
         return new Upstream(spec, before.State, before.Link, secret is not null);
     }
 
-    private async Task<byte[]?> SealedAsync(string name, CancellationToken cancel) =>
-        await documents.FindAsync(new DocumentKey(UpstreamKind, null, name), cancel) is { } document && JsonNode.Parse(document.Content.Span)!["secret"]?.GetValue<string>() is { } text
-            ? Convert.FromBase64String(text)
-            : null;
+    /// <summary>The sealed secret that it has. It goes to the address it was given for and to no other: whoever changes addresses could read it there.</summary>
+    private async Task<byte[]?> KeptSecretAsync(UpstreamSpec spec, CancellationToken cancel)
+    {
+        if (await documents.FindAsync(new DocumentKey(UpstreamKind, null, spec.Name), cancel) is not { } document) return null;
+        JsonObject json = JsonNode.Parse(document.Content.Span)!.AsObject();
+        if (json["secret"]?.GetValue<string>() is not { } kept) return null;
+        Uri given = UpstreamJson.Read(json).Url;
+        if (given == spec.Url) return Convert.FromBase64String(kept);
+        throw new ApiException(400, Refusal.InvalidRequest, "missing_required_parameter",
+            $"The secret of '{spec.Name}' was given for {given.AbsoluteUri} and is sent nowhere else: give the one for {spec.Url.AbsoluteUri} (secret, --secret-env), or remove the upstream and add it again if it needs none there.", "secret");
+    }
 
     private async Task PutAsync(DocumentKey key, JsonObject content, CancellationToken cancel)
     {

@@ -1,5 +1,7 @@
+using System.Text.Json.Nodes;
 using Qanat.Books;
 using Qanat.MockUpstream;
+using Qanat.Store;
 
 namespace Qanat.Gateway.Tests;
 
@@ -45,6 +47,50 @@ public sealed class UpstreamChangeTests
         await fixture.RunAsync(fixture.Chat());
         Assert.Equal((1, 1), (broken.Requests, sound.Requests));
     }
+
+    [Theory]
+    [InlineData("another server", "openai", true)]
+    [InlineData("another server", "openai", false)]
+    [InlineData("another path", "openai", true)]
+    [InlineData("the same", "anthropic", true)]
+    public async Task A_secret_stays_where_its_upstream_is_and_does_not_follow_it_to_another_address(string to, string protocol, bool enabled)
+    {
+        await using TestGateway gateway = await TestGateway.StartAsync();
+        using UpstreamDirectory directory = await UpstreamDirectory.LoadAsync(gateway.Get<IDocumentStore>(), gateway.Store, gateway.Get<SecretBox>(), new UpstreamOptions(), TimeProvider.System, Cancel);
+        gateway.Get<RoutingState>().Upstreams = directory;
+        await using WireMock mine = await WireMock.StartAsync(), other = await WireMock.StartAsync();
+        using HttpClient operates = await gateway.ClientOfAsync("acme", KeyRole.Operator, Reach.Cloud);
+        Assert.Equal(200, (await gateway.AdminAsync("POST", "/api/upstreams", Body(new Uri(mine.Url, "v1"), "openai", "sk-mine"))).Status);
+
+        Uri url = new(to == "another server" ? other.Url : mine.Url, to == "another path" ? "elsewhere/v1" : "v1");
+        Answer moved = await PostAsync("/api/upstreams", Body(url, protocol, null, enabled));
+        await PostAsync("/api/upstreams/cloud/test", "{}");
+        Assert.Empty(other.Requests);
+        Assert.Equal(("/v1/models", protocol == "anthropic" ? "sk-mine" : "Bearer sk-mine"), (mine.Last.Path, mine.Last.Secret));
+        Assert.Equal(to == "the same" ? 200 : 400, moved.Status);
+        if (to == "the same") return;
+        Assert.Equal("secret", moved.Param);
+        Assert.Contains(url.AbsoluteUri, moved.Message, StringComparison.Ordinal);
+        Assert.Contains(new Uri(mine.Url, "v1").AbsoluteUri, (await gateway.AdminAsync("GET", "/api/upstreams")).Text, StringComparison.Ordinal);
+
+        // With a secret of its own it goes.
+        Assert.Equal(200, (await PostAsync("/api/upstreams", Body(url, protocol, "sk-theirs"))).Status);
+        await PostAsync("/api/upstreams/cloud/test", "{}");
+        Assert.Equal("Bearer sk-theirs", (to == "another server" ? other : mine).Last.Secret);
+
+        Task<Answer> PostAsync(string path, string json) => TestGateway.SendAsync(operates, new HttpRequestMessage(HttpMethod.Post, path) { Content = new StringContent(json, System.Text.Encoding.UTF8, "application/json") });
+    }
+
+    private static string Body(Uri url, string protocol, string? secret, bool enabled = true) => new JsonObject
+    {
+        ["name"] = "cloud",
+        ["url"] = url.AbsoluteUri,
+        ["protocol"] = protocol,
+        ["models"] = new JsonArray(new JsonObject { ["name"] = "mock" }),
+        ["secret"] = secret,
+        ["allow_private"] = true,
+        ["enabled"] = enabled,
+    }.ToJsonString();
 
     [Theory]
     [InlineData("http://169.254.169.254/v1", "169.254.169.254")]

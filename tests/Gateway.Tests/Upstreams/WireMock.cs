@@ -43,6 +43,7 @@ internal sealed class WireMock : IAsyncDisposable
         WebApplication app = builder.Build();
         WireMock mock = new(app);
         app.MapPost("{**path}", mock.AnswerAsync);
+        app.MapGet("{**path}", mock.AnswerAsync);
         await app.StartAsync();
         return mock;
     }
@@ -51,7 +52,7 @@ internal sealed class WireMock : IAsyncDisposable
 
     private async Task AnswerAsync(HttpContext context)
     {
-        using JsonDocument document = await JsonDocument.ParseAsync(context.Request.Body);
+        using JsonDocument document = HttpMethods.IsGet(context.Request.Method) ? JsonDocument.Parse("{}") : await JsonDocument.ParseAsync(context.Request.Body);
         WireRequest request = new(context.Request.Path, document.RootElement.Clone(), $"{context.Request.Headers.Authorization}{context.Request.Headers["x-api-key"]}");
         requests.Enqueue(request);
         WireAnswer answer = Script(request);
