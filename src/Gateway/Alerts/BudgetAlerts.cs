@@ -20,7 +20,7 @@ public sealed record AlertOptions
     public TimeSpan RememberFor { get; init; } = TimeSpan.FromDays(400);
 }
 
-/// <summary>Tells tenants that half, four fifths and all of a budget is spent or held: once each, durably, and again until it arrives or has been tried often enough.
+/// <summary>Tells tenants that half, four fifths and all of a budget is spent or held, or that it has no room left for a request (ADR 73): once each, durably, and again until it arrives or has been tried often enough.
 /// An alert is written down before it is sent, so a restart neither loses nor repeats it.</summary>
 public sealed class BudgetAlerts(DirectoryState directory, BudgetLimits budgets, IDocumentStore documents, WebhookSender webhooks, MailSender mail, AlertOptions options, TimeProvider clock, ILogger<BudgetAlerts> log) : BackgroundService
 {
@@ -83,32 +83,40 @@ public sealed class BudgetAlerts(DirectoryState directory, BudgetLimits budgets,
         DateTimeOffset now = clock.GetUtcNow();
         return
         [
-            .. OfPart(null, tenant.MonthlyBudget, terms.DailyLimit, currency => budgets.Use(tenant.Id.Value, currency), currency => budgets.UseToday(tenant.Id, currency)),
+            .. OfPart(null, tenant.MonthlyBudget, terms.DailyLimit, currency => budgets.Use(tenant.Id.Value, currency), currency => budgets.UseToday(tenant.Id, currency),
+                (kind, limit) => budgets.IsUsedUp(tenant.Id, kind, limit)),
             .. directory.Current.Projects.Where(project => project.Tenant == tenant.Id).SelectMany(project => OfPart($"project {project.Name}", project.MonthlyBudget, ProjectTerms.Of(project).DailyLimit,
-                currency => budgets.Use(project.Id.Value, currency), currency => budgets.UseToday(project.Id, currency))),
+                currency => budgets.Use(project.Id.Value, currency), currency => budgets.UseToday(project.Id, currency), (kind, limit) => budgets.IsUsedUp(project.Id, kind, limit))),
             .. directory.Current.Keys.Where(key => key.Tenant == tenant.Id && key.RevokedAt is null).SelectMany(key => OfPart($"key {key.Prefix}", key.MonthlyBudget, KeyTerms.Of(key).DailyLimit,
-                currency => budgets.Use(key.Id.Value, currency), currency => budgets.UseToday(key.Id, currency))),
+                currency => budgets.Use(key.Id.Value, currency), currency => budgets.UseToday(key.Id, currency), (kind, limit) => budgets.IsUsedUp(key.Id, kind, limit))),
             .. terms.Models.SelectMany(model => OfPart($"model {model.Key}", model.Value.MonthlyLimit, model.Value.DailyLimit,
-                currency => budgets.UseOfModel(tenant.Id, new ModelName(model.Key), SpanKind.Month, currency), currency => budgets.UseOfModel(tenant.Id, new ModelName(model.Key), SpanKind.Day, currency))),
-            .. budgets.UsePrepaid(tenant.Id).SelectMany(credit => Of("prepaid credit", $"{credit.Paid.ToDecimalText()} {credit.Paid.Currency.Code}", credit.Paid, (credit.Used, credit.Held))),
+                currency => budgets.UseOfModel(tenant.Id, new ModelName(model.Key), SpanKind.Month, currency), currency => budgets.UseOfModel(tenant.Id, new ModelName(model.Key), SpanKind.Day, currency),
+                (kind, limit) => budgets.IsUsedUp(tenant.Id, new ModelName(model.Key), kind, limit))),
+            .. budgets.UsePrepaid(tenant.Id).SelectMany(credit => Of("prepaid credit", "", credit.Paid, (credit.Used, credit.Held), budgets.IsUsedUp(tenant.Id, SpanKind.Credit, credit.Paid))),
         ];
 
         // Whose it is: null is the tenant's own.
-        IEnumerable<BudgetAlert> OfPart(string? whose, Money? month, Money? day, Func<Currency, (Money Spent, Money Held)> thisMonth, Func<Currency, (Money Spent, Money Held)> today)
+        IEnumerable<BudgetAlert> OfPart(string? whose, Money? month, Money? day, Func<Currency, (Money Spent, Money Held)> thisMonth, Func<Currency, (Money Spent, Money Held)> today, Func<SpanKind, Money, bool> usedUp)
         {
             string of = whose is null ? "" : " of " + whose;
             return
             [
-                .. month is { } most ? Of("monthly budget" + of, now.ToString("yyyy-MM", CultureInfo.InvariantCulture), most, thisMonth(most.Currency)) : [],
-                .. day is { } daily ? Of("daily budget" + of, now.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture), daily, today(daily.Currency)) : [],
+                .. month is { } most ? Of("monthly budget" + of, now.ToString("yyyy-MM/", CultureInfo.InvariantCulture), most, thisMonth(most.Currency), usedUp(SpanKind.Month, most)) : [],
+                .. day is { } daily ? Of("daily budget" + of, now.ToString("yyyy-MM-dd/", CultureInfo.InvariantCulture), daily, today(daily.Currency), usedUp(SpanKind.Day, daily)) : [],
             ];
         }
 
-        IEnumerable<BudgetAlert> Of(string kind, string span, Money limit, (Money Spent, Money Held) use) => limit.Picos == 0 ? [] : ThresholdsPercent
-            .Where(percent => (use.Spent.Picos + use.Held.Picos) * 100 >= limit.Picos * percent)
-            .Select(percent => new BudgetAlert($"{tenant.Id}/{kind}/{span}/{percent}", tenant.Name, tenant.Id.ToString(), kind, percent, limit.ToDecimalText(), use.Spent.ToDecimalText(),
-                use.Held.ToDecimalText(), limit.Currency.Code, now.ToString("O", CultureInfo.InvariantCulture)));
+        // The limit is in the id: another one has thresholds of its own.
+        IEnumerable<BudgetAlert> Of(string kind, string span, Money limit, (Money Spent, Money Held) use, bool usedUp) => limit.Picos == 0 ? [] : ThresholdsPercent
+            .Where(percent => IsPassed(limit, use, percent) || percent == 100 && usedUp)
+            .Select(percent => new BudgetAlert($"{tenant.Id}/{kind}/{span}{limit.ToDecimalText()} {limit.Currency.Code}/{percent}", tenant.Name, tenant.Id.ToString(), kind, percent, limit.ToDecimalText(), use.Spent.ToDecimalText(),
+                use.Held.ToDecimalText(), limit.Currency.Code, now.ToString("O", CultureInfo.InvariantCulture))
+            {
+                Refused = !IsPassed(limit, use, percent),
+            });
     }
+
+    private static bool IsPassed(Money limit, (Money Spent, Money Held) use, int percent) => (use.Spent.Picos + use.Held.Picos) * 100 >= limit.Picos * percent;
 
     private async Task TellAsync(Tenant tenant, BudgetAlert alert, Way way, CancellationToken cancel)
     {

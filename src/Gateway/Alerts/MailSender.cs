@@ -50,7 +50,7 @@ public sealed class MailSender(TimeProvider clock, ILogger<MailSender> log)
     {
         MimeMessage message = new()
         {
-            Subject = string.Create(CultureInfo.InvariantCulture, $"{alert.Tenant}: {alert.ThresholdPercent} % of the {alert.Kind} is used"),
+            Subject = alert.Refused ? $"{alert.Tenant}: the {alert.Kind} is used up" : string.Create(CultureInfo.InvariantCulture, $"{alert.Tenant}: {alert.ThresholdPercent} % of the {alert.Kind} is used"),
             Body = new TextPart("plain") { Text = Words(alert) },
             Date = clock.GetUtcNow(),
             MessageId = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(alert.Id + "/" + address)).AsSpan(0, 16)) + "@qanat",
@@ -63,7 +63,7 @@ public sealed class MailSender(TimeProvider clock, ILogger<MailSender> log)
     }
 
     private static string Words(BudgetAlert alert) => string.Create(CultureInfo.InvariantCulture, $"""
-        {alert.ThresholdPercent} % of the {alert.Kind} of the tenant {alert.Tenant} is used.
+        {(alert.Refused ? $"The {alert.Kind} of the tenant {alert.Tenant} is used up: a request did not fit what is left of it." : $"{alert.ThresholdPercent} % of the {alert.Kind} of the tenant {alert.Tenant} is used.")}
 
         Limit: {alert.Limit} {alert.Currency}
         Spent: {alert.Spent} {alert.Currency}

@@ -238,20 +238,23 @@ public sealed partial class BudgetLimits(BudgetOptions options, TimeProvider clo
         if (Hopeless(reservation) is { } error) throw error;
     }
 
+    /// <summary>Why a request fits no more, whatever others give back; null: it may. Each budget that it does not fit has met its end.</summary>
     private ApiException? Hopeless(Reservation reservation)
     {
+        ApiException? error = null;
         foreach (Budget budget in reservation.Budgets)
         {
             if (budget.Limit is not { } limit) continue;
             Money spent = new(StateOf(budget.Scope).Spent, limit.Currency);
-            if (budget.Level == CreditLevel && spent + reservation.Amount > limit)
-                return new ApiException(402, "insufficient_quota", "credit_exhausted",
-                    $"{limit - spent} of the credit paid in advance is left, and this request may cost up to {reservation.Amount}. Top up the credit, or ask for fewer tokens (max_tokens).");
-            if (spent + reservation.Amount > limit)
-                return new ApiException(402, "insufficient_quota", "budget_exceeded",
+            if (spent + reservation.Amount <= limit) continue;
+            NoteUsedUp(budget, Money.Zero(limit.Currency));
+            error ??= budget.Level == CreditLevel
+                ? new ApiException(402, "insufficient_quota", "credit_exhausted",
+                    $"{limit - spent} of the credit paid in advance is left, and this request may cost up to {reservation.Amount}. Top up the credit, or ask for fewer tokens (max_tokens).")
+                : new ApiException(402, "insufficient_quota", "budget_exceeded",
                     $"The {budget.Name} of this {budget.Level} is {limit}; {spent} is spent, and this request may cost up to {reservation.Amount}. Raise it, or ask for fewer tokens (max_tokens).");
         }
-        return null;
+        return error;
     }
 
     private static ApiException BudgetBusy(string why) => new(429, "insufficient_quota", "budget_held",
@@ -326,6 +329,9 @@ public sealed partial class BudgetLimits(BudgetOptions options, TimeProvider clo
     {
         public Int128 Spent;
         public Int128 Held;
+
+        /// <summary>The limit under which it could not pay for a request any more; null: it has paid for all.</summary>
+        public Int128? UsedUpAt;
     }
 
     private sealed class WaitingHold(Reservation reservation)

@@ -193,7 +193,11 @@ public sealed class DeploymentMeter : IStepSink, IAsyncDisposable
         }
         foreach (RunningCall call in plan.Touched.Where(call => call.BudgetExhausted))
         {
-            foreach (int choice in call.ChoicesAtTheirLimit()) engine!.End(call.Sequence(choice), FinishReason.Budget);
+            foreach (int choice in call.ChoicesAtTheirLimit())
+            {
+                engine!.End(call.Sequence(choice), FinishReason.Budget);
+                if (call.Terms.Price is not null) limits.Ended(call.Reservation, call.Terms.WorstCase(call.Call.Prompt.Length, (call.AllowedNewTokens + 1L) * call.Choices, call.Quota.Tokens, call.Call.Operation));
+            }
         }
         foreach (RunningCall call in plan.Released)
         {

@@ -238,10 +238,18 @@ public sealed class UpstreamServing(UpstreamDirectory directory, TariffState tar
             if (limits.Available(call.Reservation) is { } left)
                 wanted = (int)Math.Min(wanted, call.Terms.AffordableOutput(call.InputTokens, held + left, quota.Tokens, call.Call.Operation) / call.Call.Choices - call.AllowedNewTokens);
             Money extra = call.Terms.WorstCase(call.InputTokens, ((long)call.AllowedNewTokens + Math.Max(0, wanted)) * call.Call.Choices, quota.Tokens, call.Call.Operation) - held;
-            if (wanted <= 0 || !limits.TryExtend(call.Reservation, extra)) return call.MostGenerated < call.AllowedNewTokens;
+            if (wanted <= 0 || !limits.TryExtend(call.Reservation, extra)) return HasLeft(call);
         }
         call.AllowedNewTokens += wanted;
         return true;
+    }
+
+    /// <summary>Whether its hold pays for more, when no budget does.</summary>
+    private bool HasLeft(UpstreamCall call)
+    {
+        if (call.MostGenerated < call.AllowedNewTokens) return true;
+        limits.Ended(call.Reservation, call.Terms.WorstCase(call.InputTokens, (call.AllowedNewTokens + 1L) * call.Call.Choices, call.Reservation.Quota.Tokens, call.Call.Operation));
+        return false;
     }
 
     /// <summary>What follows is delivered only once this is durable.</summary>

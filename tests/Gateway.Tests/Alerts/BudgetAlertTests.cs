@@ -57,6 +57,93 @@ public sealed class BudgetAlertTests
     }
 
     [Fact]
+    public async Task A_budget_that_refuses_a_request_is_told_to_be_used_up_and_another_limit_has_thresholds_of_its_own()
+    {
+        SurfaceTableFixture served = new();
+        await served.InitializeAsync();
+        try
+        {
+            await served.SpeakAsync(UpstreamProtocol.OpenAi);
+            // USD 0.0000205 each, of which a request with as many max_tokens may cost about as much.
+            served.Mock.Script = _ => new WireAnswer("""{"choices":[{"index":0,"message":{"role":"assistant","content":"Hello there"},"finish_reason":"length"}],"usage":{"prompt_tokens":10,"completion_tokens":50,"total_tokens":60}}""");
+            await using Receiver receiver = await Receiver.StartAsync();
+            DirectoryState directory = served.Gateway.Get<DirectoryState>();
+            Tenant tenant = directory.Current.FindTenant("acme")!;
+            await directory.SetBudgetAsync("test", tenant.Id, Money.Parse("0.00005", Currency.Usd), None);
+            await directory.SetTermsAsync("test", "tenant.webhook", tenant.Id, terms => terms with { Webhook = new WebhookTerms(receiver.Url, "whsec-test") }, None);
+            using BudgetAlerts alerts = AlertsOf(served.Gateway, TimeProvider.System);
+
+            // It is the request that is too large for this budget, of which nothing is used.
+            Assert.Equal("", await ToldAsync(402, maxTokens: 200));
+            Assert.Equal("", await ToldAsync(200));
+            Assert.Equal("50 80", await ToldAsync(200));
+            Assert.Equal("100", await ToldAsync(402));
+            Assert.Equal("", await ToldAsync(402));
+            JsonNode last = JsonNode.Parse(receiver.Taken[^1].Body)!;
+            Assert.Equal(("0.000041", "0.00005", true), ((string?)last["spent"], (string?)last["limit"], (bool)last["refused"]!));
+            Assert.False((bool)JsonNode.Parse(receiver.Taken[0].Body)!["refused"]!);
+
+            await directory.SetBudgetAsync("test", tenant.Id, Money.Parse("0.0001", Currency.Usd), None);
+            Assert.Equal("50", await ToldAsync(200));
+            Assert.Equal("80", await ToldAsync(200));
+            Assert.Equal("100", await ToldAsync(402));
+            Assert.Equal(6, receiver.Taken.Select(taken => (string)JsonNode.Parse(taken.Body)!["id"]!).Distinct().Count());
+
+            async Task<string> ToldAsync(int status, int maxTokens = 50)
+            {
+                int before = receiver.Taken.Count;
+                Answer answer = await served.Gateway.PostAsync("/v1/chat/completions", $$"""{"model":"scripted-1","max_tokens":{{maxTokens}},"messages":[{"role":"user","content":"Hi"}]}""");
+                Assert.True(answer.Status == status, answer.Text);
+                await alerts.RunOnceAsync(None);
+                return string.Join(' ', receiver.Taken.Skip(before).Select(Threshold));
+            }
+        }
+        finally
+        {
+            await served.DisposeAsync();
+        }
+    }
+
+    [Fact]
+    public async Task Credit_that_refuses_a_request_is_told_to_be_used_up_until_it_is_topped_up()
+    {
+        ManualClock clock = new();
+        await using TestGateway gateway = await TestGateway.StartAsync(clock: clock);
+        await using Receiver receiver = await Receiver.StartAsync();
+        DirectoryState directory = gateway.Get<DirectoryState>();
+        Tenant tenant = directory.Current.FindTenant("acme")!;
+        await directory.SetTermsAsync("test", "tenant.webhook", tenant.Id, terms => terms with { Webhook = new WebhookTerms(receiver.Url, "whsec-test") }, None);
+        using BudgetAlerts alerts = AlertsOf(gateway, clock);
+        BudgetLimits budgets = gateway.Get<BudgetLimits>();
+        Assert.True(gateway.Get<KeyRing>().TryAuthenticate(gateway.Key, out Caller caller));
+        Instant paid = Instant.Now(clock);
+        Credit first = new("first", tenant.Id, Money.Parse("10", Currency.Usd), paid, null, WhenExhausted.Stop);
+        budgets.Contracts.Credits.Declare([first]);
+
+        budgets.Contracts.Credits.Add(tenant.Id, Money.Parse("7", Currency.Usd), paid);
+        await Assert.ThrowsAsync<ApiException>(() => budgets.PlaceAsync(caller, Money.Parse("4", Currency.Usd), None));
+        await alerts.RunOnceAsync(None);
+        Assert.Equal([50, 100], receiver.Taken.Select(Threshold));
+        budgets.Contracts.Credits.Declare([first, first with { Name = "second", Amount = Money.Parse("30", Currency.Usd) }]);
+        await alerts.RunOnceAsync(None);
+        Assert.Equal(2, receiver.Taken.Count);
+    }
+
+    [Fact]
+    public async Task A_mail_says_that_a_budget_is_used_up_although_something_is_left()
+    {
+        await using TestGateway gateway = await TestGateway.StartAsync();
+        await using MailBox box = new();
+        MailSender sender = gateway.Get<MailSender>();
+        sender.Apply(new MailTerms("127.0.0.1", "qanat@example.org") { Port = box.Port, Security = MailSecurity.None });
+        Assert.True(await sender.SendAsync(new BudgetAlert("id", "acme", "t", "daily budget", 100, "10", "9.7", "0", "USD", "now") { Refused = true }, "ann@example.org", None));
+        string mail = Assert.Single(box.Taken).Text;
+        Assert.Contains("Subject: acme: the daily budget is used up", mail, StringComparison.Ordinal);
+        Assert.Contains("a request did not fit what is left of it", mail, StringComparison.Ordinal);
+        Assert.DoesNotContain("100 %", mail, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_webhook_inside_is_refused_and_its_secret_is_shown_once()
     {
         await using TestGateway gateway = await TestGateway.StartAsync();

@@ -233,6 +233,7 @@ public sealed class UpstreamServingTests
         UsageRecord cut = await fixture.OnlyRecordAsync();
         Assert.Equal(Outcome.CutByLimit, cut.Outcome);
         Assert.True(cut.Charge <= budget && cut.Tokens.Output > 400, $"{cut.Charge}, {cut.Tokens}");
+        Assert.True(cut.Charge == budget || fixture.Limits.IsUsedUp(fixture.Caller.Key.Id, SpanKind.Month, budget) || fixture.Limits.IsUsedUp(fixture.Caller.Tenant.Id, SpanKind.Month, budget));
 
         Caller poor = await fixture.AddCallerAsync(budget);
         await fixture.AddAsync("a", _ => new MockPlan { Tokens = 3, Lies = 1_000_000 });
