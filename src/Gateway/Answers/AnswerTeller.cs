@@ -31,7 +31,7 @@ internal abstract class AnswerTeller
     /// <summary>Everything is settled: the end of the stream, with its cost.</summary>
     public abstract void Settle(EventStream stream, ToldAnswer answer);
 
-    /// <summary>The answer failed midway; the connection breaks after this.</summary>
+    /// <summary>The answer failed midway; the connection breaks after this. What is charged nevertheless stands beside the error.</summary>
     public abstract void Break(EventStream stream, ToldAnswer answer, ApiException error);
 
     // ---- whole ---------------------------------------------------------------------------------------------------

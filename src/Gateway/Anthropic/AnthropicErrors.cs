@@ -10,14 +10,19 @@ internal sealed class AnthropicErrors : ErrorWords
     public override void Write(Utf8JsonWriter json, ApiException error, string? requestId = null)
     {
         json.WriteStartObject();
+        WriteFields(json, error);
+        if (requestId is not null) json.WriteString("request_id", requestId);
+        json.WriteEndObject();
+    }
+
+    public static void WriteFields(Utf8JsonWriter json, ApiException error)
+    {
         json.WriteString("type", "error");
         json.WriteStartObject("error");
         json.WriteString("type", TypeOf(error.Status));
         json.WriteString("message", error.Message);
         json.WriteString("code", error.Code);
         json.WriteString("param", error.Param);
-        json.WriteEndObject();
-        if (requestId is not null) json.WriteString("request_id", requestId);
         json.WriteEndObject();
     }
 

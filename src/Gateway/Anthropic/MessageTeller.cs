@@ -90,7 +90,11 @@ internal sealed class MessageTeller : AnswerTeller
 
     public override void Break(EventStream stream, ToldAnswer answer, ApiException error)
     {
-        Errors.Write(stream.Begin("event: error\n"u8), error);
+        Utf8JsonWriter json = stream.Begin("event: error\n"u8);
+        json.WriteStartObject();
+        AnthropicErrors.WriteFields(json, error);
+        if (answer.Bill.IsWholeAfter(error)) WriteUsage(json, answer.Bill);
+        json.WriteEndObject();
         stream.End();
     }
 

@@ -54,6 +54,7 @@ internal sealed class NativeTeller(NativeFormat format) : AnswerTeller
         json.WriteStartObject();
         DashScopeErrors.WriteFields(json, error);
         json.WriteString("request_id", answer.Head.Id);
+        if (answer.Bill.IsWholeAfter(error)) WriteUsage(json, answer, answer.Bill);
         json.WriteEndObject();
         stream.End();
     }

@@ -11,7 +11,7 @@ public sealed class LimitedCalls(RunCall inner, RateLimits rates, TenantStops st
         ArgumentNullException.ThrowIfNull(call);
         using GenAiTelemetry.CallSpan span = GenAiTelemetry.Begin(call, clock);
         using Place place = await EnterAsync(call, span, cancel);
-        await using IAsyncEnumerator<CallEvent> events = inner(call, place.Token).GetAsyncEnumerator(place.Token);
+        await using IAsyncEnumerator<CallEvent> events = inner(call with { Stopping = place.Stop }, place.Token).GetAsyncEnumerator(place.Token);
         while (true)
         {
             try

@@ -44,7 +44,11 @@ internal sealed class OllamaTeller(string model, bool asChat) : AnswerTeller
 
     public override void Break(EventStream stream, ToldAnswer answer, ApiException error)
     {
-        Errors.Write(stream.Begin(), error);
+        Utf8JsonWriter json = stream.Begin();
+        json.WriteStartObject();
+        OllamaErrors.WriteFields(json, error);
+        if (answer.Bill.IsWholeAfter(error)) WriteUsed(json, answer.Bill);
+        json.WriteEndObject();
         stream.End();
     }
 
@@ -116,16 +120,21 @@ internal sealed class OllamaTeller(string model, bool asChat) : AnswerTeller
 
     private static void WriteEnd(Utf8JsonWriter json, ToldAnswer answer)
     {
-        UsageRecord record = answer.Bill.Records[0];
         json.WriteBoolean("done", true);
         // "stop" after tool calls too: clients look at the calls.
         json.WriteString("done_reason", answer.Choices[0].End is AnswerEnd.Length or AnswerEnd.Budget or AnswerEnd.Loop ? "length" : "stop");
+        WriteUsed(json, answer.Bill);
+    }
+
+    private static void WriteUsed(Utf8JsonWriter json, Bill bill)
+    {
+        UsageRecord record = bill.Records[0];
         json.WriteNumber("total_duration", Math.Max(0, record.CompletedAt.UnixNanoseconds - record.PlacedAt.UnixNanoseconds));
         json.WriteNumber("load_duration", 0);
         json.WriteNumber("prompt_eval_count", record.Tokens.Input);
         json.WriteNumber("prompt_eval_duration", record.Device.PrefillNanoseconds);
         json.WriteNumber("eval_count", record.Tokens.Output);
         json.WriteNumber("eval_duration", record.Device.DecodeNanoseconds);
-        BillJson.WriteQanat(json, answer.Bill);
+        BillJson.WriteQanat(json, bill);
     }
 }

@@ -16,6 +16,10 @@ internal sealed class Bill(GenerationRequest request, TariffState tariffs)
     public bool AsksForCache => request.Calls[0].Cache == CacheMode.Explicit;
 
     public bool IsComplete => records.Count == request.Calls.Length;
+
+    /// <summary>Whether all that is charged is in it although the answer broke off: its calls were settled before, or all were stopped together, each told what it is charged.</summary>
+    public bool IsWholeAfter(ApiException error) => records.Count > 0 && (IsComplete || error.Code == TenantStops.Code);
+
     public IReadOnlyList<Admitted> Admitted => admitted;
     public IReadOnlyList<UsageRecord> Records => records;
     public TokenCounts Tokens => records.Aggregate(default(TokenCounts), (sum, record) => sum + record.Tokens);

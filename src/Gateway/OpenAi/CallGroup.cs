@@ -25,7 +25,7 @@ internal static class CallGroup
         // A slow client slows its own calls only: each waits for room here, as it would for the client alone.
         Channel<PromptEvent> events = Channel.CreateBounded<PromptEvent>(new BoundedChannelOptions(calls.Count * 4) { SingleReader = true });
         RequestFate fate = new();
-        Task all = Task.WhenAll(calls.Select((call, prompt) => ForwardAsync(run, call with { Fate = fate }, prompt, events.Writer, ending)));
+        Task<ApiException?[]> all = Task.WhenAll(calls.Select((call, prompt) => ForwardAsync(run, call with { Fate = fate }, prompt, events.Writer, ending)));
         Task closing = CloseAsync(all, events.Writer);
         try
         {
@@ -39,12 +39,19 @@ internal static class CallGroup
         }
     }
 
-    private static async Task ForwardAsync(RunCall run, Call call, int prompt, ChannelWriter<PromptEvent> writer, CancellationTokenSource ending)
+    /// <returns>Why it was stopped; null: it was not.</returns>
+    private static async Task<ApiException?> ForwardAsync(RunCall run, Call call, int prompt, ChannelWriter<PromptEvent> writer, CancellationTokenSource ending)
     {
         try
         {
             await foreach (CallEvent happened in run(call, ending.Token))
                 await writer.WriteAsync(new PromptEvent(prompt, happened), ending.Token);
+        }
+        catch (ApiException stopped) when (stopped.Code == TenantStops.Code)
+        {
+            // The switch ends the others too, and each tells what it is charged before the request fails.
+            call.Fate!.End(IsUncharged(call, stopped));
+            return stopped;
         }
         catch (Exception error)
         {
@@ -54,6 +61,7 @@ internal static class CallGroup
             writer.TryComplete(error);
             await ending.CancelAsync();
         }
+        return null;
     }
 
     /// <summary>Whether what the other calls do is not charged once this one has failed: what failed on our side never is, what nobody was given is not where this cloud was busy, and of a batch only rows that succeed are.
@@ -66,9 +74,9 @@ internal static class CallGroup
         _ => true,
     };
 
-    private static async Task CloseAsync(Task all, ChannelWriter<PromptEvent> writer)
+    private static async Task CloseAsync(Task<ApiException?[]> all, ChannelWriter<PromptEvent> writer)
     {
-        await all;
-        writer.TryComplete();
+        ApiException?[] stopped = await all;
+        writer.TryComplete(stopped.FirstOrDefault(each => each is not null));
     }
 }

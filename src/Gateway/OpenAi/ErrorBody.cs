@@ -5,7 +5,8 @@ namespace Qanat.Gateway;
 /// <summary>Words errors. The body carries OpenAI's nested shape and the flat one beside it, because some Qwen clients read only the latter.</summary>
 internal static class ErrorBody
 {
-    public static void Write(Utf8JsonWriter json, ApiException error)
+    /// <param name="bill">What is charged nevertheless; null: nothing.</param>
+    public static void Write(Utf8JsonWriter json, ApiException error, Bill? bill = null)
     {
         json.WriteStartObject();
         json.WriteStartObject("error");
@@ -13,6 +14,7 @@ internal static class ErrorBody
         json.WriteEndObject();
         json.WriteString("object", "error");
         WriteFields(json, error);
+        if (bill is not null) BillJson.WriteUsage(json, bill);
         json.WriteEndObject();
     }
 

@@ -39,7 +39,8 @@ internal sealed class GenerationAnswer(RunCall run, TariffState tariffs, Gateway
         HttpResponse response = context.Response;
         CancellationToken cancel = context.RequestAborted;
         using EventStream stream = new(response, StreamFraming.Events, options.HeartbeatInterval, clock);
-        StreamedAnswer answer = new(new AnswerState(request, shape, tariffs), stream, response);
+        AnswerState state = new(request, shape, tariffs);
+        StreamedAnswer answer = new(state, stream, response);
         try
         {
             if (request.Calls is [{ } only])
@@ -58,14 +59,15 @@ internal sealed class GenerationAnswer(RunCall run, TariffState tariffs, Gateway
         }
         catch (Exception error) when (stream.HasBegun && !cancel.IsCancellationRequested)
         {
-            await BreakOffAsync(context, stream, error);
+            await BreakOffAsync(context, stream, state.Bill, error);
         }
     }
 
     /// <summary>Some clients take a stream that ends cleanly after an error event for a whole answer: the connection must break.</summary>
-    private async Task BreakOffAsync(HttpContext context, EventStream stream, Exception error)
+    private static async Task BreakOffAsync(HttpContext context, EventStream stream, Bill bill, Exception error)
     {
-        ErrorBody.Write(stream.Begin(), ErrorBoundary.Word(error));
+        ApiException told = ErrorBoundary.Word(error);
+        ErrorBody.Write(stream.Begin(), told, bill.IsWholeAfter(told) ? bill : null);
         stream.End();
         await stream.FlushAsync(context.RequestAborted);
         throw new StreamBrokenOffException(error);

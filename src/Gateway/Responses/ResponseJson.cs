@@ -47,7 +47,7 @@ internal sealed class ResponseJson(ResponseAsk ask)
         json.WriteStartArray("output");
         if (status != ResponseStatus.InProgress) WriteItems(json, answer, status);
         json.WriteEndArray();
-        if (ended) WriteUsage(json, answer.Bill);
+        if (ended || error is not null && answer.Bill.IsWholeAfter(error)) WriteUsage(json, answer.Bill);
         else json.WriteNull("usage");
         json.WriteEndObject();
     }

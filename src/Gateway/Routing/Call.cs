@@ -29,6 +29,9 @@ public sealed record Call(Caller Caller, Operation Operation, ModelName Model, I
     /// <summary>It replaces an answer that was charged and lost: it is served and costed, and not charged.</summary>
     public bool IsWaived { get; init; }
 
+    /// <summary>Cancelled when its tenant is stopped: it ends then, and tells what it is charged.</summary>
+    internal CancellationToken Stopping { get; init; }
+
     /// <summary>What it shares with the other calls of its request; null: it is the only one.</summary>
     internal RequestFate? Fate { get; init; }
 

@@ -34,17 +34,34 @@ public sealed partial class CallPipeline(RoutingState routing, TariffState tarif
     }
 
     /// <summary>Tells of a call that was submitted, to its end.</summary>
-    private static async IAsyncEnumerable<CallEvent> FollowAsync(RunningCall running, Deployment deployment, [EnumeratorCancellation] CancellationToken cancel)
+    private async IAsyncEnumerable<CallEvent> FollowAsync(RunningCall running, Deployment deployment, [EnumeratorCancellation] CancellationToken cancel)
     {
-        bool settled = false;
+        bool settled = false, stopped = false;
+        await using IAsyncEnumerator<CallEvent> events = running.Events.ReadAllAsync(cancel).GetAsyncEnumerator(CancellationToken.None);
         try
         {
             yield return new Admitted(running.Hold.Id, running.Hold.PlacedAt, running.Hold.Amount, running.Terms.Price is { } price ? Rating.RatesFor(price, running.Call.Prompt.Length) : null);
-            await foreach (CallEvent happened in running.Events.ReadAllAsync(cancel))
+            while (!stopped)
+            {
+                try
+                {
+                    if (!await events.MoveNextAsync()) yield break;
+                }
+                catch (OperationCanceledException) when (running.Call.Stopping.IsCancellationRequested)
+                {
+                    stopped = true;
+                    continue;
+                }
+                settled |= events.Current is Settled;
+                yield return events.Current;
+            }
+            await foreach (CallEvent happened in StopAsync(running, deployment))
             {
                 settled |= happened is Settled;
                 yield return happened;
+                if (happened is Settled { Record.Outcome: Outcome.Completed }) yield break;
             }
+            throw TenantStops.Stopped();
         }
         finally
         {
@@ -55,6 +72,28 @@ public sealed partial class CallPipeline(RoutingState routing, TariffState tarif
                 // A row of a batch may be tried again: only when it is known what this try was charged.
                 if (running.Call.Operation == Operation.Batch) await running.EndAsync();
             }
+        }
+    }
+
+    /// <summary>Ends a call whose tenant was stopped, and tells the rest of what it is charged for, and what that is. Books that are away are not waited for longer than a hold would be.</summary>
+    private async IAsyncEnumerable<CallEvent> StopAsync(RunningCall running, Deployment deployment)
+    {
+        running.IsStopped = true;
+        EndAll(running, deployment);
+        using CancellationTokenSource patience = new(options.HoldWriteMax, clock);
+        await using IAsyncEnumerator<CallEvent> rest = running.Events.ReadAllAsync(patience.Token).GetAsyncEnumerator(CancellationToken.None);
+        while (true)
+        {
+            try
+            {
+                if (!await rest.MoveNextAsync()) yield break;
+            }
+            catch (OperationCanceledException)
+            {
+                yield break;
+            }
+            // That it was ended is told by the error that follows.
+            if (rest.Current is not ChoiceFinished { Reason: AnswerEnd.Cancelled }) yield return rest.Current;
         }
     }
 

@@ -46,6 +46,9 @@ public sealed class RunningCall
     /// <summary>No budget can pay for more than is allowed now.</summary>
     public bool BudgetExhausted { get; set; }
 
+    /// <summary>Its tenant was stopped while it ran. Set before its sequences are ended for it.</summary>
+    public bool IsStopped { get; set; }
+
     public TokenCounts Tokens { get; private set; }
     public DeviceTime Device { get; private set; }
     public Instant? FirstTokenAt { get; private set; }
@@ -111,7 +114,7 @@ public sealed class RunningCall
         _ when Call.IsUncharged || choices.Any(choice => choice.Finish == FinishReason.Failed) => Outcome.Failed,
         // Of a batch only rows that succeed are charged.
         _ when Call.Operation == Operation.Batch && choices.Any(choice => choice.Finish == FinishReason.Cancelled) => Outcome.Failed,
-        _ when choices.Any(choice => choice.Finish == FinishReason.Cancelled) => Outcome.AbortedByClient,
+        _ when choices.Any(choice => choice.Finish == FinishReason.Cancelled) => IsStopped ? Outcome.CutByLimit : Outcome.AbortedByClient,
         _ when choices.Any(choice => choice.Finish == FinishReason.Budget) => Outcome.CutByLimit,
         _ => Outcome.Completed,
     };

@@ -31,6 +31,9 @@ internal sealed class UpstreamCall
     public bool MayPassOn { get; init; }
     public ApiException? NotServed { get; set; }
 
+    /// <summary>Its tenant was stopped while it was read.</summary>
+    public bool IsStopped { get; set; }
+
     /// <summary>The client was told of its admission already.</summary>
     public bool IsAdmitted { get; init; }
 

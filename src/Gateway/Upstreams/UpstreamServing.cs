@@ -39,14 +39,14 @@ public sealed class UpstreamServing(UpstreamDirectory directory, TariffState tar
             while (true)
             {
                 tell.Clear();
-                bool done = call.Take(events, tell);
+                bool done = !call.IsStopped && call.Take(events, tell);
                 events.Clear();
-                bool exhausted = !done && cut is null && !TryExtend(call);
+                bool exhausted = !done && cut is null && (call.IsStopped || !TryExtend(call));
                 if (exhausted || cut is not null)
                 {
                     call.Break(exhausted ? AttemptEnd.Closed : AttemptEnd.Cut);
                     answer.Dispose();
-                    if (exhausted) tell.AddRange(call.EndRest(AnswerEnd.Budget));
+                    if (exhausted && !call.IsStopped) tell.AddRange(call.EndRest(AnswerEnd.Budget));
                 }
                 UsageRecord? record = null;
                 if (done || exhausted || cut is not null)
@@ -66,6 +66,7 @@ public sealed class UpstreamServing(UpstreamDirectory directory, TariffState tar
                 if (record is not null)
                 {
                     yield return new Settled(record) { ServedModel = call.ServedModel };
+                    if (call.IsStopped) throw TenantStops.Stopped();
                     yield break;
                 }
                 cut = await ReadAsync(answer, call, events, cancel);
@@ -83,7 +84,7 @@ public sealed class UpstreamServing(UpstreamDirectory directory, TariffState tar
                 else if (call.End == AttemptEnd.Cut) state.Failed("Its answer was cut midway.");
                 else state.Left();
             }
-            if (!settled && call.NotServed is null) await EndAsync(call, cancel.IsCancellationRequested || begun ? Outcome.AbortedByClient : Outcome.Failed);
+            if (!settled && call.NotServed is null) await EndAsync(call, call.Call.Stopping.IsCancellationRequested ? Outcome.CutByLimit : cancel.IsCancellationRequested || begun ? Outcome.AbortedByClient : Outcome.Failed);
             live.Finished();
         }
     }
@@ -198,7 +199,7 @@ public sealed class UpstreamServing(UpstreamDirectory directory, TariffState tar
         _ => null,
     };
 
-    /// <summary>Reads on; a cut is given back, because what was read before it is still to be settled and told.</summary>
+    /// <summary>Reads on; a cut is given back, because what was read before it is still to be settled and told. So is what came before its tenant was stopped.</summary>
     private async Task<UpstreamException?> ReadAsync(UpstreamAnswer answer, UpstreamCall call, List<UpstreamEvent> events, CancellationToken cancel)
     {
         try
@@ -211,6 +212,11 @@ public sealed class UpstreamServing(UpstreamDirectory directory, TariffState tar
         {
             log.LogWarning("Request {Request}: {Upstream} cut its answer: {Failure}", call.Hold.Id, call.Serving!.Spec.Name, failure.Message);
             return failure;
+        }
+        catch (OperationCanceledException) when (call.Call.Stopping.IsCancellationRequested)
+        {
+            call.IsStopped = true;
+            return null;
         }
     }
 
@@ -265,7 +271,8 @@ public sealed class UpstreamServing(UpstreamDirectory directory, TariffState tar
     {
         Instant now = Instant.Now(clock);
         // Costed only, as what failed here: an answer that was charged before and lost, what failed beside it, and a row of a batch that was ended.
-        if (call.Call.IsUncharged || outcome == Outcome.AbortedByClient && call.Call.Operation == Operation.Batch) outcome = Outcome.Failed;
+        bool isEnded = outcome == Outcome.AbortedByClient || outcome == Outcome.CutByLimit && call.Call.Stopping.IsCancellationRequested;
+        if (call.Call.IsUncharged || isEnded && call.Call.Operation == Operation.Batch) outcome = Outcome.Failed;
         BilledUsage billed = BilledUsage.Within(call, outcome, limits);
         UsageProgress used = call.Progress with { Tokens = billed.Tokens };
         UsageRecord record = Settlement.Record(call.Hold, used, outcome, call.FirstTokenAt ?? now, now, call.Hold.Pool ?? UpstreamSpec.PoolOf("none"), call.Terms, call.Call.Cache, billed.FreeTokens, tariffs.Costs);

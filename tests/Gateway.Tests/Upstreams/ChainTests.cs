@@ -209,6 +209,39 @@ public sealed class ChainTests
         await fixture.AssertSoundAsync();
     }
 
+    [Theory]
+    [InlineData(Operation.Chat)]
+    [InlineData(Operation.Batch)]
+    public async Task A_call_of_the_built_in_engine_that_its_tenants_stop_ends_tells_all_that_is_charged_and_what_that_is(Operation operation)
+    {
+        using HeldSteps held = new();
+        await using UpstreamFixture fixture = await UpstreamFixture.StartAsync();
+        await fixture.DeployAsync(Tiny, behind: held.Before);
+        using CancellationTokenSource stop = new();
+        Call call = TinyChat(fixture) with { Operation = operation, IgnoreStopTokens = true, Stopping = stop.Token };
+        List<CallEvent> told = [];
+        await using IAsyncEnumerator<CallEvent> events = fixture.Pipeline.RunAsync(call, stop.Token).GetAsyncEnumerator(Cancel);
+        Assert.True(await events.MoveNextAsync());
+        await held.Entered;
+        await stop.CancelAsync();
+        ValueTask<bool> next = events.MoveNextAsync();
+        held.Release();
+        ApiException stopped = await Assert.ThrowsAsync<ApiException>(async () =>
+        {
+            for (; await next; next = events.MoveNextAsync()) told.Add(events.Current);
+        });
+
+        Assert.Equal((403, "tenant_stopped"), (stopped.Status, stopped.Code));
+        UsageRecord record = Assert.IsType<Settled>(told[^1]).Record;
+        Assert.Equal(await fixture.OnlyRecordAsync(), record);
+        bool isBatch = operation == Operation.Batch;
+        Assert.Equal((isBatch ? Outcome.Failed : Outcome.CutByLimit, isBatch), (record.Outcome, record.Charge == Money.Zero(Currency.Usd)));
+        Assert.True(record.Tokens.Output > 0);
+        Assert.Equal(record.Tokens.Output, told.OfType<Delta>().Sum(delta => delta.Tokens.Length));
+        Assert.Empty(told.OfType<ChoiceFinished>());
+        await fixture.AssertSoundAsync();
+    }
+
     [Fact]
     public async Task A_call_that_the_engine_took_over_before_the_process_died_is_settled_as_the_engines()
     {

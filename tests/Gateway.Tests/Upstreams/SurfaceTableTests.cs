@@ -136,6 +136,48 @@ public sealed class SurfaceTableTests(SurfaceTableFixture fixture) : IClassFixtu
         Assert.True(record.Tokens.Output > 0 && record.Cost > Money.Zero(Currency.Usd));
     }
 
+    public static TheoryData<string, string> Streams => new MatrixTheoryData<string, string>([.. Surfaces.Keys], [.. Enum.GetNames<UpstreamProtocol>()]);
+
+    [Theory]
+    [MemberData(nameof(Streams))]
+    public async Task A_stream_that_its_tenants_stop_ends_tells_what_it_is_charged_beside_the_error(string path, string kind)
+    {
+        (string told, UsageRecord[] records) = await StopAsync(path, kind);
+        AssertHas(told, "is stopped", "x_qanat.charge=" + Assert.Single(records).Charge!.Value.ToDecimalText() + "\n", "x_qanat.request_id=" + records[0].Id + "\n");
+        Assert.Equal(Outcome.CutByLimit, records[0].Outcome);
+        Assert.True(records[0].Charge > Money.Zero(Currency.Usd) && records[0].Tokens.Output > 0 && records[0].Cost > Money.Zero(Currency.Usd));
+    }
+
+    [Fact]
+    public async Task A_stream_of_two_prompts_that_its_tenants_stop_ends_tells_what_both_are_charged()
+    {
+        (string told, UsageRecord[] records) = await StopAsync("/v1/completions", nameof(UpstreamProtocol.OpenAi), """{"model":"scripted-1","prompt":["Hi","Ho"] """, pieces: 2);
+        Assert.Equal([Outcome.CutByLimit, Outcome.CutByLimit], records.Select(record => record.Outcome));
+        AssertHas(told, "is stopped", "x_qanat.charge=" + (records[0].Charge!.Value + records[1].Charge!.Value).ToDecimalText() + "\n");
+    }
+
+    /// <summary>Asks for a stream, stops the tenant once it has received its first pieces, and starts it again.</summary>
+    private async Task<(string Told, UsageRecord[] Records)> StopAsync(string path, string kind, string? body = null, int pieces = 1)
+    {
+        TaskCompletionSource received = new(TaskCreationOptions.RunContinuationsAsynchronously), over = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        await SpeakAsync(kind, request => SaysAndFails(request, over.Task));
+        HashSet<RequestId> before = [.. (await fixture.Gateway.Store.ReadUsageAsync(new UsageQuery(Period.All, Limit: 10_000))).Select(record => record.Id)];
+        try
+        {
+            Task<(int, string)> asking = AskAsync(path, stream: true, received, body, pieces);
+            await Task.WhenAny(asking, received.Task);
+            Assert.Equal(200, (await fixture.Gateway.AdminAsync("POST", "/api/tenants/acme/stop", "{}")).Status);
+            (int status, string told) = await asking;
+            Assert.Equal(200, status);
+            return (told, [.. (await fixture.Gateway.Store.ReadUsageAsync(new UsageQuery(Period.All, Limit: 10_000))).Where(record => !before.Contains(record.Id))]);
+        }
+        finally
+        {
+            over.SetResult();
+            await fixture.Gateway.AdminAsync("POST", "/api/tenants/acme/start", "{}");
+        }
+    }
+
     private async Task<UpstreamProtocol> SpeakAsync(string kind, Func<WireRequest, WireAnswer> script)
     {
         UpstreamProtocol protocol = Enum.Parse<UpstreamProtocol>(kind);
@@ -145,9 +187,10 @@ public sealed class SurfaceTableTests(SurfaceTableFixture fixture) : IClassFixtu
     }
 
     /// <summary>The status, and every value of the answer as "name=value" lines; of a broken stream what came of it.</summary>
-    private async Task<(int Status, string Told)> AskAsync(string path, bool stream, TaskCompletionSource? received = null)
+    private async Task<(int Status, string Told)> AskAsync(string path, bool stream, TaskCompletionSource? received = null, string? asked = null, int pieces = 1)
     {
         (string body, string streamed, _, _) = Surfaces[path];
+        body = asked ?? body;
         string end = stream ? streamed : path.StartsWith("/api/chat", StringComparison.Ordinal) || path.StartsWith("/api/generate", StringComparison.Ordinal) ? ",\"stream\":false" : "";
         using HttpRequestMessage request = new(HttpMethod.Post, path) { Content = new StringContent(body + end + "}", Encoding.UTF8, "application/json") };
         if (stream && streamed.Length == 0) request.Headers.Add("X-DashScope-SSE", "enable");
@@ -160,7 +203,7 @@ public sealed class SurfaceTableTests(SurfaceTableFixture fixture) : IClassFixtu
                 while (await reader.ReadLineAsync(TestContext.Current.CancellationToken) is { } line)
                 {
                     text.Append(line).Append('\n');
-                    if (line.Contains(Text, StringComparison.Ordinal)) received?.TrySetResult();
+                    if (line.Contains(Text, StringComparison.Ordinal) && --pieces == 0) received?.TrySetResult();
                 }
             }
             catch (Exception error) when (error is HttpIOException or IOException)
@@ -181,7 +224,7 @@ public sealed class SurfaceTableTests(SurfaceTableFixture fixture) : IClassFixtu
     {
         if (node is JsonObject fields)
         {
-            foreach ((string field, JsonNode? value) in fields) Tell(field, value, told);
+            foreach ((string field, JsonNode? value) in fields) Tell(name == "x_qanat" ? $"{name}.{field}" : field, value, told);
         }
         else if (node is JsonArray items)
         {
