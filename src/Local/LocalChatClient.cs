@@ -76,6 +76,7 @@ internal sealed class LocalChatClient(LocalModel model) : IChatClient
 
     private SequenceRequest Request(SequenceId id, Conversation conversation, ChatOptions? options)
     {
+        if (!model.Generates) throw new ArgumentException($"{model.Name} {LoadedModel.ReadsOnly}", nameof(conversation));
         ImmutableArray<int> prompt = [.. model.Format.Render(conversation)];
         int room = model.ContextLength - prompt.Length;
         if (room < 1) throw new ArgumentException(FormattableString.Invariant($"The conversation has {prompt.Length} tokens; the model has room for {model.ContextLength}, its answer included."), nameof(conversation));

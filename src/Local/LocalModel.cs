@@ -84,6 +84,9 @@ public sealed class LocalModel : IAsyncDisposable
         model.Dispose();
     }
 
+    /// <summary>False: it only reads.</summary>
+    internal bool Generates => model.Generates;
+
     internal ChatFormat Format => model.Chat;
 
     /// <summary>Sequences that one caller may hand in at once.</summary>

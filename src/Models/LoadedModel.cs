@@ -25,6 +25,9 @@ public sealed class LoadedModel(string name, string? notice, Network network, Bp
     /// <summary>Smaller models are packed before they are served: it takes no time that anybody would notice, and their files are free.</summary>
     private const long PackedAtLoadBytes = 64L << 20;
 
+    /// <summary>Why a model does not generate, behind its name.</summary>
+    public const string ReadsOnly = "ranks and makes embeddings; it cannot generate: its file has a head for \"yes\" and \"no\" in place of the output matrix.";
+
     /// <summary>Loads a GGUF file, or a folder with config.json, tokenizer.json and *.safetensors. The file stays open, and must not change, until <see cref="Network.PackNext"/> has packed all weights:
     /// an engine does that between its steps and while it has nothing to compute.</summary>
     /// <param name="progress">Told in a few words what is being done.</param>
@@ -86,8 +89,12 @@ public sealed class LoadedModel(string name, string? notice, Network network, Bp
             if (network.Shape.Vocabulary < tokenizer.Count)
                 throw file.Bad($"the tokenizer has {tokenizer.Count} tokens but the embedding only {network.Shape.Vocabulary} rows");
             cancel.ThrowIfCancellationRequested();
+            RankingHead? ranking = RankingHead.Read(file, network.Shape.Hidden);
+            bool generates = ranking is null || file.HasTensor("output.weight") || ranking.IsOfEmbedding(file, tokenizer);
+            if (!generates)
+                progress?.Report($"{name} {ReadsOnly}");
             progress?.Report($"Loaded: the process takes {MemoryNeed.Text(Environment.WorkingSet)} of memory; {network.KernelTier}");
-            var model = new LoadedModel(name, file.TextOrNull("qanat.notice"), network, tokenizer, chat, SamplingDefaults.Read(file));
+            var model = new LoadedModel(name, file.TextOrNull("qanat.notice"), network, tokenizer, chat, SamplingDefaults.Read(file)) { Ranking = ranking, Generates = generates };
             if (packing == WeightPacking.AtLoad)
                 file.Dispose();
             return model;
@@ -119,6 +126,12 @@ public sealed class LoadedModel(string name, string? notice, Network network, Bp
 
     /// <summary>How its tokens are drawn where nobody says otherwise.</summary>
     public SamplingDefaults Sampling { get; } = sampling ?? SamplingDefaults.None;
+
+    /// <summary>What the file has to rank with; null: a row for every token, of which those of "yes" and "no" rank.</summary>
+    public RankingHead? Ranking { get; init; }
+
+    /// <summary>False: the file has no output matrix, see <see cref="ReadsOnly"/>.</summary>
+    public bool Generates { get; init; } = true;
 
     public void Dispose() => Network.Dispose();
 

@@ -9,8 +9,8 @@ namespace Qanat.Gateway;
 /// <summary>Documents to be ranked by how well they answer a query.</summary>
 internal sealed record RerankAsk(ServedModel Model, IReadOnlyList<Call> Calls, IReadOnlyList<string> Documents, int Top, bool ReturnsDocuments)
 {
-    /// <summary>The score that was read of a document: an upstream's own, or made of the two logits.</summary>
-    public double ScoreOf(ImmutableArray<float> values) => Calls[0].Texts is null ? RerankFormat.Score(values[0], values[1]) : values[0];
+    /// <summary>The score that was read of a document: an upstream's own, or made of what was read here.</summary>
+    public double ScoreOf(ImmutableArray<float> values) => Calls[0].Texts is null ? Model.Reading!.ScoreOf(values) : values[0];
 }
 
 /// <summary>Reads requests to rank documents: in Jina's and Cohere's form ({"query","documents"}), and in DashScope's.</summary>
@@ -43,7 +43,7 @@ internal sealed class RerankRequests(ServedModels models, GatewayOptions options
             foreach (string document in documents) Prompts.Checked(model, param, (long)query.Length + document.Length, () => []);
             return [TextReading.CallOf(asker.Caller, Operation.Rerank, model, new TextsAsked([.. documents.Select(TextAsked.Of)], query) { Instruction = instruction }, asker.User)];
         }
-        PromptReading reading = new([words.Yes, words.No]);
+        PromptReading reading = words.Judgement;
         return documents.Select(document => TextReading.CallOf(asker.Caller, Operation.Rerank, model,
             Prompts.Checked(model, param, (long)query.Length + document.Length, () => words.Ranking(instruction ?? RerankFormat.DefaultInstruction, query, document)), reading, asker.User));
     }

@@ -40,6 +40,9 @@ public sealed class ServedModel
     public required TokenBytes Bytes { get; init; }
     public required Func<int, string?> SpecialTextOf { get; init; }
 
+    /// <summary>False: it only reads.</summary>
+    public bool Generates { get; init; } = true;
+
     /// <summary>How it is asked for vectors and scores; null: it is not.</summary>
     public ReadModel? Reading { get; init; }
 
@@ -65,6 +68,7 @@ public sealed class ServedModel
             Encode = text => tokenizer.Encode(text, SpecialText.AsPlainText),
             Bytes = tokenizer.Bytes,
             SpecialTextOf = tokenizer.SpecialTextOf,
+            Generates = model.Generates,
             Reading = ReadModelOf(model),
         };
     }
@@ -76,7 +80,7 @@ public sealed class ServedModel
         {
             EmbeddingFormat texts = new(model.Tokenizer);
             RerankFormat ranking = new(model.Tokenizer);
-            return new ReadModel(model.Network.Shape.Hidden, texts.Document, texts.Query, ranking.Yes, ranking.No, ranking.Prompt);
+            return new ReadModel(model.Network.Shape.Hidden, texts.Document, texts.Query, ranking.Yes, ranking.No, ranking.Prompt) { Head = model.Ranking };
         }
         catch (ArgumentException)
         {

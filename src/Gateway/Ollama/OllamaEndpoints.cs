@@ -106,7 +106,7 @@ internal sealed class OllamaEndpoints(Callers callers, ServedModels models, Olla
         json.Writer.WriteNumber("tokenizer.ggml.tokens.count", model.VocabularySize);
         json.Writer.WriteEndObject();
         json.Writer.WriteStartArray("capabilities");
-        foreach (string ability in (string[])["completion", "tools", "thinking"]) json.Writer.WriteStringValue(ability);
+        foreach (string ability in (string[])(model.Generates ? ["completion", "tools", "thinking"] : ["embedding"])) json.Writer.WriteStringValue(ability);
         json.Writer.WriteEndArray();
         json.Writer.WriteString("modified_at", model.ServedSince.ToDateTimeOffset());
         json.Writer.WriteEndObject();

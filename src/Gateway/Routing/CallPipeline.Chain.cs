@@ -129,6 +129,7 @@ public sealed partial class CallPipeline
         int maxNew = Math.Min(asked.MaxTokens ?? contextLeft, contextLeft);
         try
         {
+            RequireAbility(call, deployment);
             AnswerConstraint? constraint = Constrain(call, deployment.Model.Chat);
             int allowed = AllowedUnder(held, prompt.Length, Math.Min(maxNew, held.Allowed));
             if (allowed < 1) return null;

@@ -100,6 +100,7 @@ public sealed partial class CallPipeline(RoutingState routing, TariffState tarif
     /// <summary>Places the hold of a call that the built-in engine is to serve.</summary>
     private async Task<RunningCall> AdmitAsync(Call call, Deployment deployment, CancellationToken cancel)
     {
+        RequireAbility(call, deployment);
         int contextLeft = deployment.Engine.ContextLength - call.Prompt.Length;
         if (contextLeft < (call.Reading is null ? 1 : 0))
             throw new ApiException(400, "invalid_request_error", "context_length_exceeded",
@@ -114,6 +115,13 @@ public sealed partial class CallPipeline(RoutingState routing, TariffState tarif
         RunningCall running = new(hold, call, admission.Reservation, maxNew, admission.Allowed, choice => Reader(hold.Id, call, choice, deployment.Model.Chat)) { Constraint = constraint };
         await PlaceAsync(hold, admission.Reservation, cancel);
         return running;
+    }
+
+    /// <exception cref="ApiException">The model is to generate, and its file has nothing to generate with.</exception>
+    private static void RequireAbility(Call call, Deployment deployment)
+    {
+        if (!call.Reads && !deployment.Model.Generates)
+            throw new ApiException(400, "invalid_request_error", "unsupported_model", $"{deployment.Name} {LoadedModel.ReadsOnly}", "model");
     }
 
     /// <summary>Output tokens per choice that the first hold pays for. A limit the caller named is held whole up to the option; without one, the hold shrinks to what the budget can pay.</summary>

@@ -43,7 +43,7 @@ internal static class QuantMixes
         _ => throw new ArgumentOutOfRangeException(nameof(mix), mix, "unknown mix"),
     };
 
-    /// <summary>The type a tensor is written in; its own when it is better left alone (vectors, routers, short convolutions).</summary>
+    /// <summary>The type a tensor is written in; its own when it is better left alone (vectors, routers, short convolutions, the two rows of a head that ranks).</summary>
     /// <param name="mix">The mix.</param>
     /// <param name="tensor">As the source stores it.</param>
     /// <param name="layers">Blocks of the model.</param>
@@ -52,7 +52,7 @@ internal static class QuantMixes
     {
         string[] parts = tensor.Name.Split('.');
         string part = parts.Length > 2 && parts[0] == "blk" ? parts[2] : parts[0];
-        if (tensor.Shape.Length < 2 || parts[^1] != "weight" || part is "ffn_gate_inp" or "ffn_gate_inp_shexp" or "ssm_conv1d")
+        if (tensor.Shape.Length < 2 || parts[^1] != "weight" || part is "ffn_gate_inp" or "ffn_gate_inp_shexp" or "ssm_conv1d" or "cls")
             return tensor.Type;
         GgmlType type = mix switch
         {
