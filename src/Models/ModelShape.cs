@@ -60,6 +60,17 @@ public sealed record DeltaNetShape(int KeyHeads, int ValueHeads, int KeyDim, int
     /// <summary>Singles of one layer's state: the convolution's inputs, then [ValueHeads x KeyDim x ValueDim].</summary>
     public int LayerState => ConvState + ValueHeads * KeyDim * ValueDim;
 
+    /// <summary>Rows of Qwen3-Next's joined projection: for each key head its query, its key, the values of its value heads and their gates.</summary>
+    public int JoinedRows => Channels + Values;
+
+    /// <summary>Where queries, keys and values are in it.</summary>
+    public int[] JoinedMixed() => [.. JoinedPart(0, KeyDim), .. JoinedPart(KeyDim, KeyDim), .. JoinedPart(2 * KeyDim, Values / KeyHeads)];
+
+    /// <summary>Where the gates are in it.</summary>
+    public int[] JoinedGate() => [.. JoinedPart(2 * KeyDim + Values / KeyHeads, Values / KeyHeads)];
+
+    private IEnumerable<int> JoinedPart(int first, int count) => Enumerable.Range(0, KeyHeads).SelectMany(head => Enumerable.Range(head * (JoinedRows / KeyHeads) + first, count));
+
     public int KeyHeadOf(int valueHead) => GroupsValueHeads ? valueHead / (ValueHeads / KeyHeads) : valueHead % KeyHeads;
 }
 

@@ -8,8 +8,8 @@ public sealed partial class DecoderReference
     private float[][] DeltaNet(string prefix, float[][] n)
     {
         DeltaNetShape net = _shape.DeltaNet!;
-        float[][] mixed = Convolve(Product(Load(prefix + "attn_qkv.weight"), n), Load(prefix + "ssm_conv1d.weight").Rows);
-        float[][] z = Product(Load(prefix + "attn_gate.weight"), n);
+        (float[][] projected, float[][] z) = Projections(prefix, n, net);
+        float[][] mixed = Convolve(projected, Load(prefix + "ssm_conv1d.weight").Rows);
         (float[][] alpha, float[][] beta) = Rates(prefix, n, net);
         float[] bias = Load(prefix + "ssm_dt.bias").Rows[0], rate = Load(prefix + "ssm_a").Rows[0], norm = Load(prefix + "ssm_norm.weight").Rows[0];
         float[][] read = [.. n.Select(_ => new float[net.Values])];
@@ -37,6 +37,16 @@ public sealed partial class DecoderReference
             }
         }
         return Product(Load(prefix + "ssm_out.weight"), read);
+    }
+
+    private (float[][] Mixed, float[][] Gate) Projections(string prefix, float[][] n, DeltaNetShape net)
+    {
+        if (!_file.HasTensor(prefix + "ssm_in.weight"))
+            return (Product(Load(prefix + "attn_qkv.weight"), n), Product(Load(prefix + "attn_gate.weight"), n));
+        int k = net.KeyDim, v = net.Values / net.KeyHeads;
+        float[][][] groups = [.. Product(Load(prefix + "ssm_in.weight"), n).Select(row => row.Chunk(2 * k + 2 * v).ToArray())];
+        float[] Part(float[][] row, int first, int count) => [.. row.SelectMany(group => group[first..(first + count)])];
+        return ([.. groups.Select(row => (float[])[.. Part(row, 0, k), .. Part(row, k, k), .. Part(row, 2 * k, v)])], [.. groups.Select(row => Part(row, 2 * k + v, v))]);
     }
 
     private (float[][] Alpha, float[][] Beta) Rates(string prefix, float[][] n, DeltaNetShape net)

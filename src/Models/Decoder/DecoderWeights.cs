@@ -84,10 +84,11 @@ internal sealed class DecoderWeights : IDisposable
 
     private DeltaNetWeights ReadDeltaNet(ModelShape shape, DeltaNetShape net, Func<string, string> name)
     {
+        (PackedMatrix mixed, PackedMatrix gate) = ReadProjections(shape.Hidden, net, name);
         (PackedMatrix alpha, PackedMatrix beta) = ReadRates(shape.Hidden, net, name);
         return new DeltaNetWeights(
-            _reader.Matrix(name("attn_qkv.weight"), shape.Hidden, net.Channels),
-            _reader.Matrix(name("attn_gate.weight"), shape.Hidden, net.Values),
+            mixed,
+            gate,
             alpha,
             beta,
             _reader.Transposed(name("ssm_conv1d.weight"), net.ConvKernel, net.Channels),
@@ -95,6 +96,15 @@ internal sealed class DecoderWeights : IDisposable
             _reader.Vector(name("ssm_a"), net.ValueHeads),
             _reader.Vector(name("ssm_norm.weight"), net.ValueDim),
             _reader.Matrix(name("ssm_out.weight"), net.Values, shape.Hidden));
+    }
+
+    /// <summary>What gives queries, keys and values, and the gates: two matrices, or one as the folder of Qwen3-Next has it, in files of before December 2025.</summary>
+    private (PackedMatrix Mixed, PackedMatrix Gate) ReadProjections(int hidden, DeltaNetShape net, Func<string, string> name)
+    {
+        string joined = name("ssm_in.weight");
+        if (!net.GroupsValueHeads || !_reader.File.HasTensor(joined))
+            return (_reader.Matrix(name("attn_qkv.weight"), hidden, net.Channels), _reader.Matrix(name("attn_gate.weight"), hidden, net.Values));
+        return (_reader.Rows(joined, hidden, net.JoinedRows, net.JoinedMixed()), _reader.Rows(joined, hidden, net.JoinedRows, net.JoinedGate()));
     }
 
     /// <summary>What gives forgetting and learning rates: two matrices, or one whose rows are, for each key head, the learning rates and then the forgetting of its value heads.</summary>

@@ -65,11 +65,9 @@ internal sealed unsafe class HfTensors(HfCheckpoint folder, bool tiesEmbeddings)
         int[] mixed = [.. Enumerable.Range(0, 2 * keys), .. values.Select(value => 2 * keys + value)];
         if (net.GroupsValueHeads)
         {
-            int group = 2 * net.KeyDim + 2 * each * net.ValueDim;
-            IEnumerable<int> Part(int first, int count) => Enumerable.Range(0, net.KeyHeads).SelectMany(head => Enumerable.Range(head * group + first, count));
-            SafeTensor joined = folder.Stored(from + "in_proj_qkvz.weight", net.KeyHeads * (long)group, hidden);
-            Rows(block + "attn_qkv.weight", joined, hidden, [.. Part(0, net.KeyDim), .. Part(net.KeyDim, net.KeyDim), .. Part(2 * net.KeyDim, each * net.ValueDim)]);
-            Rows(block + "attn_gate.weight", joined, hidden, [.. Part(2 * net.KeyDim + each * net.ValueDim, each * net.ValueDim)]);
+            SafeTensor joined = folder.Stored(from + "in_proj_qkvz.weight", net.JoinedRows, hidden);
+            Rows(block + "attn_qkv.weight", joined, hidden, net.JoinedMixed());
+            Rows(block + "attn_gate.weight", joined, hidden, net.JoinedGate());
             Matrix(block + "ssm_ba.weight", from + "in_proj_ba.weight", hidden, 2 * net.ValueHeads);
         }
         else

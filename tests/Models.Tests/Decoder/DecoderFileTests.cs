@@ -44,6 +44,52 @@ public sealed class DecoderFileTests
         Assert.Contains(expected, e.Message, StringComparison.Ordinal);
     }
 
+    /// <summary>Files of Qwen3-Next of before December 2025 have one projection with a group of rows for each key head.</summary>
+    [Theory]
+    [InlineData(GgmlType.F32)]
+    [InlineData(GgmlType.Q8_0)]
+    public void A_joined_projection_computes_what_its_parts_compute(GgmlType type)
+    {
+        RandomDecoder.Size size = RandomDecoder.Of("qwen3next");
+        using var split = new RandomDecoder(size, type, seed: 7);
+        using var joined = new RandomDecoder(size, type, seed: 7, tied: true, (_, tensors) => Join(tensors, size, type));
+        Assert.False(joined.File.HasTensor("blk.0.attn_qkv.weight"));
+        int[] tokens = Sequences.RandomTokens(20, 5);
+        float[][] Computed(RandomDecoder model)
+        {
+            using Network network = Network.Load(model.File, new NetworkOptions { Threads = 1 });
+            using var sequences = new Sequences(network, blockCount: 4, blockTokens: 16, seed: 1);
+            return sequences.Step((new Sequences.Sequence(tokens), tokens.Length));
+        }
+        Assert.Equal(Computed(split), Computed(joined));
+        Assert.Equal(new DecoderReference(split.File).Logits(tokens), new DecoderReference(joined.File).Logits(tokens));
+    }
+
+    private static void Join(List<GgufTensorSource> tensors, RandomDecoder.Size size, GgmlType type)
+    {
+        int keys = size.KeyHeads * size.KeyDim, values = size.ValueHeads * size.ValueDim / size.KeyHeads;
+        foreach (GgufTensorSource mixed in tensors.Where(tensor => tensor.Name.EndsWith(".attn_qkv.weight", StringComparison.Ordinal)).ToArray())
+        {
+            string block = mixed.Name[..^"attn_qkv.weight".Length];
+            GgufTensorSource gate = tensors.Single(tensor => tensor.Name == block + "attn_gate.weight");
+            byte[][] qkv = Rows(mixed), z = Rows(gate);
+            byte[][] rows = [.. Enumerable.Range(0, size.KeyHeads).SelectMany(head => (byte[][])
+            [
+                .. qkv.Skip(head * size.KeyDim).Take(size.KeyDim), .. qkv.Skip(keys + head * size.KeyDim).Take(size.KeyDim),
+                .. qkv.Skip(2 * keys + head * values).Take(values), .. z.Skip(head * values).Take(values),
+            ])];
+            tensors.Remove(mixed);
+            tensors[tensors.IndexOf(gate)] = new GgufTensorSource(block + "ssm_in.weight", type, [size.Hidden, rows.Length], stream => stream.Write(rows.SelectMany(row => row).ToArray()));
+        }
+
+        static byte[][] Rows(GgufTensorSource tensor)
+        {
+            using var data = new MemoryStream();
+            tensor.Write(data);
+            return [.. data.ToArray().Chunk((int)tensor.Type.RowBytes(tensor.Shape[0]))];
+        }
+    }
+
     private static void Replace(List<GgufTensorSource> tensors, string name, GgmlType type, long[] shape) =>
         tensors[tensors.FindIndex(tensor => tensor.Name == name)] = RandomDecoder.RandomTensor(name, type, shape, seed: 1);
 
