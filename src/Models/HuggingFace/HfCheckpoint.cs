@@ -19,6 +19,8 @@ public sealed class HfCheckpoint : ModelSource
         {
             HfConfig config = HfConfig.Read(System.IO.Path.Combine(folder, "config.json"));
             _metadata = new Dictionary<string, GgufValue>(config.Metadata, StringComparer.Ordinal) { ["general.name"] = GgufValue.Of(System.IO.Path.GetFileName(System.IO.Path.TrimEndingDirectorySeparator(folder))) };
+            if (HfFolder.Licence(folder) is { } licence)
+                _metadata["general.license"] = GgufValue.Of(licence);
             AddTokenizer(folder);
             foreach (string path in HfFolder.WeightFiles(folder))
             {
@@ -115,7 +117,7 @@ public sealed class HfCheckpoint : ModelSource
         _metadata["tokenizer.ggml.merges"] = GgufValue.Of(parts.Merges);
         int[] stops = HfFolder.StopTokens(folder);
         foreach ((string key, int stop) in StopKeys.Zip(stops))
-            _metadata[key] = GgufValue.Of(stop);
+            _metadata[key] = GgufValue.Of((uint)stop);
         foreach ((string key, GgufValue value) in HfFolder.Sampling(folder))
             _metadata[key] = value;
         if (HfFolder.ChatTemplate(folder) is { } template)

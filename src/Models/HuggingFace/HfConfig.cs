@@ -57,8 +57,11 @@ internal sealed class HfConfig
         Number("embedding_length", "hidden_size");
         Number("attention.head_count", "num_attention_heads");
         if (Find("num_key_value_heads") is not null) Number("attention.head_count_kv", "num_key_value_heads");
-        if (Find("head_dim") is not null) Number("attention.key_length", "head_dim");
-        else if (Architecture != "qwen2") Set("attention.key_length", 128);
+        if (HeadDim is { } headDim)
+        {
+            Set("attention.key_length", headDim);
+            Set("attention.value_length", headDim);
+        }
         Set("attention.layer_norm_rms_epsilon", (float)(Real("rms_norm_eps") ?? 1e-6));
         Set("rope.freq_base", (float)(Rope("rope_theta") ?? Real("rope_theta") ?? 10_000));
         TiesEmbeddings = (Find("tie_word_embeddings") ?? FindOutside("tie_word_embeddings")) is { ValueKind: JsonValueKind.True };
@@ -89,13 +92,23 @@ internal sealed class HfConfig
         Number("ssm.time_step_rank", "linear_num_value_heads");
         Set("ssm.inner_size", checked((long)Whole("linear_value_head_dim") * Whole("linear_num_value_heads")));
         double part = Rope("partial_rotary_factor") ?? Real("partial_rotary_factor") ?? 0.25;
-        int headDim = Find("head_dim") is null ? 128 : Whole("head_dim");
         if (part is not (> 0 and <= 1)) throw Bad($"partial_rotary_factor is {part}; it must be above 0 and at most 1");
-        Set("rope.dimension_count", (int)(headDim * part));
+        int rotary = (int)(HeadDim!.Value * part);
+        Set("rope.dimension_count", rotary);
+        if (Architecture != "qwen3next") _metadata[$"{Architecture}.rope.dimension_sections"] = GgufValue.Of(Sections(rotary / 2));
         if (Find("layer_types") is { ValueKind: JsonValueKind.Array } types)
             _metadata[$"{Architecture}.attention.recurrent_layers"] = GgufValue.Of(types.EnumerateArray().Select(type => type.GetString() == "linear_attention").ToArray());
         else if (Find("full_attention_interval") is not null)
             Number("full_attention_interval", "full_attention_interval");
+    }
+
+    /// <summary>How many of the pairs that turn go by each axis of a position. Those of text are the same on all axes, so it makes no difference here; llama.cpp asks for it.</summary>
+    private int[] Sections(int pairs)
+    {
+        if (Find("rope_parameters") is { ValueKind: JsonValueKind.Object } rope && rope.TryGetProperty("mrope_section", out JsonElement sections) && sections.ValueKind == JsonValueKind.Array && sections.GetArrayLength() is > 0 and <= 4)
+            return [.. sections.EnumerateArray().Select(section => section.GetInt32()), .. new int[4 - sections.GetArrayLength()]];
+        int third = pairs / 3;
+        return [pairs - 2 * third, third, third, 0];
     }
 
     /// <summary>YaRN, from rope_scaling or rope_parameters.</summary>
@@ -117,6 +130,9 @@ internal sealed class HfConfig
         }
     }
 
+    /// <summary>Null: what is left of the hidden size for a head.</summary>
+    private int? HeadDim => Find("head_dim") is not null ? Whole("head_dim") : Architecture == "qwen2" ? null : 128;
+
     private JsonElement? Find(string name) => _text.TryGetProperty(name, out JsonElement value) && value.ValueKind != JsonValueKind.Null ? value : null;
 
     private JsonElement? FindOutside(string name) => _root.TryGetProperty(name, out JsonElement value) ? value : null;
@@ -129,7 +145,7 @@ internal sealed class HfConfig
 
     private void Number(string key, string name) => Set(key, Whole(name));
 
-    private void Set(string key, long number) => _metadata[$"{Architecture}.{key}"] = number is >= 0 and <= int.MaxValue ? GgufValue.Of((int)number) : throw Bad($"{key} would be {number}");
+    private void Set(string key, long number) => _metadata[$"{Architecture}.{key}"] = number is >= 0 and <= int.MaxValue ? GgufValue.Of((uint)number) : throw Bad($"{key} would be {number}");
 
     private void Set(string key, float number) => _metadata[$"{Architecture}.{key}"] = GgufValue.Of(number);
 

@@ -8,6 +8,8 @@ internal static class HfFolder
     private const string Index = "model.safetensors.index.json";
     private const string GenerationConfig = "generation_config.json";
     private const long JsonBytesMax = 256 << 20;
+    private const long CardBytesMax = 1 << 20;
+    private const int LicenceLengthMax = 200;
 
     /// <summary>A JSON file of at most 256 MiB.</summary>
     /// <exception cref="ModelFileException">There is no such file, it cannot be read, it is too large, or it is no JSON.</exception>
@@ -64,6 +66,23 @@ internal static class HfFolder
             return null;
         using JsonDocument document = ReadJson(config);
         return document.RootElement.ValueKind == JsonValueKind.Object && document.RootElement.TryGetProperty("chat_template", out JsonElement template) && template.ValueKind == JsonValueKind.String ? template.GetString() : null;
+    }
+
+    /// <summary>The licence that the model card (README.md) names in its head; null: there is no card, or it names none.</summary>
+    public static string? Licence(string folder)
+    {
+        string card = Path.Combine(folder, "README.md");
+        if (!File.Exists(card) || new FileInfo(card).Length > CardBytesMax)
+            return null;
+        const string key = "license:";
+        // The head of a card lies between two lines of dashes, as YAML.
+        using IEnumerator<string> lines = File.ReadLines(card).GetEnumerator();
+        if (!lines.MoveNext() || lines.Current.TrimEnd() != "---")
+            return null;
+        while (lines.MoveNext() && lines.Current.TrimEnd() != "---")
+            if (lines.Current.StartsWith(key, StringComparison.Ordinal) && lines.Current[key.Length..].Trim().Trim('"', '\'') is { Length: > 0 and <= LicenceLengthMax } licence)
+                return licence;
+        return null;
     }
 
     /// <summary>The ends of generation that generation_config.json names: one id or several.</summary>

@@ -82,6 +82,35 @@ public sealed class HfCheckpointTests : IDisposable
         Assert.Contains(problem, Assert.Throws<ModelFileException>(() => HfCheckpoint.Open(_folder).Dispose()).Message, StringComparison.Ordinal);
     }
 
+    /// <summary>Other engines ask for these keys, and for these kinds.</summary>
+    [Theory]
+    [InlineData("qwen3")]
+    [InlineData("qwen35")]
+    public void What_a_folder_becomes_says_what_other_engines_ask_for(string architecture)
+    {
+        Write(architecture);
+        File.WriteAllText(Path.Combine(_folder, "README.md"), "---\nlibrary_name: transformers\nlicense: apache-2.0\n---\nlicense: none\n");
+        using var folder = HfCheckpoint.Open(_folder);
+        Assert.Equal("apache-2.0", folder.Text("general.license"));
+        foreach (string key in new[] { "block_count", "context_length", "embedding_length", "feed_forward_length", "attention.head_count", "attention.head_count_kv", "attention.key_length", "attention.value_length" })
+            Assert.Equal(GgufKind.UInt32, folder.Metadata[$"{architecture}.{key}"].Kind);
+        Assert.Equal(folder.Integer($"{architecture}.attention.key_length", 1, 1024), folder.Integer($"{architecture}.attention.value_length", 1, 1024));
+        if (architecture == "qwen35")
+            Assert.Equal([2, 1, 1, 0], folder.Integers("qwen35.rope.dimension_sections"));
+    }
+
+    [Theory]
+    [InlineData("no card", null)]
+    [InlineData("---\ntags: [a]\n---\nlicense: mit", null)]
+    [InlineData("---\nlicense: \"mit\"\n", "mit")]
+    public void A_licence_is_what_the_head_of_the_card_says(string card, string? licence)
+    {
+        Write("qwen3");
+        File.WriteAllText(Path.Combine(_folder, "README.md"), card);
+        using var folder = HfCheckpoint.Open(_folder);
+        Assert.Equal(licence, folder.TextOrNull("general.license"));
+    }
+
     [Fact]
     public void Vision_and_further_prediction_are_left_out_with_a_note()
     {
