@@ -73,7 +73,7 @@ public sealed partial class GgufParts : ModelSource
             throw Bad($"this is one of {count} parts of a model, and its name does not end in -00001-of-{count:00000}.gguf: rename the parts so that they can be found");
         for (int number = 1; number <= count; number++)
         {
-            GgufFile part = GgufFile.Open($"{name.Groups["start"].Value}-{Number(number)}-of-{Number(count)}.gguf");
+            GgufFile part = GgufFile.Open($"{name.Groups["start"].Value}-{Number(number)}-of-{Number(count)}{name.Groups["end"].Value}");
             _parts.Add(part);
             if (part.Integer("split.count", 0, PartsMax) != count || part.Integer("split.no", 0, PartsMax) != number - 1)
                 throw part.Bad($"this is not part {number} of {count}");
@@ -89,6 +89,6 @@ public sealed partial class GgufParts : ModelSource
 
     private static string Number(int number) => number.ToString("00000", CultureInfo.InvariantCulture);
 
-    [GeneratedRegex(@"^(?<start>.+)-(?<number>\d{5})-of-(?<count>\d{5})\.gguf$", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    [GeneratedRegex(@"^(?<start>.+)-(?<number>\d{5})-of-(?<count>\d{5})(?<end>\.[gG][gG][uU][fF])$", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex PartName();
 }

@@ -45,6 +45,15 @@ public sealed unsafe class GgufPartsTests : IDisposable
     }
 
     [Fact]
+    public void Parts_are_found_however_their_ending_is_written()
+    {
+        Split(2);
+        foreach (string path in Directory.GetFiles(_folder)) File.Move(path, Path.ChangeExtension(path, ".GGUF"));
+        using ModelSource parts = ModelSource.OpenAny(Path.ChangeExtension(PathOf(2, 2), ".GGUF"));
+        Assert.Equal("qanat-tiny", parts.Text("general.name"));
+    }
+
+    [Fact]
     public void A_model_in_parts_is_served_and_quantised_into_one_file()
     {
         Split(2);
