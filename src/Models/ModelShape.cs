@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Qanat.Kernels;
 
 namespace Qanat.Models;
 
@@ -41,7 +42,14 @@ public sealed record ModelShape(string Architecture, int Layers, int Hidden, int
 /// <param name="OriginalContext">Tokens the model was trained on.</param>
 /// <param name="BetaFast">Turns within the original context from which a frequency is kept.</param>
 /// <param name="BetaSlow">Turns within the original context up to which a frequency is divided.</param>
-public sealed record YarnScaling(float Factor, int OriginalContext, float BetaFast, float BetaSlow);
+public sealed record YarnScaling(float Factor, int OriginalContext, float BetaFast, float BetaSlow)
+{
+    /// <summary>How many times more than that cosines and sines grow.</summary>
+    public float AttentionFactor { get; init; } = 1;
+
+    /// <summary>What cosines and sines are multiplied by.</summary>
+    public double Magnitude => Yarn.Magnitude(Factor) * AttentionFactor;
+}
 
 /// <summary>A gated DeltaNet (Yang et al. 2024): a causal convolution, then per value head a matrix of state that forgets by a gate and learns by the delta rule.</summary>
 /// <param name="ConvKernel">Inputs the convolution sees, the newest included.</param>

@@ -173,6 +173,7 @@ public sealed record TinyModelRecipe
             yield return Number("rope.scaling.original_context_length", yarn.OriginalContext);
             yield return new($"{Architecture}.rope.scaling.yarn_beta_fast", GgufValue.Of(yarn.BetaFast));
             yield return new($"{Architecture}.rope.scaling.yarn_beta_slow", GgufValue.Of(yarn.BetaSlow));
+            if (yarn.AttentionFactor != 1) yield return new($"{Architecture}.rope.scaling.attn_factor", GgufValue.Of(yarn.AttentionFactor));
         }
         if (Experts is { } experts)
         {

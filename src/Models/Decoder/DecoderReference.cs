@@ -19,7 +19,7 @@ public sealed partial class DecoderReference
         if (_shape.Yarn is { } yarn)
         {
             _frequencies = Yarn.Frequencies(_shape.RotaryDim, _shape.RopeTheta, yarn.Factor, yarn.OriginalContext, yarn.BetaFast, yarn.BetaSlow);
-            _magnitude = Yarn.Magnitude(yarn.Factor);
+            _magnitude = yarn.Magnitude;
         }
     }
 

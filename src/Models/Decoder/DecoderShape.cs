@@ -92,8 +92,9 @@ internal static class DecoderShape
     private static YarnScaling? Yarn(ModelSource file, Func<string, string> key)
     {
         string scaling = file.TextOrNull(key("rope.scaling.type")) ?? "none";
+        float attention = file.NumberOr(key("rope.scaling.attn_factor"), 1);
         if (scaling == "none")
-            return null;
+            return attention == 1 ? null : throw file.Bad($"metadata \"{key("rope.scaling.attn_factor")}\" is {attention} without YaRN; supported is 1");
         if (scaling != "yarn")
             throw file.Bad($"rope scaling \"{scaling}\" is not supported; supported is \"yarn\"");
         float factor = file.Number(key("rope.scaling.factor"));
@@ -101,7 +102,14 @@ internal static class DecoderShape
         float fast = file.NumberOr(key("rope.scaling.yarn_beta_fast"), 32), slow = file.NumberOr(key("rope.scaling.yarn_beta_slow"), 1);
         if (factor < 1 || fast <= 0 || slow <= 0)
             throw file.Bad($"YaRN with factor {factor}, beta fast {fast} and beta slow {slow} makes no sense: the factor must be at least 1, the others above 0");
-        return new YarnScaling(factor, original, fast, slow);
+        if (attention <= 0)
+            throw file.Bad($"metadata \"{key("rope.scaling.attn_factor")}\" is {attention}; it must be above 0");
+        if (file.NumberOr(key("rope.scaling.yarn_ext_factor"), 1) is var extrapolation && extrapolation != 1)
+            throw file.Bad($"metadata \"{key("rope.scaling.yarn_ext_factor")}\" is {extrapolation}; supported is 1");
+        // Converters write here what the model calls its factor, be it all that cosines and sines grow by or what they grow by beside YaRN's own; llama.cpp reads neither.
+        if (file.NumberOr(key("rope.scaling.yarn_attn_factor"), 1) is var told && told != 1 && Math.Abs(told - Kernels.Yarn.Magnitude(factor)) > 1e-3)
+            throw file.Bad($"metadata \"{key("rope.scaling.yarn_attn_factor")}\" is {told}; supported are 1 and YaRN's own {Kernels.Yarn.Magnitude(factor):0.####}");
+        return new YarnScaling(factor, original, fast, slow) { AttentionFactor = attention };
     }
 
     private static DeltaNetShape DeltaNet(ModelSource file, Func<string, string> key, bool groups)

@@ -25,7 +25,7 @@ internal sealed unsafe class DecoderStep : IDisposable
         _frequencies = shape.Yarn is { } yarn
             ? Yarn.Frequencies(shape.RotaryDim, shape.RopeTheta, yarn.Factor, yarn.OriginalContext, yarn.BetaFast, yarn.BetaSlow)
             : Rope.Frequencies(shape.RotaryDim, shape.RopeTheta);
-        _magnitude = shape.Yarn is null ? 1 : (float)Yarn.Magnitude(shape.Yarn.Factor);
+        _magnitude = (float)(shape.Yarn?.Magnitude ?? 1);
         _memory = RowMemory.OfAllLayers(Memory, shape.Hidden, shape.Hidden, shape.RotaryDim, 1, 1);
     }
 

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Qanat.Kernels;
 
 namespace Qanat.Models;
 
@@ -102,6 +103,15 @@ internal sealed class HfConfig
             Number("full_attention_interval", "full_attention_interval");
     }
 
+    /// <summary>What cosines and sines are multiplied by in all, where it is not YaRN's own: attention_factor, else the quotient that mscale and mscale_all_dim make. Null: YaRN's own.</summary>
+    private static double? MagnitudeOf(JsonElement scaling, double factor)
+    {
+        double? Told(string name) => scaling.TryGetProperty(name, out JsonElement value) && value.ValueKind == JsonValueKind.Number ? value.GetDouble() : null;
+        double Grown(double scale) => factor <= 1 ? 1 : 0.1 * scale * Math.Log(factor) + 1;
+        if (Told("attention_factor") is { } whole) return whole;
+        return Told("mscale") is { } over and not 0 && Told("mscale_all_dim") is { } under and not 0 ? Grown(over) / Grown(under) : null;
+    }
+
     /// <summary>How many of the pairs that turn go by each axis of a position. Those of text are the same on all axes, so it makes no difference here; llama.cpp asks for it.</summary>
     private int[] Sections(int pairs)
     {
@@ -126,6 +136,8 @@ internal sealed class HfConfig
             Set("rope.scaling.original_context_length", scaling.TryGetProperty("original_max_position_embeddings", out JsonElement original) ? original.GetInt64() : Whole("max_position_embeddings"));
             if (scaling.TryGetProperty("beta_fast", out JsonElement fast)) Set("rope.scaling.yarn_beta_fast", (float)fast.GetDouble());
             if (scaling.TryGetProperty("beta_slow", out JsonElement slow)) Set("rope.scaling.yarn_beta_slow", (float)slow.GetDouble());
+            if (scaling.TryGetProperty("truncate", out JsonElement truncate) && truncate.ValueKind == JsonValueKind.False) throw Bad($"{name} says \"truncate\": false; supported is YaRN with whole pairs");
+            if (MagnitudeOf(scaling, factor.GetDouble()) is { } magnitude) Set("rope.scaling.attn_factor", (float)(magnitude / Yarn.Magnitude(factor.GetDouble())));
             return;
         }
     }

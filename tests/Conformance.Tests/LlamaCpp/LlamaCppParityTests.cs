@@ -104,6 +104,14 @@ public sealed class LlamaCppParityTests(ITestOutputHelper log)
         }
     }
 
+    /// <summary>What a file says of YaRN beside its factor changes what both compute.</summary>
+    [Fact]
+    public void A_factor_of_attention_stretches_as_in_llama_cpp()
+    {
+        TinyModelRecipe recipe = TinyModelRecipe.Tiny with { Type = GgmlType.F32, Name = "qanat-tiny-yarn-attention", Yarn = new YarnScaling(4, 1024, 32, 1) { AttentionFactor = 1.25f }, ContextLength = 4096 };
+        AssertNear("YaRN with a factor of attention", recipe.WriteTo(Path.Combine(Path.GetTempPath(), "qanat-models")), 0, DivergenceMaxOfSingles, 5);
+    }
+
     public static TheoryData<string, GgmlType> Architectures => new MatrixTheoryData<string, GgmlType>([.. TinyModelRecipe.TinyOfEach.Where(recipe => recipe.Architecture != "qwen3").Select(recipe => recipe.Architecture)], [GgmlType.F32, GgmlType.Q8_0]);
 
     /// <summary>The other architectures. With experts a rounding can send a row to another expert, which flash attention hardly ever makes happen in llama.cpp itself; and recurrent layers do not

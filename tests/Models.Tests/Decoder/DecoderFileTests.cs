@@ -30,6 +30,7 @@ public sealed class DecoderFileTests
     [InlineData("qwen3.attention.head_count_kv", 2u, "3 query heads cannot share 2")]
     [InlineData("qwen3.rope.scaling.type", "linear", "\"linear\" is not supported")]
     [InlineData("qwen3.rope.scaling.type", "yarn", "qwen3.rope.scaling.factor")]
+    [InlineData("qwen3.rope.scaling.attn_factor", 1.2f, "\"qwen3.rope.scaling.attn_factor\" is 1.2 without YaRN")]
     [InlineData("qwen3.rope.dimension_count", 16u, "16 of 32 dimensions")]
     [InlineData("qwen3.block_count", 3u, "\"blk.2.attn_norm.weight\" is missing")]
     [InlineData("qwen3.block_count", 0u, "qwen3.block_count")]
@@ -39,10 +40,35 @@ public sealed class DecoderFileTests
         ModelFileException e = Refusal((metadata, _) =>
         {
             metadata.RemoveAll(pair => pair.Key == key);
-            metadata.Add(new(key, value is string text ? GgufValue.Of(text) : GgufValue.Of((uint)value)));
+            metadata.Add(new(key, value switch { string text => GgufValue.Of(text), float number => GgufValue.Of(number), _ => GgufValue.Of((uint)value) }));
         });
         Assert.Contains(expected, e.Message, StringComparison.Ordinal);
     }
+
+    /// <summary>What else a file says of YaRN is kept, or refused: never passed over.</summary>
+    [Theory]
+    [InlineData("attn_factor", 0f, "must be above 0")]
+    [InlineData("yarn_ext_factor", 0.5f, "\"qwen3.rope.scaling.yarn_ext_factor\" is 0.5; supported is 1")]
+    [InlineData("yarn_attn_factor", 1.2f, "\"qwen3.rope.scaling.yarn_attn_factor\" is 1.2; supported are 1 and YaRN's own 1.1386")]
+    public void Yarn_in_another_form_is_refused(string key, float value, string expected) =>
+        Assert.Contains(expected, Refusal((metadata, _) => metadata.AddRange(Yarn(key, value))).Message, StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData("attn_factor", 1.5f, 1.5 * 1.1386294361119891)]
+    [InlineData("yarn_ext_factor", 1f, 1.1386294361119891)]
+    [InlineData("yarn_attn_factor", 1f, 1.1386294361119891)]
+    [InlineData("yarn_attn_factor", 1.1386f, 1.1386294361119891)]
+    public void Yarn_grows_by_what_the_file_says(string key, float value, double magnitude)
+    {
+        using var model = new RandomDecoder(RandomDecoder.Odd, GgmlType.F32, seed: 1, tied: true, (metadata, _) => metadata.AddRange(Yarn(key, value)));
+        Assert.Equal(magnitude, DecoderShape.Read(model.File).Yarn!.Magnitude, 9);
+    }
+
+    private static KeyValuePair<string, GgufValue>[] Yarn(string key, float value) =>
+    [
+        new("qwen3.rope.scaling.type", GgufValue.Of("yarn")), new("qwen3.rope.scaling.factor", GgufValue.Of(4f)),
+        new("qwen3.rope.scaling.original_context_length", GgufValue.Of(1024u)), new("qwen3.rope.scaling." + key, GgufValue.Of(value)),
+    ];
 
     /// <summary>Files of Qwen3-Next of before December 2025 have one projection with a group of rows for each key head.</summary>
     [Theory]

@@ -73,6 +73,8 @@ public sealed class HfCheckpointTests : IDisposable
     [InlineData("quantization_config", "{\"quant_method\": \"fp8\"}", "quantised in a way of their own")]
     [InlineData("rope_scaling", "{\"rope_type\": \"linear\", \"factor\": 2}", "\"linear\" is not supported")]
     [InlineData("rope_scaling", "{\"rope_type\": \"yarn\", \"factor\": 0.5}", "factor 0.5")]
+    [InlineData("rope_scaling", "{\"rope_type\": \"yarn\", \"factor\": 4, \"attention_factor\": -1}", "must be above 0")]
+    [InlineData("rope_scaling", "{\"rope_type\": \"yarn\", \"factor\": 4, \"truncate\": false}", "\"truncate\": false")]
     public void A_config_that_cannot_be_computed_is_named(string key, string value, string problem)
     {
         string path = Path.Combine(Write("qwen3"), "config.json");
@@ -109,6 +111,23 @@ public sealed class HfCheckpointTests : IDisposable
         File.WriteAllText(Path.Combine(_folder, "README.md"), card);
         using var folder = HfCheckpoint.Open(_folder);
         Assert.Equal(licence, folder.TextOrNull("general.license"));
+    }
+
+    /// <summary>attention_factor is all that cosines and sines grow by; mscale and mscale_all_dim make a quotient; else it is YaRN's own.</summary>
+    [Theory]
+    [InlineData("", 1.1386294361119891)]
+    [InlineData(", \"attention_factor\": 1.0", 1.0)]
+    [InlineData(", \"attention_factor\": 1.5", 1.5)]
+    [InlineData(", \"mscale\": 2, \"mscale_all_dim\": 1", 1.2772588722239782 / 1.1386294361119891)]
+    [InlineData(", \"mscale\": 2", 1.1386294361119891)]
+    public void Yarn_grows_by_what_the_folder_says(string more, double magnitude)
+    {
+        string path = Path.Combine(Write("qwen3"), "config.json");
+        JsonObject config = JsonNode.Parse(File.ReadAllText(path))!.AsObject();
+        config["rope_scaling"] = JsonNode.Parse($"{{\"rope_type\": \"yarn\", \"factor\": 4, \"original_max_position_embeddings\": 1024{more}}}");
+        File.WriteAllText(path, config.ToJsonString());
+        using var folder = HfCheckpoint.Open(_folder);
+        Assert.Equal(magnitude, DecoderShape.Read(folder).Yarn!.Magnitude, 6);
     }
 
     [Fact]
