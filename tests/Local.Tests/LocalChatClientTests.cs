@@ -35,6 +35,26 @@ public sealed class LocalChatClientTests(TinyLocalModel tiny) : IClassFixture<Ti
     private static ChatOptions Options(long seed = 1) => new() { MaxOutputTokens = 24, Seed = seed };
 
     [Fact]
+    public async Task A_file_that_only_ranks_says_so_and_still_makes_vectors()
+    {
+        string folder = Directory.CreateTempSubdirectory("qanat-local-reranker-").FullName, path = Path.Combine(folder, "reranker.gguf");
+        try
+        {
+            using (GgufFile source = GgufFile.Open(TinyModelRecipe.Tiny.WriteTo(folder)))
+            using (FileStream target = File.Create(path))
+                RerankerWriter.Write(source, target, "yes", "no");
+            await using LocalModel model = LocalModel.Load(path, new LocalModelOptions { Threads = 1 }, cancel: TestContext.Current.CancellationToken);
+            ArgumentException refused = await Assert.ThrowsAsync<ArgumentException>(() => model.ChatClient().GetResponseAsync("Hi", cancellationToken: TestContext.Current.CancellationToken));
+            Assert.StartsWith("qanat-tiny ranks and makes embeddings; it cannot generate", refused.Message, StringComparison.Ordinal);
+            Assert.Single(await model.EmbeddingGenerator().GenerateAsync(["water"], cancellationToken: TestContext.Current.CancellationToken));
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [Fact]
     public async Task The_same_seed_gives_the_same_answer_streamed_or_whole()
     {
         ChatResponse whole = await chat.GetResponseAsync("Hello", Options(), TestContext.Current.CancellationToken);
