@@ -64,6 +64,8 @@ public static class GatewayHosting
         };
         services.TryAddSingleton(new RateOptions());
         services.TryAddSingleton<RateLimits>();
+        services.TryAddSingleton(new MeterOptions());
+        services.TryAddSingleton<CallEstimates>();
         services.TryAddSingleton<DrainState>();
         services.TryAddSingleton(AddressGuard.PublicOnly);
         services.TryAddSingleton(new AlertOptions());
@@ -71,7 +73,7 @@ public static class GatewayHosting
         services.TryAddSingleton<MailSender>();
         services.TryAddSingleton<AlertChanges>();
         services.TryAddSingleton<TenantStops>();
-        services.AddSingleton<RunCall>(provider => new LimitedCalls(new TranscriptKeeping(inner(provider), provider.GetRequiredService<TranscriptStore>(), provider.GetRequiredService<ServedModels>(), provider.GetRequiredService<ILogger<TranscriptKeeping>>()).RunAsync, provider.GetRequiredService<RateLimits>(), provider.GetRequiredService<TenantStops>(),
+        services.AddSingleton<RunCall>(provider => new LimitedCalls(new TranscriptKeeping(inner(provider), provider.GetRequiredService<TranscriptStore>(), provider.GetRequiredService<ServedModels>(), provider.GetRequiredService<ILogger<TranscriptKeeping>>()).RunAsync, provider.GetRequiredService<RateLimits>(), provider.GetRequiredService<CallEstimates>(), provider.GetRequiredService<TenantStops>(),
             provider.GetRequiredService<DrainState>(), provider.GetRequiredService<TimeProvider>()).RunAsync);
     }
 

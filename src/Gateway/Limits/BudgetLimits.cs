@@ -109,6 +109,7 @@ public sealed partial class BudgetLimits(BudgetOptions options, TimeProvider clo
     {
         ArgumentNullException.ThrowIfNull(reservation);
         ArgumentNullException.ThrowIfNull(record);
+        reservation.Tokens?.Settle(record.Tokens.Input + record.Tokens.Output);
         // Under one lock, so that nobody finds what is left lower and what is spent not yet higher, and is refused for it.
         lock (gate)
         {
@@ -134,6 +135,7 @@ public sealed partial class BudgetLimits(BudgetOptions options, TimeProvider clo
     public void Release(Reservation reservation)
     {
         ArgumentNullException.ThrowIfNull(reservation);
+        reservation.Tokens?.Settle(0);
         Contracts.Quotas.Release(reservation.Quota);
         Settle(reservation, Money.Zero(reservation.Amount.Currency));
     }
@@ -381,6 +383,16 @@ public sealed class Reservation(IReadOnlyList<Budget> budgets, Money amount)
 
     /// <summary>Free tokens kept for it.</summary>
     public QuotaHold Quota { get; internal set; } = QuotaHold.None;
+
+    /// <summary>What was taken of its tokens a minute, to be corrected with its settlement; null: nothing counts them.</summary>
+    internal TakenTokens? Tokens { get; private set; }
+
+    /// <summary>The hold is placed: what was taken for the call is corrected when this is settled or released.</summary>
+    internal void Keep(TakenTokens? taken)
+    {
+        Tokens = taken;
+        taken?.Keep();
+    }
 
     /// <summary>What is spent and held of each budget, once it was looked up.</summary>
     internal BudgetLimits.BudgetState[]? States { get; set; }

@@ -1,9 +1,10 @@
+using System.Collections.Immutable;
 using System.Runtime.CompilerServices;
 
 namespace Qanat.Gateway;
 
 /// <summary>Stands before the pipeline, whatever API a call came in by: is the model in the key's scope, is the tenant not stopped, do its rates allow it, does the process stay. What is refused here has no hold and no cost.</summary>
-public sealed class LimitedCalls(RunCall inner, RateLimits rates, TenantStops stops, DrainState drain, TimeProvider clock)
+internal sealed class LimitedCalls(RunCall inner, RateLimits rates, CallEstimates estimates, TenantStops stops, DrainState drain, TimeProvider clock)
 {
     // One iterator for all of it: what is awaited at each step of an answer is awaited once.
     public async IAsyncEnumerable<CallEvent> RunAsync(Call call, [EnumeratorCancellation] CancellationToken cancel)
@@ -11,7 +12,7 @@ public sealed class LimitedCalls(RunCall inner, RateLimits rates, TenantStops st
         ArgumentNullException.ThrowIfNull(call);
         using GenAiTelemetry.CallSpan span = GenAiTelemetry.Begin(call, clock);
         using Place place = await EnterAsync(call, span, cancel);
-        await using IAsyncEnumerator<CallEvent> events = inner(call with { Stopping = place.Stop }, place.Token).GetAsyncEnumerator(place.Token);
+        await using IAsyncEnumerator<CallEvent> events = inner(place.Call with { Stopping = place.Stop }, place.Token).GetAsyncEnumerator(place.Token);
         while (true)
         {
             try
@@ -23,7 +24,6 @@ public sealed class LimitedCalls(RunCall inner, RateLimits rates, TenantStops st
                 if (Failed(error, span, place.Stop) is { } stopped) throw stopped;
                 throw;
             }
-            if (events.Current is Settled settled) place.Lease.Used = settled.Record.Tokens.Input + settled.Record.Tokens.Output;
             span.Note(events.Current);
             yield return events.Current;
         }
@@ -41,7 +41,8 @@ public sealed class LimitedCalls(RunCall inner, RateLimits rates, TenantStops st
                 throw new ApiException(403, "permission_error", "model_not_allowed", $"This key may not ask the model '{call.Model}'. It may ask: {string.Join(", ", call.Caller.Terms.Models)}.", "model");
             stop = stops.Watch(call.Caller.Tenant.Id);
             either = CancellationTokenSource.CreateLinkedTokenSource(cancel, stop);
-            return new Place(running, either, await LeaseAsync(call, either.Token), stop);
+            (RateLease lease, Call entered) = await LeaseAsync(call, either.Token);
+            return new Place(entered, running, either, lease, stop);
         }
         catch (Exception error)
         {
@@ -52,12 +53,15 @@ public sealed class LimitedCalls(RunCall inner, RateLimits rates, TenantStops st
         }
     }
 
-    private async Task<RateLease> LeaseAsync(Call call, CancellationToken either)
+    /// <summary>Its place under its limits, and the call with what was taken for it.</summary>
+    private async Task<(RateLease Lease, Call Call)> LeaseAsync(Call call, CancellationToken either)
     {
+        PromptCount? counted = null;
+        ImmutableArray<long> tokens = RateLimits.CountsTokens(call) ? [estimates.MostOf(call, out counted)] : [];
         RateLease lease;
         try
         {
-            lease = await rates.EnterAsync(call, either);
+            lease = await rates.EnterAsync(call, tokens, either);
         }
         catch
         {
@@ -65,7 +69,9 @@ public sealed class LimitedCalls(RunCall inner, RateLimits rates, TenantStops st
             throw;
         }
         if (lease.Levels.Count > 0) call.Caller.Told?.Note(rates.State(call));
-        return lease;
+        if (lease.Calls is not [{ } taken]) return (lease, call);
+        taken.Counted = counted;
+        return (lease, call with { Tokens = taken });
     }
 
     /// <summary>Notes a failure. Not null: it came of the tenant's being stopped, and this is to be told instead.</summary>
@@ -77,11 +83,11 @@ public sealed class LimitedCalls(RunCall inner, RateLimits rates, TenantStops st
     }
 
     /// <summary>What a call has while it runs: it is counted as running, under the token that ends it, and in its rates.</summary>
-    private sealed class Place(IDisposable running, CancellationTokenSource either, RateLease lease, CancellationToken stop) : IDisposable
+    private sealed class Place(Call call, IDisposable running, CancellationTokenSource either, RateLease lease, CancellationToken stop) : IDisposable
     {
+        public Call Call => call;
         public CancellationToken Token => either.Token;
         public CancellationToken Stop => stop;
-        public RateLease Lease => lease;
 
         public void Dispose()
         {

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Qanat.Books;
 
 namespace Qanat.Gateway;
@@ -24,7 +25,7 @@ public sealed record RateState(long? RequestLimit, long RequestsLeft, TimeSpan R
 }
 
 /// <summary>Requests and tokens per minute and requests at the same time, by tenant, project, key, user tag and model. A request enters all its levels or none. Tokens are taken
-/// for the prompt and the answer that was asked for, and corrected when the answer is known. What finds no room waits in line where its level lets it (ADR 33): keys take turns there, each in its order of
+/// for what its calls may use, and corrected once for each when it is settled (ADR 76). What finds no room waits in line where its level lets it (ADR 33): keys take turns there, each in its order of
 /// arrival, and nobody passes who waits for the same room, so that a large request is not kept out by small ones.</summary>
 public sealed class RateLimits : IDisposable
 {
@@ -46,24 +47,34 @@ public sealed class RateLimits : IDisposable
     /// <summary>Puts other limits of the line in force, for those who come from now on.</summary>
     public void Apply(RateOptions next) => current = next;
 
+    /// <param name="tokens">What each call of the request may use; empty: no level counts tokens (<see cref="CountsTokens"/>).</param>
     /// <exception cref="ApiException">429: a rate is used up, with when to come again; or the line is full, or took too long.</exception>
-    public async Task<RateLease> EnterAsync(Call call, CancellationToken cancel)
+    public async Task<RateLease> EnterAsync(Call call, ImmutableArray<long> tokens, CancellationToken cancel)
     {
         ArgumentNullException.ThrowIfNull(call);
-        long estimate = (long)call.Prompt.Length + (long)(call.MaxTokens ?? 0) * call.Choices;
+        long estimate = SumOf(tokens);
         Waiting ticket;
         TimeSpan waitMax;
         lock (gate)
         {
             List<Level> entered = LevelsOf(call);
             long now = Now();
-            if (WaitMax(entered, estimate, now) is not { } most) return Admit(entered, estimate);
+            if (WaitMax(entered, estimate, now) is not { } most) return Admit(entered, tokens);
             waitMax = most;
-            ticket = new Waiting(entered, estimate, $"{call.Caller.Key.Id} {call.UserTag}");
+            ticket = new Waiting(entered, tokens, $"{call.Caller.Key.Id} {call.UserTag}");
             Queue(ticket);
             AdmitWaiting();
         }
         return await WaitAsync(ticket, waitMax, cancel);
+    }
+
+    /// <summary>Whether any of the call's levels counts tokens.</summary>
+    internal static bool CountsTokens(Call call)
+    {
+        Caller caller = call.Caller;
+        TenantTerms tenant = TenantTerms.Of(caller.Tenant);
+        return (tenant.Rates.TokensPerMinute ?? ProjectTerms.Of(caller.Project).Rates.TokensPerMinute ?? caller.Terms.Rates.TokensPerMinute ?? tenant.OfModel(call.Model)?.TokensPerMinute) is not null
+            || call.UserTag is not null && tenant.EachUser.TokensPerMinute is not null;
     }
 
     /// <summary>Requests that wait in line at this moment.</summary>
@@ -92,17 +103,58 @@ public sealed class RateLimits : IDisposable
         }
     }
 
-    internal void Leave(RateLease lease, long? used)
+    /// <summary>The request has ended: its place is free, and so is what was taken for calls of it that nobody was to serve.</summary>
+    internal void Leave(RateLease lease)
     {
         lock (gate)
         {
-            foreach (Level level in lease.Levels)
+            foreach (Level level in lease.Levels) level.Running--;
+            foreach (TakenTokens call in lease.Calls)
             {
-                level.Running--;
-                if (used is { } tokens) level.Tokens?.Take(tokens - lease.Estimate);
+                if (!call.IsKept) Correct(call, 0);
             }
             AdmitWaiting();
         }
+    }
+
+    /// <summary>What was taken for a call outlives its request's place.</summary>
+    internal void Keep(TakenTokens call)
+    {
+        lock (gate) call.IsKept = true;
+    }
+
+    /// <summary>Takes more for a call that may use more than was taken for it.</summary>
+    internal void Reach(TakenTokens call, long most)
+    {
+        lock (gate)
+        {
+            if (call.IsSettled || most <= call.Taken) return;
+            Take(call, most);
+        }
+    }
+
+    /// <summary>Corrects what was taken for a call to what it used; the first time counts.</summary>
+    internal void Settle(TakenTokens call, long used)
+    {
+        lock (gate)
+        {
+            Correct(call, used);
+            AdmitWaiting();
+        }
+    }
+
+    private void Correct(TakenTokens call, long used)
+    {
+        if (call.IsSettled) return;
+        call.IsSettled = true;
+        Take(call, used);
+    }
+
+    private void Take(TakenTokens call, long tokens)
+    {
+        long now = Now();
+        foreach (TokenBucket bucket in call.Buckets) bucket.Take(tokens - call.Taken, now);
+        call.Taken = tokens;
     }
 
     /// <summary>How long a request that finds no room may wait for it; null: there is room.</summary>
@@ -191,7 +243,7 @@ public sealed class RateLimits : IDisposable
             {
                 line.Remove(node);
                 turn = Math.Max(turn, ticket.Turn);
-                ticket.Admitted.TrySetResult(Admit(ticket.Levels, ticket.Estimate));
+                ticket.Admitted.TrySetResult(Admit(ticket.Levels, ticket.Tokens));
             }
             foreach (Level level in blocked)
             {
@@ -205,15 +257,23 @@ public sealed class RateLimits : IDisposable
     /// <summary>Timers count whole milliseconds, and not beyond some weeks.</summary>
     private static TimeSpan LookAfter(TimeSpan refill) => refill < TimeSpan.FromHours(1) ? TimeSpan.FromMilliseconds(Math.Ceiling(refill.TotalMilliseconds)) : TimeSpan.FromHours(1);
 
-    private RateLease Admit(List<Level> entered, long estimate)
+    private RateLease Admit(List<Level> entered, ImmutableArray<long> tokens)
     {
+        long estimate = SumOf(tokens);
         foreach (Level level in entered)
         {
             level.Running++;
             level.Requests?.Take(1);
             level.Tokens?.Take(estimate);
         }
-        return new RateLease(this, entered, estimate);
+        return new RateLease(this, entered, tokens);
+    }
+
+    private static long SumOf(ImmutableArray<long> tokens)
+    {
+        long sum = 0;
+        foreach (long each in tokens) sum += each;
+        return sum;
     }
 
     private ApiException Refusal(Waiting ticket)
@@ -315,10 +375,11 @@ public sealed class RateLimits : IDisposable
     }
 
     /// <param name="party">Those of one party wait behind each other.</param>
-    private sealed class Waiting(List<Level> levels, long estimate, string party)
+    private sealed class Waiting(List<Level> levels, ImmutableArray<long> tokens, string party)
     {
         public List<Level> Levels { get; } = levels;
-        public long Estimate { get; } = estimate;
+        public ImmutableArray<long> Tokens { get; } = tokens;
+        public long Estimate { get; } = SumOf(tokens);
         public string Party { get; } = party;
         public long Turn { get; set; }
         public TaskCompletionSource<RateLease> Admitted { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -330,13 +391,41 @@ public sealed class RateLease : IDisposable
 {
     private RateLimits? limits;
 
-    internal RateLease(RateLimits limits, List<RateLimits.Level> levels, long estimate) => (this.limits, Levels, Estimate) = (limits, levels, estimate);
+    internal RateLease(RateLimits limits, List<RateLimits.Level> levels, ImmutableArray<long> tokens)
+    {
+        (this.limits, Levels) = (limits, levels);
+        if (tokens.IsEmpty) return;
+        TokenBucket[] buckets = [.. levels.Select(level => level.Tokens).OfType<TokenBucket>()];
+        Calls = [.. tokens.Select(most => new TakenTokens(limits, buckets, most))];
+    }
 
     internal List<RateLimits.Level> Levels { get; }
-    internal long Estimate { get; }
 
-    /// <summary>Tokens it used, once known; null: it ended before that and its estimate stands.</summary>
-    public long? Used { get; set; }
+    /// <summary>What was taken for each of its calls; empty: no level counts tokens.</summary>
+    internal ImmutableArray<TakenTokens> Calls { get; } = [];
 
-    public void Dispose() => Interlocked.Exchange(ref limits, null)?.Leave(this, Used);
+    public void Dispose() => Interlocked.Exchange(ref limits, null)?.Leave(this);
+}
+
+/// <summary>The tokens that were taken for a call at its levels, until it is known what it used (ADR 76). With its hold they are kept: whoever settles or releases that says what was used, whether or not the
+/// client is still there. A call that no hold is placed for used nothing.</summary>
+internal sealed class TakenTokens(RateLimits limits, TokenBucket[] buckets, long taken)
+{
+    /// <summary>Where they were taken: a limit that is set while the call runs has not given them.</summary>
+    public TokenBucket[] Buckets { get; } = buckets;
+
+    /// <summary>Its prompt as it was counted for them, so that it is not counted twice; null: it came as tokens.</summary>
+    public PromptCount? Counted { get; set; }
+
+    // Changed under the lock of the limits only.
+    public long Taken { get; set; } = taken;
+    public bool IsKept { get; set; }
+    public bool IsSettled { get; set; }
+
+    public void Keep() => limits.Keep(this);
+
+    /// <summary>The call may use up to <paramref name="most"/> tokens from now on.</summary>
+    public void Reach(long most) => limits.Reach(this, most);
+
+    public void Settle(long used) => limits.Settle(this, used);
 }

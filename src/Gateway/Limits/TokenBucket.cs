@@ -29,7 +29,15 @@ internal sealed class TokenBucket(long perMinute, long nowTicks, long? burst = n
         return missing <= 0 ? TimeSpan.Zero : TimeSpan.FromTicks((long)Int128.Min((missing + PerMinute - 1) / PerMinute, TimeSpan.MaxValue.Ticks));
     }
 
-    public void Take(long amount) => level -= (Int128)amount * TimeSpan.TicksPerMinute;
+    /// <param name="amount">Below zero: so much was taken too much. It never holds more than when it is full.</param>
+    public void Take(long amount) => level = Int128.Min(Full, level - (Int128)amount * TimeSpan.TicksPerMinute);
+
+    /// <summary>The same after what came back until now.</summary>
+    public void Take(long amount, long nowTicks)
+    {
+        Fill(nowTicks);
+        Take(amount);
+    }
 
     /// <summary>How long until it is full again.</summary>
     public TimeSpan UntilFull(long nowTicks) => WaitFor(Burst, nowTicks);
@@ -44,11 +52,13 @@ internal sealed class TokenBucket(long perMinute, long nowTicks, long? burst = n
         (PerMinute, Burst) = (perMinute, holds);
     }
 
+    private Int128 Full => (Int128)Burst * TimeSpan.TicksPerMinute;
+
     private void Fill(long nowTicks)
     {
         // A clock set back must not take away what was there.
         if (nowTicks > filledAt)
-            level = Int128.Min((Int128)Burst * TimeSpan.TicksPerMinute, level + (Int128)(nowTicks - filledAt) * PerMinute);
+            level = Int128.Min(Full, level + (Int128)(nowTicks - filledAt) * PerMinute);
         filledAt = nowTicks;
     }
 }

@@ -128,6 +128,7 @@ public sealed class DeploymentMeter : IStepSink, IAsyncDisposable
             return;
         }
         call.AllowedNewTokens += wanted;
+        call.Reservation.Tokens?.Reach(call.Call.Prompt.Length + (long)call.AllowedNewTokens * call.Choices);
         plan.Extended.Add(call);
     }
 

@@ -35,6 +35,9 @@ public sealed record Call(Caller Caller, Operation Operation, ModelName Model, I
     /// <summary>What it shares with the other calls of its request; null: it is the only one.</summary>
     internal RequestFate? Fate { get; init; }
 
+    /// <summary>What was taken of its tokens a minute; null: nothing counts them.</summary>
+    internal TakenTokens? Tokens { get; init; }
+
     /// <summary>It is costed and not charged, whatever became of it.</summary>
     internal bool IsUncharged => IsWaived || Fate is { HasFailed: true };
 

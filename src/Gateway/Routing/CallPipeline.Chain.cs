@@ -133,6 +133,7 @@ public sealed partial class CallPipeline
             AnswerConstraint? constraint = Constrain(call, deployment.Model.Chat);
             int allowed = AllowedUnder(held, prompt.Length, Math.Min(maxNew, held.Allowed));
             if (allowed < 1) return null;
+            held.Reservation.Tokens?.Reach(prompt.Length + (long)allowed * call.Choices);
             Hold hold = held.Hold with { Deployment = deployment.Meter.Deployment, Pool = deployment.Meter.Pool, Amount = held.Reservation.Amount };
             return new RunningCall(hold, call, held.Reservation, maxNew, allowed, choice => Reader(hold.Id, call, choice, deployment.Model.Chat)) { Constraint = constraint };
         }

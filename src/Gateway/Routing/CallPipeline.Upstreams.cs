@@ -36,6 +36,7 @@ public sealed partial class CallPipeline
         string first = set.Targets[0].Spec.Name;
         Hold hold = HoldOf(call, admission, UpstreamSpec.DeploymentOf(first), UpstreamSpec.PoolOf(first));
         await PlaceAsync(hold, admission.Reservation, cancel);
+        Keep(call, admission, own.Input);
         return (hold, admission);
     }
 

@@ -114,6 +114,7 @@ public sealed partial class CallPipeline(RoutingState routing, TariffState tarif
         Hold hold = HoldOf(call, admission, deployment.Meter.Deployment, deployment.Meter.Pool);
         RunningCall running = new(hold, call, admission.Reservation, maxNew, admission.Allowed, choice => Reader(hold.Id, call, choice, deployment.Model.Chat)) { Constraint = constraint };
         await PlaceAsync(hold, admission.Reservation, cancel);
+        Keep(call, admission, call.Prompt.Length);
         return running;
     }
 
@@ -222,6 +223,13 @@ public sealed partial class CallPipeline(RoutingState routing, TariffState tarif
         if (!cancel.IsCancellationRequested) return;
         await ReleaseAsync(hold, reservation, "the client left before generation began");
         cancel.ThrowIfCancellationRequested();
+    }
+
+    /// <summary>From here on whoever settles the hold says what the call used.</summary>
+    private static void Keep(Call call, Admission admission, int inputTokens)
+    {
+        admission.Reservation.Keep(call.Tokens);
+        call.Tokens?.Reach(inputTokens + (long)admission.Allowed * call.Choices);
     }
 
     private static ApiException BooksUnavailable(string reason) =>

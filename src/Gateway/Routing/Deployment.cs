@@ -101,6 +101,9 @@ public sealed class RoutingState
         return IsServed(model) ? ServedBy.Itself : map.RouteOf(model)?.Fallbacks.Any(IsServed) == true ? ServedBy.StandIn : ServedBy.Nobody;
     }
 
+    /// <summary>Who serves it here; null: nobody.</summary>
+    internal Deployment? TryFind(ModelName model) => deployments.GetValueOrDefault(model);
+
     /// <exception cref="ApiException">404: nothing is known under that name. 503: it is known, and not served at the moment.</exception>
     public Deployment Find(ModelName model) => deployments.GetValueOrDefault(model) ?? throw (Upstreams?.Current is not { } map || !map.IsAway(model) ? Unknown(model) : map.TurnedOff.ContainsKey(model) ? TurnedOff(model) : NotServed(model));
 

@@ -247,6 +247,7 @@ public sealed class UpstreamServing(UpstreamDirectory directory, TariffState tar
             if (wanted <= 0 || !limits.TryExtend(call.Reservation, extra)) return HasLeft(call);
         }
         call.AllowedNewTokens += wanted;
+        call.Reservation.Tokens?.Reach(call.InputTokens + (long)Math.Max(call.AllowedNewTokens, call.MostGenerated) * call.Call.Choices);
         return true;
     }
 

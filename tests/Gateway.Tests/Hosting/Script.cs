@@ -113,6 +113,7 @@ internal sealed class Script
     {
         TokenCounts tokens = new(call.Prompt.Length, 1, Math.Max(0, call.CacheTokens - 1), outputTokens, 0);
         DeviceTime device = new(3_000_000, 2_000_000);
+        call.Tokens?.Settle(tokens.Input + tokens.Output);
         Party party = new(call.Caller.Tenant.Id, call.Caller.Project.Id, call.Caller.Key.Id, call.UserTag);
         return new Settled(new UsageRecord(admitted.Id, admitted.At, admitted.At, admitted.At, party, call.Model, new DeploymentName("test/scripted-1"), TestGateway.Pool, call.Operation,
             Outcome.Completed, tokens, device, TestGateway.PriceId, Rating.Charge(TestGateway.Rates, tokens, call.Cache), TestGateway.PoolRateId, Money.Parse("0.000000123456", Currency.Usd)));

@@ -13,4 +13,15 @@ internal static class Callers
         ApiKey key = new(KeyId.New(clock), tenant.Id, project.Id, "key", "sk-...", [], KeyRole.Inference, new Instant(0), null, keyBudget);
         return new Caller(tenant, project, key);
     }
+
+    /// <summary>The caller, of a tenant that may only use so much.</summary>
+    public static Caller Within(this Caller caller, RateTerms rates) => caller with { Tenant = caller.Tenant with { Settings = new TenantTerms { Rates = rates }.ToSettings() } };
+
+    /// <summary>Enters a request of one call, for as many tokens as its prompt has and it asks for. They stay taken until somebody says what it used.</summary>
+    public static async Task<RateLease> EnterAsync(this RateLimits limits, Call call, CancellationToken cancel)
+    {
+        RateLease lease = await limits.EnterAsync(call, [call.Prompt.Length + (call.MaxTokens ?? 0L) * call.Choices], cancel);
+        lease.Calls[0].Keep();
+        return lease;
+    }
 }

@@ -46,8 +46,11 @@ public sealed class RateLimitsTests
         RateLease lease = await limits.EnterAsync(call, None);
         Assert.Equal(20, limits.State(call).TokensLeft);
         await Assert.ThrowsAsync<ApiException>(() => limits.EnterAsync(call, None));
-        lease.Used = 15;
+        TakenTokens taken = Assert.Single(lease.Calls);
         lease.Dispose();
+        Assert.Equal(20, limits.State(call).TokensLeft);
+        taken.Settle(15);
+        taken.Settle(70);
         lease.Dispose();
         Assert.Equal(85, limits.State(call).TokensLeft);
     }

@@ -135,7 +135,7 @@ public sealed class RateLineTests
         RateLease first = await limits.EnterAsync(CallOf(caller, tokens: 30), None);
         Task<RateLease> waits = limits.EnterAsync(CallOf(caller, tokens: 60), None);
         // The first used more than it had asked for.
-        first.Used = 90;
+        first.Calls[0].Settle(90);
         first.Dispose();
         clock.Advance(TimeSpan.FromSeconds(60));
         ApiException refused = await Assert.ThrowsAsync<ApiException>(() => waits);

@@ -121,6 +121,11 @@ internal sealed class UpstreamFixture : IAsyncDisposable
         return events;
     }
 
+    /// <summary>The pipeline behind rates.</summary>
+    /// <param name="inner">What serves instead of the pipeline; null: the pipeline.</param>
+    public RunCall Behind(RateLimits rates, RunCall? inner = null) =>
+        new LimitedCalls(inner ?? Pipeline.RunAsync, rates, new CallEstimates(routing, meter), new TenantStops(Tenants), new DrainState(), clock).RunAsync;
+
     /// <summary>What /metrics says.</summary>
     public async Task<string> MetricsAsync()
     {
