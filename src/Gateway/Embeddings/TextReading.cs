@@ -15,9 +15,10 @@ internal sealed class TextReading(RunCall run, TariffState tariffs, GatewayOptio
     {
         Bill bill = new(new GenerationRequest(model, [.. calls], Stream: false, IncludeUsage: false, []), tariffs);
         ImmutableArray<float>[] values = new ImmutableArray<float>[calls is [{ Texts: { } asked }] ? asked.Texts.Length : calls.Count];
+        using RequestFate? request = calls.Count > 1 ? RequestFate.Of(calls) : null;
         for (int from = 0; from < calls.Count; from += options.TextsInFlightMax)
         {
-            Call[] few = [.. calls.Skip(from).Take(options.TextsInFlightMax)];
+            Call[] few = [.. (request?.Calls ?? calls).Skip(from).Take(options.TextsInFlightMax)];
             await foreach (PromptEvent next in CallGroup.RunAsync(run, few, cancel))
             {
                 bill.Add(next.Happened);

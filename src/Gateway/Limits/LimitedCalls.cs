@@ -42,7 +42,8 @@ internal sealed class LimitedCalls(RunCall inner, RateLimits rates, CallEstimate
             stop = stops.Watch(call.Caller.Tenant.Id);
             either = CancellationTokenSource.CreateLinkedTokenSource(cancel, stop);
             (RateLease lease, Call entered) = await LeaseAsync(call, either.Token);
-            return new Place(entered, running, either, lease, stop);
+            // A place that several calls have together is their request's to leave.
+            return new Place(entered, running, either, call.Fate is null ? lease : null, stop);
         }
         catch (Exception error)
         {
@@ -53,15 +54,13 @@ internal sealed class LimitedCalls(RunCall inner, RateLimits rates, CallEstimate
         }
     }
 
-    /// <summary>Its place under its limits, and the call with what was taken for it.</summary>
+    /// <summary>The place of its request under its limits, and the call with what was taken for it.</summary>
     private async Task<(RateLease Lease, Call Call)> LeaseAsync(Call call, CancellationToken either)
     {
-        PromptCount? counted = null;
-        ImmutableArray<long> tokens = RateLimits.CountsTokens(call) ? [estimates.MostOf(call, out counted)] : [];
         RateLease lease;
         try
         {
-            lease = await rates.EnterAsync(call, tokens, either);
+            lease = await (call.Fate is { } request ? request.EnterAsync(calls => EnterRatesAsync(calls, either)) : RateLimits.CountsTokens(call) ? EnterRatesAsync([call], either) : rates.EnterAsync(call, [], either));
         }
         catch
         {
@@ -69,9 +68,17 @@ internal sealed class LimitedCalls(RunCall inner, RateLimits rates, CallEstimate
             throw;
         }
         if (lease.Levels.Count > 0) call.Caller.Told?.Note(rates.State(call));
-        if (lease.Calls is not [{ } taken]) return (lease, call);
-        taken.Counted = counted;
-        return (lease, call with { Tokens = taken });
+        return (lease, lease.Calls.IsEmpty ? call : call with { Tokens = lease.Calls[call.Part] });
+    }
+
+    /// <summary>One request, however many calls serve it.</summary>
+    private async Task<RateLease> EnterRatesAsync(ImmutableArray<Call> calls, CancellationToken cancel)
+    {
+        if (!RateLimits.CountsTokens(calls[0])) return await rates.EnterAsync(calls[0], [], cancel);
+        PromptCount?[] counted = new PromptCount?[calls.Length];
+        RateLease lease = await rates.EnterAsync(calls[0], [.. calls.Select((call, part) => estimates.MostOf(call, out counted[part]))], cancel);
+        for (int part = 0; part < counted.Length; part++) lease.Calls[part].Counted = counted[part];
+        return lease;
     }
 
     /// <summary>Notes a failure. Not null: it came of the tenant's being stopped, and this is to be told instead.</summary>
@@ -83,7 +90,7 @@ internal sealed class LimitedCalls(RunCall inner, RateLimits rates, CallEstimate
     }
 
     /// <summary>What a call has while it runs: it is counted as running, under the token that ends it, and in its rates.</summary>
-    private sealed class Place(Call call, IDisposable running, CancellationTokenSource either, RateLease lease, CancellationToken stop) : IDisposable
+    private sealed class Place(Call call, IDisposable running, CancellationTokenSource either, RateLease? lease, CancellationToken stop) : IDisposable
     {
         public Call Call => call;
         public CancellationToken Token => either.Token;
@@ -91,7 +98,7 @@ internal sealed class LimitedCalls(RunCall inner, RateLimits rates, CallEstimate
 
         public void Dispose()
         {
-            lease.Dispose();
+            lease?.Dispose();
             either.Dispose();
             running.Dispose();
         }

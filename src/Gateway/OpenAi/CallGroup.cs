@@ -7,7 +7,7 @@ namespace Qanat.Gateway;
 /// <summary>Something that happened to one of the calls of a request.</summary>
 internal readonly record struct PromptEvent(int Prompt, CallEvent Happened);
 
-/// <summary>Runs the calls of one request, all at once, as one sequence of events. When one fails the others are cancelled, and what they used until then is settled: as the request failed (ADR 47).</summary>
+/// <summary>Runs the calls of one request, or those of its calls that may run now, all at once, as one sequence of events. When one fails the others are cancelled, and what they used until then is settled: as the request failed (ADR 47).</summary>
 internal static class CallGroup
 {
     public static IAsyncEnumerable<PromptEvent> RunAsync(RunCall run, IReadOnlyList<Call> calls, CancellationToken cancel) =>
@@ -24,8 +24,8 @@ internal static class CallGroup
         using CancellationTokenSource ending = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         // A slow client slows its own calls only: each waits for room here, as it would for the client alone.
         Channel<PromptEvent> events = Channel.CreateBounded<PromptEvent>(new BoundedChannelOptions(calls.Count * 4) { SingleReader = true });
-        RequestFate fate = new();
-        Task<ApiException?[]> all = Task.WhenAll(calls.Select((call, prompt) => ForwardAsync(run, call with { Fate = fate }, prompt, events.Writer, ending)));
+        using RequestFate? whole = calls[0].Fate is null ? RequestFate.Of(calls) : null;
+        Task<ApiException?[]> all = Task.WhenAll((whole?.Calls ?? calls).Select((call, prompt) => ForwardAsync(run, call, prompt, events.Writer, ending)));
         Task closing = CloseAsync(all, events.Writer);
         try
         {

@@ -35,6 +35,9 @@ public sealed record Call(Caller Caller, Operation Operation, ModelName Model, I
     /// <summary>What it shares with the other calls of its request; null: it is the only one.</summary>
     internal RequestFate? Fate { get; init; }
 
+    /// <summary>Which of them it is.</summary>
+    internal int Part { get; init; }
+
     /// <summary>What was taken of its tokens a minute; null: nothing counts them.</summary>
     internal TakenTokens? Tokens { get; init; }
 
@@ -61,19 +64,6 @@ public sealed record Call(Caller Caller, Operation Operation, ModelName Model, I
 
     /// <summary>A choice ends when it has repeated itself for this many tokens; null: it may.</summary>
     public int? LoopTokensMax { get; init; }
-}
-
-/// <summary>What becomes of a request that several calls serve together.</summary>
-internal sealed class RequestFate
-{
-    private const int Open = 0, Ended = 1, Failed = 2;
-    private int state;
-
-    /// <summary>Its answer failed for a reason that is not the client's to pay for: what is not settled yet is not charged (ADR 47).</summary>
-    public bool HasFailed => Volatile.Read(ref state) == Failed;
-
-    /// <summary>It ends without an answer. The first reason is the one that counts: those that follow come of it.</summary>
-    public void End(bool isUncharged) => Interlocked.CompareExchange(ref state, isUncharged ? Failed : Ended, Open);
 }
 
 /// <summary>Who calls: the key that was shown, and whose it is.</summary>

@@ -23,6 +23,42 @@ public sealed class LimitedCallsTests
         Assert.Equal(2, gateway.Script.Calls.Count);
     }
 
+    /// <summary>However many calls serve it, and however few of them at a time.</summary>
+    [Theory]
+    [InlineData("/v1/embeddings", "input", 40)]
+    [InlineData("/v1/embeddings", "input", 17)]
+    [InlineData("/v1/completions", "prompt", 2)]
+    public async Task A_request_of_several_texts_is_one_request_and_takes_the_tokens_of_all_of_them(string path, string field, int texts)
+    {
+        await using TestGateway gateway = await TestGateway.StartAsync(clock: new ManualClock());
+        Assert.Equal(200, (await gateway.AdminAsync("PUT", "/api/tenants/acme/limits", """{"requests_per_minute":2,"tokens_per_minute":1000,"concurrent":1,"wait_seconds":0}""")).Status);
+        string body = $$"""{"model":"scripted-1","max_tokens":5,"{{field}}":[{{string.Join(',', Enumerable.Repeat("\"four\"", texts))}}]}""";
+        Answer first = await gateway.PostAsync(path, body);
+        Assert.Equal((200, texts), (first.Status, gateway.Script.Calls.Count));
+        int tokens = texts * (4 + (field == "prompt" ? 5 : 0));
+        Assert.Equal(("1", $"{1000 - tokens}"), (first.Header("x-ratelimit-remaining-requests"), first.Header("x-ratelimit-remaining-tokens")));
+        Assert.Equal("0", (await gateway.PostAsync(path, body)).Header("x-ratelimit-remaining-requests"));
+        // A third is refused before any of it is served.
+        Answer third = await gateway.PostAsync(path, body);
+        Assert.Equal((429, "rate_limit_exceeded", "30"), (third.Status, third.Code, third.Header("Retry-After")));
+        Assert.Equal(2 * texts, gateway.Script.Calls.Count);
+    }
+
+    [Fact]
+    public async Task The_texts_of_a_list_that_fails_midway_give_back_what_none_of_them_used()
+    {
+        await using TestGateway gateway = await TestGateway.StartAsync(clock: new ManualClock());
+        await gateway.AdminAsync("PUT", "/api/tenants/acme/limits", """{"tokens_per_minute":1000,"concurrent":1,"wait_seconds":0}""");
+        int served = 0;
+        gateway.Script.Answer = (call, _) => Interlocked.Increment(ref served) == 1 ? Script.Say(call, "one") : Script.Refuse(new ApiException(503, "server_error", "scripted", "As the test wants it."));
+        Assert.Equal(503, (await gateway.PostAsync("/v1/completions", """{"model":"scripted-1","max_tokens":100,"prompt":["four","four","four"]}""")).Status);
+        gateway.Script.Reset();
+        Answer next = await gateway.PostAsync("/v1/completions", """{"model":"scripted-1","max_tokens":100,"prompt":"four"}""");
+        // Only the first can have used any: 4 and 3.
+        Assert.True(next.Header("x-ratelimit-remaining-tokens") is "896" or "889", next.Header("x-ratelimit-remaining-tokens"));
+        Assert.Equal(200, next.Status);
+    }
+
     [Fact]
     public async Task A_tenant_that_may_wait_for_its_rate_waits_in_line_and_leaves_it_with_its_client_or_the_stop_switch()
     {
