@@ -101,7 +101,7 @@ public sealed class QanatServer : IAsyncDisposable
         DirectoryState directory = await DirectoryState.LoadAsync(store, clock, cancel);
         NewKey? newOwnerKey = await FirstStart.EnsureOwnerAsync(directory, options.OwnerKey, cancel);
         string localKey = "sk-local-" + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));
-        BudgetLimits limits = new(options.Budgets, clock);
+        BudgetLimits limits = new(options.Budgets, clock, directory: directory);
         LiveMeter live = new(clock);
         (UpstreamDirectory upstreams, SecretBox secrets) = await LoadUpstreamsAsync(options, store, clock, cancel);
         RoutingState routing = new() { Upstreams = upstreams };

@@ -32,6 +32,9 @@ public sealed record KeyTerms
     [JsonIgnore]
     public Money? DailyLimit => DailyBudget is { } text ? AdminRequest.ParseMoney(text, "daily_budget") : null;
 
+    /// <summary>The first of the keys that this one was rotated from, one after the other; null: it was not.</summary>
+    public Guid? RotatedFrom { get; init; }
+
     /// <summary>Set: a person signs in with this identity by name and password; it has no secret that an API takes.</summary>
     public AccountTerms? Account { get; init; }
 
@@ -43,6 +46,13 @@ public sealed record KeyTerms
     {
         ArgumentNullException.ThrowIfNull(key);
         return SettingsText.Read(key, static each => each.Settings, TermsJson.Default.KeyTerms, static each => new KeyTerms { Reach = each.Role == KeyRole.Owner ? Reach.Cloud : Reach.Tenant });
+    }
+
+    /// <summary>The key under which its budgets and rates are counted: all that were rotated from one another use them together (ADR 77).</summary>
+    public static KeyId CountedAs(ApiKey key)
+    {
+        ArgumentNullException.ThrowIfNull(key);
+        return Of(key).RotatedFrom is { } first ? new KeyId(first) : key.Id;
     }
 
     /// <summary>As the directory stores it.</summary>

@@ -50,7 +50,7 @@ public sealed partial class BudgetLimits
     public (Money Spent, Money Held) UseToday(ProjectId project, Currency currency) => Use(project.Value, CurrentDay(), currency, ProjectPart);
 
     /// <summary>Spent and held today, of a key.</summary>
-    public (Money Spent, Money Held) UseToday(KeyId key, Currency currency) => Use(key.Value, CurrentDay(), currency, KeyPart);
+    public (Money Spent, Money Held) UseToday(KeyId key, Currency currency) => Use(CountedAs(key).Value, CurrentDay(), currency, KeyPart);
 
     /// <summary>Spent and held of a user of a tenant, this month or today.</summary>
     public (Money Spent, Money Held) UseOfUser(TenantId tenant, string user, SpanKind kind, Currency currency) => Use(tenant.Value, Current(kind), currency, UserPart + user);
@@ -82,7 +82,7 @@ public sealed partial class BudgetLimits
         ImmutableArray<Budget>.Builder found = ImmutableArray.CreateBuilder<Budget>();
         TenantTerms terms = TenantTerms.Of(caller.Tenant);
         Add("project", caller.Project.Id.Value, SpanKind.Day, ProjectTerms.Of(caller.Project).DailyLimit, ProjectPart);
-        Add("key", caller.Key.Id.Value, SpanKind.Day, caller.Terms.DailyLimit, KeyPart);
+        Add("key", KeyTerms.CountedAs(caller.Key).Value, SpanKind.Day, caller.Terms.DailyLimit, KeyPart);
         if (parts.User is { } user) AddBoth("user", UserPart + user, terms.EachUser);
         if (parts.Model is { } model && terms.OfModel(model) is { } ofModel) AddBoth("model", PartOf(model), ofModel);
         return found.DrainToImmutable();
@@ -143,7 +143,7 @@ public sealed partial class BudgetLimits
         (BudgetSpan month, BudgetSpan day) = (BudgetSpan.MonthOf(placed), BudgetSpan.DayOf(placed));
         Party party = record.Party;
         Add(party.Project.Value, day, ProjectPart);
-        Add(party.Key.Value, day, KeyPart);
+        Add(CountedAs(party.Key).Value, day, KeyPart);
         foreach (BudgetSpan span in (BudgetSpan[])[month, day])
         {
             if (party.UserTag is { } user) Add(party.Tenant.Value, span, UserPart + user);

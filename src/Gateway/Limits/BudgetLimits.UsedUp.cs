@@ -13,7 +13,7 @@ public sealed partial class BudgetLimits
     public bool IsUsedUp(ProjectId project, SpanKind kind, Money limit) => IsUsedUp(project.Value, kind, limit, kind == SpanKind.Day ? ProjectPart : "");
 
     /// <summary>The same of a key.</summary>
-    public bool IsUsedUp(KeyId key, SpanKind kind, Money limit) => IsUsedUp(key.Value, kind, limit, kind == SpanKind.Day ? KeyPart : "");
+    public bool IsUsedUp(KeyId key, SpanKind kind, Money limit) => IsUsedUp(CountedAs(key).Value, kind, limit, kind == SpanKind.Day ? KeyPart : "");
 
     /// <summary>The same of a model's budget of a tenant.</summary>
     public bool IsUsedUp(TenantId tenant, ModelName model, SpanKind kind, Money limit) => IsUsedUp(tenant.Value, kind, limit, PartOf(model));

@@ -13,8 +13,8 @@ public sealed record BudgetOptions
 }
 
 /// <summary>Budgets: per month and day for tenant, project, key, each user and model of a tenant, and what it has paid in advance as the books know it. What is spent plus what is held never exceeds any of them. A request whose worst case does not fit beside the
-/// open holds waits for them to settle; it is refused only when it does not fit what is left without them.</summary>
-public sealed partial class BudgetLimits(BudgetOptions options, TimeProvider clock, ContractLimits? contracts = null)
+/// open holds waits for them to settle; it is refused only when it does not fit what is left without them. Keys that were rotated from one another spend the same budget, where the directory is known.</summary>
+public sealed partial class BudgetLimits(BudgetOptions options, TimeProvider clock, ContractLimits? contracts = null, DirectoryState? directory = null)
 {
     private const string CreditLevel = "prepaid credit";
 
@@ -140,8 +140,8 @@ public sealed partial class BudgetLimits(BudgetOptions options, TimeProvider clo
         Settle(reservation, Money.Zero(reservation.Amount.Currency));
     }
 
-    /// <summary>Spent and held this month in one scope.</summary>
-    public (Money Spent, Money Held) Use(Guid scopeId, Currency currency) => Use(scopeId, CurrentMonth(), currency);
+    /// <summary>Spent and held this month by a tenant, project or key.</summary>
+    public (Money Spent, Money Held) Use(Guid scopeId, Currency currency) => Use(CountedAs(new KeyId(scopeId)).Value, CurrentMonth(), currency);
 
     /// <summary>Spent and held today, of a tenant.</summary>
     public (Money Spent, Money Held) UseToday(TenantId tenant, Currency currency) => Use(tenant.Value, CurrentDay(), currency);
@@ -166,9 +166,12 @@ public sealed partial class BudgetLimits(BudgetOptions options, TimeProvider clo
             StateOf(new BudgetScope(tenant.Value, span, charge.Currency)).Spent += charge.Picos;
             if (span.Kind != SpanKind.Month) return;
             StateOf(new BudgetScope(project.Value, span, charge.Currency)).Spent += charge.Picos;
-            StateOf(new BudgetScope(key.Value, span, charge.Currency)).Spent += charge.Picos;
+            StateOf(new BudgetScope(CountedAs(key).Value, span, charge.Currency)).Spent += charge.Picos;
         }
     }
+
+    /// <summary>What is no key, or none that was rotated, counts as itself.</summary>
+    private KeyId CountedAs(KeyId id) => directory?.Current.FindKey(id) is { } key ? KeyTerms.CountedAs(key) : id;
 
     private static RequestId FirstIdAfter(Instant time)
     {
@@ -300,7 +303,7 @@ public sealed partial class BudgetLimits(BudgetOptions options, TimeProvider clo
         [
             Budget("tenant", caller.Tenant.Id.Value, month, caller.Tenant.MonthlyBudget),
             Budget("project", caller.Project.Id.Value, month, caller.Project.MonthlyBudget),
-            Budget("key", caller.Key.Id.Value, month, caller.Key.MonthlyBudget),
+            Budget("key", KeyTerms.CountedAs(caller.Key).Value, month, caller.Key.MonthlyBudget),
             Budget("tenant", caller.Tenant.Id.Value, CurrentDay(), terms.DailyLimit),
             .. CreditOf(caller.Tenant.Id, currency) is { } credit ? [credit] : Array.Empty<Budget>(),
             .. HasPartBudgets(caller) ? PartsOf(caller, currency, parts) : [],

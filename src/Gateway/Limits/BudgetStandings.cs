@@ -6,7 +6,7 @@ namespace Qanat.Gateway;
 internal sealed class BudgetStandings(DirectoryModel directory, BudgetLimits budgets)
 {
     private readonly ILookup<TenantId, Project> projects = directory.Projects.ToLookup(project => project.Tenant);
-    private readonly ILookup<TenantId, ApiKey> keys = directory.Keys.Where(key => key.RevokedAt is null).ToLookup(key => key.Tenant);
+    private readonly ILookup<TenantId, ApiKey> keys = directory.NewestKeys.ToLookup(key => key.Tenant);
 
     /// <summary>Reads from the books what the tenant's parts have spent, if that is not known and any of them has a budget. Those that are not known are left out of what stands.</summary>
     public Task KnowAsync(Tenant tenant)

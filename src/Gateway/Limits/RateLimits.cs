@@ -61,7 +61,7 @@ public sealed class RateLimits : IDisposable
             long now = Now();
             if (WaitMax(entered, estimate, now) is not { } most) return Admit(entered, tokens);
             waitMax = most;
-            ticket = new Waiting(entered, tokens, $"{call.Caller.Key.Id} {call.UserTag}");
+            ticket = new Waiting(entered, tokens, $"{KeyTerms.CountedAs(call.Caller.Key)} {call.UserTag}");
             Queue(ticket);
             AdmitWaiting();
         }
@@ -295,7 +295,7 @@ public sealed class RateLimits : IDisposable
         List<Level> found = [];
         Add("tenant", caller.Tenant.Id.Value, "", tenant.Rates);
         Add("project", caller.Project.Id.Value, "", ProjectTerms.Of(caller.Project).Rates);
-        Add("key", caller.Key.Id.Value, "", caller.Terms.Rates);
+        Add("key", KeyTerms.CountedAs(caller.Key).Value, "", caller.Terms.Rates);
         if (call.UserTag is { } tag) Add("user", caller.Tenant.Id.Value, tag, tenant.EachUser);
         if (tenant.OfModel(call.Model) is { } rates) Add("model", caller.Tenant.Id.Value, call.Model.Value, rates);
         return found;

@@ -12,6 +12,7 @@ public sealed class DirectoryModel
     private readonly FrozenDictionary<ProjectId, Project> projectsById;
     private readonly FrozenDictionary<KeyId, ApiKey> keysById;
     private readonly FrozenDictionary<ulong, ApiKey> keysByHash;
+    private readonly Lazy<ImmutableArray<ApiKey>> newest;
 
     public DirectoryModel(DirectorySnapshot snapshot)
     {
@@ -23,11 +24,16 @@ public sealed class DirectoryModel
         projectsById = Projects.ToFrozenDictionary(project => project.Id);
         keysById = Keys.ToFrozenDictionary(key => key.Id);
         keysByHash = Keys.ToFrozenDictionary(key => First8(key.Hash.AsSpan()));
+        newest = new Lazy<ImmutableArray<ApiKey>>(() => [.. Keys.Where(key => key.RevokedAt is null).GroupBy(KeyTerms.CountedAs)
+            .Select(line => line.MaxBy(key => (key.CreatedAt.UnixNanoseconds, KeyTerms.Of(key).RotatedFrom is not null))!)]);
     }
 
     public ImmutableArray<Tenant> Tenants { get; }
     public ImmutableArray<Project> Projects { get; }
     public ImmutableArray<ApiKey> Keys { get; }
+
+    /// <summary>Keys that are not revoked; of those that were rotated from one another only the newest, as they use one budget.</summary>
+    public ImmutableArray<ApiKey> NewestKeys => newest.Value;
 
     /// <exception cref="KeyNotFoundException">No such tenant: the books name one that the directory lost.</exception>
     public Tenant Tenant(TenantId id) => tenantsById[id];

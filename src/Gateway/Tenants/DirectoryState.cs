@@ -157,7 +157,7 @@ public sealed class DirectoryState : IDisposable
         }, cancel);
     }
 
-    /// <summary>The same for a key. How far it reaches never changes.</summary>
+    /// <summary>The same for a key. How far it reaches and what it was rotated from never change.</summary>
     public Task<ApiKey> SetTermsAsync(string who, string action, KeyId id, Func<KeyTerms, KeyTerms> change, CancellationToken cancel)
     {
         ArgumentNullException.ThrowIfNull(change);
@@ -165,7 +165,7 @@ public sealed class DirectoryState : IDisposable
         {
             ApiKey before = now.FindKey(id) ?? throw DirectoryNames.Unknown("key", id.ToString());
             KeyTerms terms = KeyTerms.Of(before);
-            ApiKey after = before with { Settings = (change(terms) with { Reach = terms.Reach }).ToSettings() };
+            ApiKey after = before with { Settings = (change(terms) with { Reach = terms.Reach, RotatedFrom = terms.RotatedFrom }).ToSettings() };
             EnsureOwnerLeft(now.With(after));
             return new Change<ApiKey>(after, now.With(after), [new KeySaved(after), Audit(who, action, before.Prefix, terms.ToShownText(), KeyTerms.Of(after).ToShownText())]);
         }, cancel);
@@ -217,7 +217,7 @@ public sealed class DirectoryState : IDisposable
         return new Change<ApiKey?>(expired, now.With(expired), [new KeySaved(expired), Audit(who, "outsider.expire", old.Name, old.Role.ToString(), null)]);
     }, cancel);
 
-    /// <summary>A new secret with the role, scope and limits of an old key, which goes on working for <paramref name="overlap"/>.</summary>
+    /// <summary>A new secret with the role, scope and limits of an old key, which goes on working for <paramref name="overlap"/>. Both use the same budgets and rates.</summary>
     /// <exception cref="ApiException">400: the key is revoked or expired.</exception>
     public Task<NewKey> RotateKeyAsync(string who, KeyId id, TimeSpan overlap, CancellationToken cancel) => ChangeAsync(now =>
     {
@@ -228,7 +228,7 @@ public sealed class DirectoryState : IDisposable
         if (old.RevokedAt is not null || KeyTerms.Of(old).ExpiresAt <= time)
             throw new ApiException(400, "invalid_request_error", "key_ended", "This key no longer works: make a new one.", "id");
         string text = KeySecret.New();
-        ApiKey next = old with { Id = KeyId.New(clock), Prefix = KeySecret.PrefixOf(text), Hash = KeySecret.Hash(text), CreatedAt = Instant.Now(clock) };
+        ApiKey next = old with { Id = KeyId.New(clock), Prefix = KeySecret.PrefixOf(text), Hash = KeySecret.Hash(text), CreatedAt = Instant.Now(clock), Settings = (KeyTerms.Of(old) with { RotatedFrom = KeyTerms.CountedAs(old).Value }).ToSettings() };
         DateTimeOffset end = KeyTerms.Of(old).ExpiresAt is { } earlier && earlier < time + overlap ? earlier : time + overlap;
         ApiKey ending = old with { Settings = (KeyTerms.Of(old) with { ExpiresAt = end }).ToSettings() };
         return new Change<NewKey>(new NewKey(next, text), now.With(ending).With(next),

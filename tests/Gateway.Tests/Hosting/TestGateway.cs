@@ -62,7 +62,7 @@ internal sealed class TestGateway : IAsyncDisposable
         NewKey key = await directory.CreateKeyAsync("test", new NewKeyOrder(directory.Current.FindProject(tenant.Id, "default")!, "test", KeyRole.Inference, null), null, CancellationToken.None);
         TariffState tariffs = await TariffState.LoadAsync(store, CancellationToken.None);
         if (priced) await AddTariffsAsync(tariffs);
-        BudgetLimits budgets = new(new BudgetOptions(), clock);
+        BudgetLimits budgets = new(new BudgetOptions(), clock, directory: directory);
         budgets.Contracts.Declare(tariffs.Declared);
         tariffs.DeclaredChanged += budgets.Contracts.Declare;
         Script script = new();
