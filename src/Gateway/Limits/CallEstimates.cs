@@ -12,7 +12,7 @@ internal sealed class CallEstimates(RoutingState routing, MeterOptions options)
         PromptCount prompt = PromptCount.Of(call, set is null ? null : routing.CountAs(set));
         counted = call.Prompt.IsEmpty ? prompt : null;
         long answer = call.MaxTokens ?? options.HoldOutputTokens;
-        if ((set?.ContextLength ?? routing.TryFind(call.Model)?.Engine.ContextLength) is { } context) answer = Math.Min(answer, Math.Max(call.Reads ? 0 : 1, context - prompt.Input));
+        if ((set?.ContextLength ?? routing.TryFind(call.Model)?.Engine.ContextLength) is { } context) answer = Math.Min(answer, Math.Max(1, context - prompt.Input));
         return prompt.Input + answer * call.Choices;
     }
 }

@@ -60,7 +60,7 @@ internal sealed class LimitedCalls(RunCall inner, RateLimits rates, CallEstimate
         RateLease lease;
         try
         {
-            lease = await (call.Fate is { } request ? request.EnterAsync(calls => EnterRatesAsync(calls, either)) : RateLimits.CountsTokens(call) ? EnterRatesAsync([call], either) : rates.EnterAsync(call, [], either));
+            lease = await (call.Fate is { } request ? request.EnterAsync(EnterRatesAsync, either) : RateLimits.CountsTokens(call) ? EnterRatesAsync([call], either) : rates.EnterAsync(call, [], either));
         }
         catch
         {

@@ -22,9 +22,9 @@ internal sealed class RequestFate : IDisposable
     public static RequestFate Of(IReadOnlyList<Call> calls) => new(calls);
 
     /// <summary>The request's place under its limits: whichever of its calls comes first enters for all.</summary>
-    public Task<RateLease> EnterAsync(Func<ImmutableArray<Call>, Task<RateLease>> enter)
+    public Task<RateLease> EnterAsync(Func<ImmutableArray<Call>, CancellationToken, Task<RateLease>> enter, CancellationToken cancel)
     {
-        lock (gate) return entering ??= enter(Calls);
+        lock (gate) return entering ??= enter(Calls, cancel);
     }
 
     /// <summary>It ends without an answer. The first reason is the one that counts: those that follow come of it.</summary>
