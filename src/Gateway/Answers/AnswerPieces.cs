@@ -18,6 +18,7 @@ internal sealed class AnswerPieces(GenerationRequest request, Bill bill, string 
                 break;
             case Delta delta:
                 Answer.OutputTokens += delta.Tokens.Length;
+                if (Answer.Request.WithLogprobs) ChoiceOf(next, delta.Choice).Add(delta.Tokens, delta.ToldLogprobs);
                 foreach (AnswerPiece piece in delta.Pieces)
                 {
                     ChoiceOf(next, delta.Choice).Add(piece);

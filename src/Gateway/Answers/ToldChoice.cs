@@ -1,4 +1,6 @@
+using System.Collections.Immutable;
 using System.Text;
+using Qanat.Engine;
 using Qanat.Models;
 
 namespace Qanat.Gateway;
@@ -34,6 +36,8 @@ internal sealed class ToldChoice(int index)
     private readonly List<ToldPart> blocks = [];
     private readonly List<ToldPart> parts = [];
     private readonly List<ToldPart> toolCalls = [];
+    private List<GeneratedToken>? tokens;
+    private List<string>? toldLogprobs;
 
     public int Index { get; } = index;
 
@@ -46,6 +50,10 @@ internal sealed class ToldChoice(int index)
     public string Text => Joined(PartKind.Text);
     public string Reasoning => Joined(PartKind.Reasoning);
     public AnswerEnd End { get; set; }
+
+    /// <summary>Where log probabilities are wanted: all tokens, or what an upstream told of them instead.</summary>
+    public IReadOnlyList<GeneratedToken> Tokens => tokens ?? (IReadOnlyList<GeneratedToken>)[];
+    public IReadOnlyList<string> ToldLogprobs => toldLogprobs ?? (IReadOnlyList<string>)[];
 
     /// <summary>The stop string that ended it; null: none did.</summary>
     public string? StoppedBy { get; set; }
@@ -66,6 +74,12 @@ internal sealed class ToldChoice(int index)
                 blocks[^1].Add(told.Json);
                 break;
         }
+    }
+
+    public void Add(ImmutableArray<GeneratedToken> more, ImmutableArray<string> told)
+    {
+        (tokens ??= []).AddRange(more);
+        (toldLogprobs ??= []).AddRange(told);
     }
 
     private ToldPart Current(PartKind kind) => blocks is [.., { Signature: null } last] && last.Kind == kind ? last : Begin(new ToldPart(kind));

@@ -27,12 +27,15 @@ internal sealed class NativeRequests(ServedModels models, GatewayOptions options
         };
         int choices = (int)(parameters.Integer("n", 1, options.ChoicesMax) ?? 1);
         if (choices > 1 && !asMessage) throw Refusal.Value("parameters.n", "more than one answer needs 'result_format' to be 'message'.");
+        int topLogprobs = sampling.ReadTopLogprobs(parameters);
+        if (topLogprobs >= 0 && !asMessage) throw Refusal.Value("parameters.logprobs", "log probabilities need 'result_format' to be 'message'.");
         ChatAsk ask = new(model, conversation, "input.messages")
         {
             MaxTokens = parameters.IntegerAtLeast("max_tokens", 1),
             Choices = choices,
             Sampling = sampling.Read(parameters, model),
             Stop = sampling.ReadStop(parameters),
+            TopLogprobs = topLogprobs,
             LoopTokensMax = SamplingFields.ReadLoop(parameters),
             UserTag = Prompts.UserTag(parameters, options),
             Stream = WantsStream(http),
@@ -55,7 +58,9 @@ internal sealed class NativeRequests(ServedModels models, GatewayOptions options
             Tools = tools,
             ToolChoice = ToolFields.ReadChoice(parameters, tools),
             ParallelToolCalls = parameters.Flag("parallel_tool_calls") ?? true,
-            Thinking = parameters.Flag("enable_thinking") switch { true => Thinking.On, false => Thinking.Off, null => Thinking.ModelDefault },
+            Format = FormatFields.Read(parameters),
+            Thinking = ThinkingFields.Read(parameters),
+            Effort = ThinkingFields.ReadEffort(parameters),
             ContinuesLast = ChatMessages.EndsPartially(input),
             CachedMessages = CacheMarks.Last(input, "messages", parameters),
             ThinkingTokensMax = parameters.IntegerAtLeast("thinking_budget", 1),

@@ -18,6 +18,9 @@ internal sealed class NativeTeller(NativeFormat format) : AnswerTeller
     private ToldChoice? unfinished;
     private int events;
 
+    /// <summary>As many tokens of each choice have told their log probabilities.</summary>
+    private readonly Dictionary<int, int> tokensTold = [];
+
     public override string IdPrefix => "";
     public override StreamFraming Framing => StreamFraming.Events;
     public override ErrorWords Errors => ErrorWords.DashScope;
@@ -37,7 +40,7 @@ internal sealed class NativeTeller(NativeFormat format) : AnswerTeller
             if (piece is ToolCallArguments arguments) told = OnlyArguments(choice, arguments);
             else told.Add(piece is ToolCallStart start ? start with { Index = 0 } : piece);
         }
-        WriteEvent(stream, answer, told, Unfinished, bill: null, piece is ToolCallArguments part ? part.Index : piece is ToolCallStart call ? call.Index : 0);
+        WriteEvent(stream, answer, new ToldEvent(told, choice, Unfinished), bill: null, piece is ToolCallArguments part ? part.Index : piece is ToolCallStart call ? call.Index : 0);
     }
 
     public override void Finish(EventStream stream, ToldAnswer answer, ToldChoice choice)
@@ -81,7 +84,7 @@ internal sealed class NativeTeller(NativeFormat format) : AnswerTeller
         if (format.AsMessage)
         {
             json.WriteStartArray("choices");
-            foreach (ToldChoice choice in answer.Choices) WriteChoice(json, choice, Word(choice.End), 0);
+            foreach (ToldChoice choice in answer.Choices) WriteChoice(json, answer, new ToldEvent(choice, choice, Word(choice.End)), 0);
             json.WriteEndArray();
         }
         else
@@ -113,11 +116,11 @@ internal sealed class NativeTeller(NativeFormat format) : AnswerTeller
     private void TellFinish(EventStream stream, ToldAnswer answer, Bill? bill)
     {
         if (unfinished is null) return;
-        WriteEvent(stream, answer, format.Incremental ? new ToldChoice(unfinished.Index) : unfinished, Word(unfinished.End), bill, 0);
+        WriteEvent(stream, answer, new ToldEvent(format.Incremental ? new ToldChoice(unfinished.Index) : unfinished, unfinished, Word(unfinished.End)), bill, 0);
         unfinished = null;
     }
 
-    private void WriteEvent(EventStream stream, ToldAnswer answer, ToldChoice told, string finish, Bill? bill, int firstCall)
+    private void WriteEvent(EventStream stream, ToldAnswer answer, ToldEvent told, Bill? bill, int firstCall)
     {
         Utf8JsonWriter json = stream.Begin(Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"id:{++events}\nevent:result\n:HTTP_STATUS/200\n")));
         json.WriteStartObject();
@@ -125,12 +128,12 @@ internal sealed class NativeTeller(NativeFormat format) : AnswerTeller
         if (format.AsMessage)
         {
             json.WriteStartArray("choices");
-            WriteChoice(json, told, finish, format.Incremental ? firstCall : 0);
+            WriteChoice(json, answer, told, format.Incremental ? firstCall : 0);
             json.WriteEndArray();
         }
         else
         {
-            WriteText(json, told, finish);
+            WriteText(json, told.Said, told.Finish);
         }
         json.WriteEndObject();
         WriteUsage(json, answer, bill);
@@ -146,11 +149,12 @@ internal sealed class NativeTeller(NativeFormat format) : AnswerTeller
         json.WriteString("finish_reason", finish);
     }
 
-    private static void WriteChoice(Utf8JsonWriter json, ToldChoice choice, string finish, int firstCall)
+    private void WriteChoice(Utf8JsonWriter json, ToldAnswer answer, ToldEvent told, int firstCall)
     {
+        ToldChoice choice = told.Said;
         json.WriteStartObject();
         json.WriteNumber("index", choice.Index);
-        json.WriteString("finish_reason", finish);
+        json.WriteString("finish_reason", told.Finish);
         json.WriteStartObject("message");
         json.WriteString("role", "assistant");
         json.WriteString("content", choice.Text);
@@ -163,7 +167,18 @@ internal sealed class NativeTeller(NativeFormat format) : AnswerTeller
             json.WriteEndArray();
         }
         json.WriteEndObject();
+        if (answer.Request.WithLogprobs) WriteLogprobs(json, answer.Request.Model, told.Choice);
         json.WriteEndObject();
+    }
+
+    /// <summary>Of all tokens so far, or of those that are new.</summary>
+    private void WriteLogprobs(Utf8JsonWriter json, ServedModel model, ToldChoice choice)
+    {
+        int before = format.Incremental ? tokensTold.GetValueOrDefault(choice.Index) : 0;
+        json.WriteStartObject("logprobs");
+        LogprobsJson.WriteContent(json, model, choice.Tokens.Skip(before), choice.ToldLogprobs.Skip(before));
+        json.WriteEndObject();
+        tokensTold[choice.Index] = Math.Max(choice.Tokens.Count, choice.ToldLogprobs.Count);
     }
 
     /// <summary>New arguments of a call that was named before: shown without its name and id, as a delta is.</summary>
@@ -182,4 +197,8 @@ internal sealed class NativeTeller(NativeFormat format) : AnswerTeller
         AnswerEnd.ContentFilter => "content_filter",
         _ => "length",
     };
+
+    /// <param name="Said">What the event says: all of the choice so far, or what is new.</param>
+    /// <param name="Choice">All of it.</param>
+    private readonly record struct ToldEvent(ToldChoice Said, ToldChoice Choice, string Finish);
 }

@@ -18,7 +18,7 @@ internal sealed class ChatRequests(ServedModels models, GatewayOptions options, 
         int choices = (int)(fields.Integer("n", 1, options.ChoicesMax) ?? 1);
         int? maxTokens = fields.IntegerAtLeast("max_completion_tokens", 1) ?? fields.IntegerAtLeast("max_tokens", 1);
         Call call = new(caller, Operation.Chat, model.Name, prompt, choices, maxTokens, sampling.Read(fields, model), Stops(fields, conversation),
-            ReadTopLogprobs(fields), fields.Flag("ignore_eos") ?? false, Prompts.UserTag(fields, options))
+            sampling.ReadTopLogprobs(fields), fields.Flag("ignore_eos") ?? false, Prompts.UserTag(fields, options))
         {
             Conversation = conversation,
             CacheTokens = CacheMarks.TokensOf(model, conversation, prompt),
@@ -37,9 +37,9 @@ internal sealed class ChatRequests(ServedModels models, GatewayOptions options, 
             ToolChoice = ToolFields.ReadChoice(fields, tools),
             ParallelToolCalls = fields.Flag("parallel_tool_calls") ?? true,
             Format = FormatFields.Read(fields),
-            Thinking = ReadThinking(fields),
+            Thinking = ThinkingFields.Read(fields),
             ThinkingTokensMax = fields.IntegerAtLeast("thinking_budget", 0) ?? fields.Object("chat_template_kwargs")?.IntegerAtLeast("thinking_budget", 0),
-            Effort = ReadEffort(fields),
+            Effort = ThinkingFields.ReadEffort(fields),
             ContinuesLast = ContinuesLast(fields),
             CachedMessages = CacheMarks.Last(fields, "messages", fields),
             PreserveThinking = fields.Flag("preserve_thinking") ?? fields.Object("chat_template_kwargs")?.Flag("preserve_thinking"),
@@ -65,14 +65,6 @@ internal sealed class ChatRequests(ServedModels models, GatewayOptions options, 
         return conversation.ParallelToolCalls || conversation.OfferedTools.IsEmpty ? stops : stops.Add(ToolCallEnd);
     }
 
-    private int ReadTopLogprobs(JsonFields fields)
-    {
-        bool wanted = fields.Flag("logprobs") ?? false;
-        long? count = fields.Integer("top_logprobs", 0, options.TopLogprobsMax);
-        if (count > 0 && !wanted) throw Refusal.Value("top_logprobs", "it needs 'logprobs' to be true.");
-        return wanted ? (int)(count ?? 0) : -1;
-    }
-
     /// <summary>vLLM's field, or Model Studio's mark.</summary>
     private static bool ContinuesLast(JsonFields fields)
     {
@@ -80,26 +72,4 @@ internal sealed class ChatRequests(ServedModels models, GatewayOptions options, 
         if (continues && (fields.Flag("add_generation_prompt") ?? false)) throw Refusal.Value("add_generation_prompt", "an answer either goes on from the last message or begins a turn.");
         return continues;
     }
-
-    private static Thinking ReadThinking(JsonFields fields)
-    {
-        bool? enabled = fields.Flag("enable_thinking") ?? fields.Object("chat_template_kwargs")?.Flag("enable_thinking");
-        return enabled switch
-        {
-            true => Thinking.On,
-            false => Thinking.Off,
-            null => fields.Text("reasoning_effort") == "none" ? Thinking.Off : Thinking.ModelDefault,
-        };
-    }
-
-    private static ReasoningEffort? ReadEffort(JsonFields fields) => fields.Text("reasoning_effort") switch
-    {
-        null or "none" => null,
-        "minimal" => ReasoningEffort.Minimal,
-        "low" => ReasoningEffort.Low,
-        "medium" => ReasoningEffort.Medium,
-        "high" => ReasoningEffort.High,
-        "xhigh" => ReasoningEffort.XHigh,
-        _ => throw Refusal.Value("reasoning_effort", "it must be 'none', 'minimal', 'low', 'medium', 'high' or 'xhigh'."),
-    };
 }

@@ -124,35 +124,8 @@ internal sealed class ChatShape : AnswerShape
             return;
         }
         json.WriteStartObject("logprobs"u8);
-        json.WriteStartArray("content"u8);
-        foreach (string entry in told) json.WriteRawValue(entry);
-        foreach (GeneratedToken token in tokens)
-        {
-            json.WriteStartObject();
-            WriteToken(json, model, token.Token, token.Logprob);
-            json.WriteStartArray("top_logprobs"u8);
-            foreach (TokenLogprob other in token.Top)
-            {
-                json.WriteStartObject();
-                WriteToken(json, model, other.Token, other.Logprob);
-                json.WriteEndObject();
-            }
-            json.WriteEndArray();
-            json.WriteEndObject();
-        }
-        json.WriteEndArray();
+        LogprobsJson.WriteContent(json, model, tokens, told);
         json.WriteNull("refusal"u8);
         json.WriteEndObject();
-    }
-
-    private static void WriteToken(Utf8JsonWriter json, ServedModel model, int token, float logprob)
-    {
-        ReadOnlySpan<byte> bytes = TokenText.BytesOf(model, token);
-        json.WriteString("token"u8, TokenText.Of(bytes));
-        json.WriteNumber("logprob"u8, TokenText.Finite(logprob));
-        json.WriteStartArray("bytes"u8);
-        foreach (byte value in bytes)
-            json.WriteNumberValue(value);
-        json.WriteEndArray();
     }
 }

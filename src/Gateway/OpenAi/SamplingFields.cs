@@ -51,6 +51,15 @@ internal sealed class SamplingFields(GatewayOptions options, SeedSource seeds)
         return stops.MoveToImmutable();
     }
 
+    /// <summary>How many alternatives each token is told with; -1: its log probability is not wanted either.</summary>
+    public int ReadTopLogprobs(JsonFields fields)
+    {
+        bool wanted = fields.Flag("logprobs") ?? false;
+        long? count = fields.Integer("top_logprobs", 0, options.TopLogprobsMax);
+        if (count > 0 && !wanted) throw Refusal.Value(fields.PathOf("top_logprobs"), "it needs 'logprobs' to be true.");
+        return wanted ? (int)(count ?? 0) : -1;
+    }
+
     /// <summary>0 and -1 both mean no limit, as clients of either convention send it.</summary>
     private static int ReadTopK(JsonFields fields, ServedModel model)
     {

@@ -77,6 +77,46 @@ public sealed class NativeGenerationTests(GatewayFixture fixture) : IClassFixtur
     }
 
     [Fact]
+    public async Task What_an_answer_must_be_and_how_hard_to_think_reach_the_model()
+    {
+        TestGateway gateway = fixture.Fresh();
+        await gateway.PostAsync(Path, Ask("""{"response_format":{"type":"json_object"},"reasoning_effort":"low"}"""));
+        Assert.Equal((AnswerFormat.JsonObject, ReasoningEffort.Low), (gateway.Script.LastCall.Conversation!.Format, gateway.Script.LastCall.Conversation.Effort));
+        await gateway.PostAsync(Path, Ask("""{"response_format":{"type":"json_schema","json_schema":{"name":"city","schema":{"type":"string"}}},"reasoning_effort":"none"}"""));
+        Conversation asked = gateway.Script.LastCall.Conversation!;
+        Assert.Equal(("city", """{"type":"string"}""", Thinking.Off), (Assert.IsType<JsonSchemaFormat>(asked.Format).Name, ((JsonSchemaFormat)asked.Format).SchemaJson, asked.Thinking));
+    }
+
+    [Fact]
+    public async Task Log_probabilities_of_all_tokens_stand_beside_a_message()
+    {
+        TestGateway gateway = fixture.Fresh();
+        JsonNode choice = (await gateway.PostAsync(Path, Ask("""{"result_format":"message","logprobs":true,"top_logprobs":2}"""))).Body["output"]!["choices"]![0]!;
+        JsonNode[] tokens = [.. choice["logprobs"]!["content"]!.AsArray().OfType<JsonNode>()];
+        Assert.Equal("Hello", string.Concat(tokens.Select(token => (string?)token["token"])));
+        Assert.All(tokens, token => Assert.Equal((-0.5, 2), ((double)token["logprob"]!, token["top_logprobs"]!.AsArray().Count)));
+        Assert.Equal(2, gateway.Script.LastCall.TopLogprobs);
+    }
+
+    [Theory]
+    [InlineData("true", "Hel", "lo", "")]
+    [InlineData("false", "Hel", "Hello", "Hello")]
+    public async Task Log_probabilities_of_a_stream_come_as_its_text_does(string incremental, params string[] told)
+    {
+        Event[] events = await StreamAsync(fixture.Fresh(), Ask($$"""{"result_format":"message","incremental_output":{{incremental}},"logprobs":true}"""));
+        Assert.Equal(told, events.Select(each => string.Concat(each.Data!["output"]!["choices"]![0]!["logprobs"]!["content"]!.AsArray().Select(token => (string?)token!["token"]))));
+    }
+
+    [Fact]
+    public async Task Tokens_of_which_nothing_is_said_are_told_with_the_next_event()
+    {
+        TestGateway gateway = fixture.Fresh();
+        gateway.Script.Answer = (call, _) => Script.Say(call, "Look:<tool_", Call["<tool_".Length..]);
+        Event[] events = await StreamAsync(gateway, Ask("""{"result_format":"message","incremental_output":true,"logprobs":true,"tools":[{"type":"function","function":{"name":"weather"}}]}"""));
+        Assert.Equal("Look:" + Call, string.Concat(events.SelectMany(each => each.Data!["output"]!["choices"]![0]!["logprobs"]!["content"]!.AsArray().Select(token => (string?)token!["token"]))));
+    }
+
+    [Fact]
     public async Task A_prompt_alone_is_a_users_message()
     {
         TestGateway gateway = fixture.Fresh();
@@ -88,6 +128,10 @@ public sealed class NativeGenerationTests(GatewayFixture fixture) : IClassFixtur
     [InlineData("""{"model":"scripted-1"}""", 400, "InvalidParameter")]
     [InlineData("""{"model":"other","input":{"prompt":"x"}}""", 404, "ModelNotFound")]
     [InlineData("""{"model":"scripted-1","input":{"prompt":"x"},"parameters":{"result_format":"xml"}}""", 400, "InvalidParameter")]
+    [InlineData("""{"model":"scripted-1","input":{"prompt":"x"},"parameters":{"response_format":{"type":"yaml"}}}""", 400, "InvalidParameter")]
+    [InlineData("""{"model":"scripted-1","input":{"prompt":"x"},"parameters":{"reasoning_effort":"much"}}""", 400, "InvalidParameter")]
+    [InlineData("""{"model":"scripted-1","input":{"prompt":"x"},"parameters":{"logprobs":true}}""", 400, "InvalidParameter")]
+    [InlineData("""{"model":"scripted-1","input":{"prompt":"x"},"parameters":{"result_format":"message","top_logprobs":2}}""", 400, "InvalidParameter")]
     [InlineData("{", 400, "InvalidParameter")]
     public async Task Errors_have_the_native_form(string body, int status, string code)
     {
