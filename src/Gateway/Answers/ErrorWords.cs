@@ -18,6 +18,9 @@ internal abstract class ErrorWords
     /// <summary>What the API's own clients read it from; null: the same.</summary>
     protected virtual string? OwnIdHeader => null;
 
+    /// <summary>The status that the API's own clients know the error by.</summary>
+    public virtual int StatusOf(ApiException error) => error.Status;
+
     /// <summary>Says the request's id where the API's own clients look for it too.</summary>
     public void RepeatId(HttpResponse response)
     {
@@ -38,7 +41,7 @@ internal abstract class ErrorWords
     /// <summary>Answers with an error. Waiting times are given in both units on 429 and on every 5xx, because clients without one retry at once.</summary>
     public async Task SendAsync(HttpResponse response, ApiException error, GatewayOptions options)
     {
-        response.StatusCode = error.Status;
+        response.StatusCode = StatusOf(error);
         TimeSpan? wait = error.RetryAfter ?? (error.Status == 429 || error.Status >= 500 ? options.RetryAfterFailure : null);
         if (wait is { } pause)
         {

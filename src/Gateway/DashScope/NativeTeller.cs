@@ -53,7 +53,7 @@ internal sealed class NativeTeller(NativeFormat format) : AnswerTeller
 
     public override void Break(EventStream stream, ToldAnswer answer, ApiException error)
     {
-        Utf8JsonWriter json = stream.Begin(Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"id:{++events}\nevent:error\n:HTTP_STATUS/{error.Status}\n")));
+        Utf8JsonWriter json = stream.Begin(Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"id:{++events}\nevent:error\n:HTTP_STATUS/{Errors.StatusOf(error)}\n")));
         json.WriteStartObject();
         DashScopeErrors.WriteFields(json, error);
         json.WriteString("request_id", answer.Head.Id);

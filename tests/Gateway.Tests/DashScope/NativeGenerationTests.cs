@@ -150,6 +150,41 @@ public sealed class NativeGenerationTests(GatewayFixture fixture) : IClassFixtur
         Assert.Equal((429, "Throttling.RateQuota", "1", "300"), (answer.Status, (string?)answer.Body["code"], answer.Header("Retry-After"), answer.Header("retry-after-ms")));
     }
 
+    [Theory]
+    [InlineData(429, "tokens", "rate_limit_exceeded", 429, "Throttling.AllocationQuota")]
+    [InlineData(429, "requests", "rate_limit_exceeded", 429, "Throttling.RateQuota")]
+    [InlineData(429, "rate_limit_error", "too_many_concurrent_requests", 429, "Throttling.RateQuota")]
+    [InlineData(429, "rate_limit_error", "queue_full", 429, "Throttling.BurstRate")]
+    [InlineData(429, "insufficient_quota", "free_quota_held", 429, "Throttling.AllocationQuota")]
+    [InlineData(429, "insufficient_quota", "budget_held", 429, "Throttling.AllocationQuota")]
+    [InlineData(402, "insufficient_quota", "free_quota_exhausted", 403, "AllocationQuota.FreeTierOnly")]
+    [InlineData(402, "insufficient_quota", "credit_exhausted", 400, "Arrearage")]
+    [InlineData(402, "insufficient_quota", "budget_exceeded", 400, "Arrearage")]
+    [InlineData(403, "permission_error", "tenant_stopped", 403, "AccessDenied")]
+    public async Task What_is_used_up_has_the_codes_and_the_status_that_native_clients_know(int status, string type, string code, int toldStatus, string toldCode)
+    {
+        TestGateway gateway = fixture.Fresh();
+        gateway.Script.Answer = (_, _) => Script.Refuse(new ApiException(status, type, code, "Used up."));
+        Answer answer = await gateway.PostAsync(Path, Ask("{}"));
+        Assert.Equal((toldStatus, toldCode, "Used up."), (answer.Status, (string?)answer.Body["code"], (string?)answer.Body["message"]));
+        gateway.Script.Answer = (call, _) => Script.SayAndFail(call, "partial", new ApiException(status, type, code, "Used up."));
+        using RawClient client = await RawClient.PostAsync(gateway, Path, Ask("{}"), "X-DashScope-SSE: enable\r\n");
+        Assert.Contains($"event:error\n:HTTP_STATUS/{toldStatus}\ndata: {{\"code\":\"{toldCode}\"", await client.ReadToEndAsync(), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("""{"requests_per_minute":1}""", "Throttling.RateQuota")]
+    [InlineData("""{"tokens_per_minute":200}""", "Throttling.AllocationQuota")]
+    public async Task Tokens_used_up_are_told_apart_from_requests_used_up(string limits, string code)
+    {
+        await using TestGateway gateway = await TestGateway.StartAsync(clock: new ManualClock());
+        gateway.Script.Answer = (call, _) => Script.Say(call, new string('a', 150));
+        await gateway.AdminAsync("PUT", "/api/tenants/acme/limits", limits);
+        Assert.Equal(200, (await gateway.PostAsync(Path, Ask("""{"max_tokens":150}"""))).Status);
+        Answer second = await gateway.PostAsync(Path, Ask("""{"max_tokens":150}"""));
+        Assert.Equal((429, code), (second.Status, (string?)second.Body["code"]));
+    }
+
     [Fact]
     public async Task A_failure_midway_is_an_error_event_and_a_cut_connection()
     {
