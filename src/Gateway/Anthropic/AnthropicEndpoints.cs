@@ -35,8 +35,7 @@ internal sealed class AnthropicEndpoints(Callers callers, ServedModels models, M
 
     public async Task ListModelsAsync(HttpContext context)
     {
-        callers.Require(context.Request);
-        IReadOnlyList<ServedModel> all = models.All;
+        IReadOnlyList<ServedModel> all = models.For(callers.Require(context.Request));
         using JsonAnswer json = new();
         json.Writer.WriteStartObject();
         json.Writer.WriteStartArray("data");
@@ -51,9 +50,9 @@ internal sealed class AnthropicEndpoints(Callers callers, ServedModels models, M
 
     public async Task ShowModelAsync(HttpContext context)
     {
-        callers.Require(context.Request);
+        Caller caller = callers.Require(context.Request);
         using JsonAnswer json = new();
-        Write(json, models.Find((string)context.Request.RouteValues["id"]!));
+        Write(json, models.FindFor(caller, (string)context.Request.RouteValues["id"]!));
         await json.SendAsync(context.Response);
     }
 

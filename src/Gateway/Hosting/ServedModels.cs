@@ -42,19 +42,30 @@ public sealed class ServedModels(Func<IReadOnlyList<ServedModel>> list, Func<IRe
     }
 
     /// <exception cref="ApiException">404: nothing is served under that name.</exception>
-    public ServedModel Find(string name)
+    public ServedModel Find(string name) => TryFind(name) ?? throw NotServed(name, All);
+
+    /// <summary>Those that a caller may ask.</summary>
+    internal IReadOnlyList<ServedModel> For(Caller caller) => caller.Terms.Models.IsEmpty ? All : [.. All.Where(model => caller.Terms.AllowsModel(model.Name))];
+
+    /// <exception cref="ApiException">404: nothing is served under that name, or not to this caller.</exception>
+    internal ServedModel FindFor(Caller caller, string name) => TryFind(name) is { } found && caller.Terms.AllowsModel(found.Name) ? found : throw NotServed(name, For(caller));
+
+    private ServedModel? TryFind(string name)
     {
         ArgumentNullException.ThrowIfNull(name);
-        IReadOnlyList<ServedModel> all = All;
-        foreach (ServedModel model in all)
+        foreach (ServedModel model in All)
         {
             if (model.Name.Value.Equals(name, StringComparison.OrdinalIgnoreCase)) return model;
         }
         // Whoever serves the call says that nobody does, or who stands in.
-        if (away?.Invoke().FirstOrDefault(model => model.Name.Value.Equals(name, StringComparison.OrdinalIgnoreCase)) is { } known) return known;
+        return away?.Invoke().FirstOrDefault(model => model.Name.Value.Equals(name, StringComparison.OrdinalIgnoreCase));
+    }
+
+    private static ApiException NotServed(string name, IReadOnlyList<ServedModel> served)
+    {
         string shown = name.Length > NameShownMax ? name[..NameShownMax] + "..." : name;
-        throw new ApiException(404, Refusal.InvalidRequest, "model_not_found",
-            $"The model '{shown}' does not exist or you have no access to it. Served here: {string.Join(", ", all.Select(each => each.Name.Value))}.", "model");
+        return new ApiException(404, Refusal.InvalidRequest, "model_not_found",
+            $"The model '{shown}' does not exist or you have no access to it. Served here: {string.Join(", ", served.Select(each => each.Name.Value))}.", "model");
     }
 
     private sealed record Gathered(UpstreamMap Upstreams, IReadOnlyCollection<Deployment> Deployments, ServedModel[] All, ServedModel[] Away);

@@ -64,11 +64,11 @@ internal sealed class OllamaEndpoints(Callers callers, ServedModels models, Olla
 
     private async Task ListAsync(HttpContext context, bool running)
     {
-        callers.Require(context.Request);
+        IReadOnlyList<ServedModel> all = models.For(callers.Require(context.Request));
         using JsonAnswer json = new();
         json.Writer.WriteStartObject();
         json.Writer.WriteStartArray("models");
-        foreach (ServedModel model in models.All)
+        foreach (ServedModel model in all)
         {
             json.Writer.WriteStartObject();
             json.Writer.WriteString("name", model.Name.Value);
@@ -89,10 +89,10 @@ internal sealed class OllamaEndpoints(Callers callers, ServedModels models, Olla
 
     private async Task ShowAsync(HttpContext context)
     {
-        callers.Require(context.Request);
+        Caller caller = callers.Require(context.Request);
         ServedModel model;
         using (JsonBody body = await JsonBody.ReadAsync(context.Request, options, context.RequestAborted))
-            model = requests.Find(JsonFields.OfRequest(body.Root));
+            model = requests.FindFor(caller, JsonFields.OfRequest(body.Root));
         using JsonAnswer json = new();
         json.Writer.WriteStartObject();
         json.Writer.WriteString("modelfile", "");

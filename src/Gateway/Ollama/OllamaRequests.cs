@@ -41,13 +41,19 @@ internal sealed class OllamaRequests(ServedModels models, SamplingFields samplin
     }
 
     /// <summary>Clients of Ollama may name a tag.</summary>
-    public ServedModel Find(JsonFields fields) => Find(fields.Text("model") ?? fields.RequiredText("name"));
+    public ServedModel Find(JsonFields fields) => Find(NameIn(fields));
 
-    public ServedModel Find(string name)
+    public ServedModel Find(string name) => models.Find(Untagged(name));
+
+    public ServedModel FindFor(Caller caller, JsonFields fields) => models.FindFor(caller, Untagged(NameIn(fields)));
+
+    private static string NameIn(JsonFields fields) => fields.Text("model") ?? fields.RequiredText("name");
+
+    private string Untagged(string name)
     {
         const string latest = ":latest";
         bool tagged = name.EndsWith(latest, StringComparison.Ordinal) && !models.All.Any(model => model.Name.Value.Equals(name, StringComparison.OrdinalIgnoreCase));
-        return models.Find(tagged ? name[..^latest.Length] : name);
+        return tagged ? name[..^latest.Length] : name;
     }
 
     private ChatAsk Ask(JsonFields fields, ServedModel model, Conversation conversation, string param)

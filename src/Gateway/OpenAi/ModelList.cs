@@ -11,13 +11,13 @@ internal sealed class ModelList(ServedModels models, TariffState tariffs, TimePr
         json.WriteStartObject();
         json.WriteString("object", "list");
         json.WriteStartArray("data");
-        foreach (ServedModel model in models.All)
+        foreach (ServedModel model in models.For(caller))
             Write(json, model, caller);
         json.WriteEndArray();
         json.WriteEndObject();
     }
 
-    public void WriteOne(Utf8JsonWriter json, string name, Caller caller) => Write(json, models.Find(name), caller);
+    public void WriteOne(Utf8JsonWriter json, string name, Caller caller) => Write(json, models.FindFor(caller, name), caller);
 
     private void Write(Utf8JsonWriter json, ServedModel model, Caller caller)
     {
