@@ -39,7 +39,8 @@ internal static class ChatMessages
             _ => throw Refusal.Value(message.PathOf("role"), "it must be 'system', 'developer', 'user', 'assistant' or 'tool'."),
         };
         string content = ReadContent(message, required: role != ChatRole.Assistant);
-        if (role != ChatRole.Assistant) return new ChatMessage(role, content) { ToolCallId = role == ChatRole.Tool ? message.Text("tool_call_id") : null };
+        if (role == ChatRole.Tool) return new ChatMessage(role, content) { ToolCallId = message.Text("tool_call_id") ?? (message.Text("role") == "function" ? message.Text("name") : null) };
+        if (role != ChatRole.Assistant) return new ChatMessage(role, content);
         return new ChatMessage(role, content, message.Text("reasoning_content") ?? message.Text("reasoning")) { ToolCalls = ReadToolCalls(message) };
     }
 
@@ -62,7 +63,7 @@ internal static class ChatMessages
 
     private static string ReadPart(JsonFields part)
     {
-        string type = part.RequiredText("type");
+        if (part.Text("type") is not { } type) return ReadUntyped(part);
         return type switch
         {
             "text" or "input_text" or "output_text" => part.RequiredText("text"),
@@ -74,10 +75,21 @@ internal static class ChatMessages
         };
     }
 
-    /// <summary>Calls that the assistant made earlier. Some clients send arguments as the object itself rather than as its text.</summary>
+    /// <summary>A part in the words of Model Studio's native API: its only field says what it is.</summary>
+    private static string ReadUntyped(JsonFields part)
+    {
+        foreach (string name in (ReadOnlySpan<string>)["image", "audio", "video"])
+        {
+            if (part.Says(name))
+                throw new ApiException(400, Refusal.InvalidRequest, "unsupported_content", $"Content of type '{name}' is not supported: the models served here read text only. Send parts of text.", part.PathOf(name));
+        }
+        return part.Text("text") ?? throw Refusal.Missing(part.PathOf("type"));
+    }
+
+    /// <summary>Calls that the assistant made earlier. Some clients send arguments as the object itself rather than as its text. Before there were tools a turn had one "function_call", which its answer knows by the function's name.</summary>
     private static ImmutableArray<ToolCall> ReadToolCalls(JsonFields message)
     {
-        if (!message.TryGet("tool_calls", out JsonElement value)) return [];
+        if (!message.TryGet("tool_calls", out JsonElement value)) return message.Object("function_call") is { } only ? [ReadCall(only, id: only.Text("name"))] : [];
         string param = message.PathOf("tool_calls");
         if (value.ValueKind != JsonValueKind.Array) throw Refusal.Type(param, "an array of tool calls", JsonFields.Kind(value));
         ImmutableArray<ToolCall>.Builder calls = ImmutableArray.CreateBuilder<ToolCall>(value.GetArrayLength());
@@ -87,10 +99,15 @@ internal static class ChatMessages
             if (item.ValueKind != JsonValueKind.Object) throw Refusal.Type(itemParam, "a tool call object", JsonFields.Kind(item));
             JsonFields call = new(item, itemParam);
             JsonFields function = call.Object("function") ?? throw Refusal.Missing($"{itemParam}.function");
-            bool isObject = function.TryGet("arguments", out JsonElement arguments) && arguments.ValueKind == JsonValueKind.Object;
-            string json = isObject ? arguments.GetRawText() : function.Text("arguments") ?? "";
-            calls.Add(new ToolCall(function.RequiredText("name"), string.IsNullOrWhiteSpace(json) ? "{}" : json, call.Text("id")));
+            calls.Add(ReadCall(function, call.Text("id")));
         }
         return calls.MoveToImmutable();
+    }
+
+    private static ToolCall ReadCall(JsonFields function, string? id)
+    {
+        bool isObject = function.TryGet("arguments", out JsonElement arguments) && arguments.ValueKind == JsonValueKind.Object;
+        string json = isObject ? arguments.GetRawText() : function.Text("arguments") ?? "";
+        return new ToolCall(function.RequiredText("name"), string.IsNullOrWhiteSpace(json) ? "{}" : json, id);
     }
 }

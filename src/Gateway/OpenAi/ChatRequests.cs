@@ -13,6 +13,7 @@ internal sealed class ChatRequests(ServedModels models, GatewayOptions options, 
     public GenerationRequest Read(JsonFields fields, Caller caller)
     {
         ServedModel model = models.Find(fields.RequiredText("model"));
+        RefuseFunctions(fields);
         Conversation conversation = ReadConversation(fields);
         ImmutableArray<int> prompt = Prompts.Checked(model, "messages", conversation.Messages.Sum(message => (long)message.Content.Length), () => Render(model, conversation));
         int choices = (int)(fields.Integer("n", 1, options.ChoicesMax) ?? 1);
@@ -44,6 +45,14 @@ internal sealed class ChatRequests(ServedModels models, GatewayOptions options, 
             CachedMessages = CacheMarks.Last(fields, "messages", fields),
             PreserveThinking = fields.Flag("preserve_thinking") ?? fields.Object("chat_template_kwargs")?.Flag("preserve_thinking"),
         };
+    }
+
+    /// <summary>What there was before tools: its answers have a form of their own, which nobody would find in ours.</summary>
+    private static void RefuseFunctions(JsonFields fields)
+    {
+        bool offers = fields.TryGet("functions", out JsonElement functions) && !(functions.ValueKind == JsonValueKind.Array && functions.GetArrayLength() == 0);
+        if (offers) throw Refusal.Unsupported("functions", "offer them as 'tools' of type 'function'; calls are answered as 'tool_calls'.");
+        if (fields.TryGet("function_call", out _)) throw Refusal.Unsupported("function_call", "say it as 'tool_choice', of 'tools'.");
     }
 
     private static int[] Render(ServedModel model, Conversation conversation)

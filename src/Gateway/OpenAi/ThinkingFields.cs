@@ -25,7 +25,7 @@ internal static class ThinkingFields
         "low" => ReasoningEffort.Low,
         "medium" => ReasoningEffort.Medium,
         "high" => ReasoningEffort.High,
-        "xhigh" => ReasoningEffort.XHigh,
-        _ => throw Refusal.Value(fields.PathOf(Effort), "it must be 'none', 'minimal', 'low', 'medium', 'high' or 'xhigh'."),
+        "xhigh" or "max" => ReasoningEffort.XHigh,
+        _ => throw Refusal.Value(fields.PathOf(Effort), "it must be 'none', 'minimal', 'low', 'medium', 'high', 'xhigh' or 'max'."),
     };
 }

@@ -14,6 +14,7 @@ internal sealed class ResponseRequests(ServedModels models, GatewayOptions optio
         ServedModel model = models.Find(fields.RequiredText("model"));
         if (fields.Flag("background") ?? false) throw Refusal.Unsupported("background", "responses are generated while the client waits; use a batch for work that can wait.");
         if (fields.Says("conversation") && fields.TryGet("conversation", out _)) throw Refusal.Unsupported("conversation", "send 'previous_response_id' or the earlier items.");
+        RefuseLogprobs(fields);
         ResponseItems items = new();
         if (fields.Text("instructions") is { Length: > 0 } instructions) items.AddSystem(instructions);
         if (fields.Text("previous_response_id") is { } previous)
@@ -38,6 +39,14 @@ internal sealed class ResponseRequests(ServedModels models, GatewayOptions optio
             SummarizesReasoning = fields.Object("reasoning")?.Text("summary") is not (null or "none"),
             EncodesReasoning = ContentText.Strings(fields, "include").Contains("reasoning.encrypted_content", StringComparer.Ordinal),
         };
+    }
+
+    /// <summary>An answer here is told in items, and tokens of thoughts and calls belong to none of their texts.</summary>
+    private void RefuseLogprobs(JsonFields fields)
+    {
+        const string where = "log probabilities are told by chat completions.";
+        if (fields.Integer("top_logprobs", 0, options.TopLogprobsMax) > 0) throw Refusal.Unsupported("top_logprobs", where);
+        if (ContentText.Strings(fields, "include").Contains("message.output_text.logprobs", StringComparer.Ordinal)) throw Refusal.Unsupported("include", where);
     }
 
     private async Task<JsonArray> ReadInputAsync(JsonFields fields, ResponseItems items, Caller caller, CancellationToken cancel)
@@ -75,8 +84,9 @@ internal sealed class ResponseRequests(ServedModels models, GatewayOptions optio
 
     private Conversation ReadConversation(JsonFields fields, ImmutableArray<ChatMessage> messages)
     {
-        ImmutableArray<ToolDefinition> tools = [.. ContentText.Objects(fields, "tools").Where(tool => tool.RequiredText("type") == "function").Select(ReadTool)];
+        ImmutableArray<ToolDefinition> tools = [.. ContentText.Objects(fields, "tools").Where(IsFunction).Select(ReadTool)];
         if (tools.Length > options.ToolsMax) throw Refusal.Value("tools", FormattableString.Invariant($"at most {options.ToolsMax} tools are allowed."));
+        tools = Allowed(fields, tools);
         ReasoningEffort? effort = ReadEffort(fields);
         return new Conversation(messages)
         {
@@ -92,6 +102,16 @@ internal sealed class ResponseRequests(ServedModels models, GatewayOptions optio
 
     private static ToolDefinition ReadTool(JsonFields tool) =>
         new(tool.RequiredText("name"), tool.Text("description"), ContentText.ObjectText(tool, "parameters"), tool.Flag("strict") ?? false);
+
+    /// <summary>All of them, or those that "tool_choice" allows: no others are offered. Tools of other types are not offered anyway.</summary>
+    private static ImmutableArray<ToolDefinition> Allowed(JsonFields fields, ImmutableArray<ToolDefinition> tools)
+    {
+        if (!fields.TryGet("tool_choice", out JsonElement value) || value.ValueKind != JsonValueKind.Object) return tools;
+        JsonFields choice = new(value, "tool_choice");
+        return choice.RequiredText("type") == "allowed_tools" ? ToolFields.Only(tools, ContentText.Objects(choice, "tools").Where(IsFunction)) : tools;
+    }
+
+    private static bool IsFunction(JsonFields tool) => tool.RequiredText("type") == "function";
 
     /// <summary>"auto", "none", "required", a function by its name, or a mode over some of the tools. Choices of tools of other types, which are not offered, mean nothing here.</summary>
     private static ToolChoice ReadToolChoice(JsonFields fields, ImmutableArray<ToolDefinition> tools)

@@ -117,6 +117,16 @@ public sealed class NativeGenerationTests(GatewayFixture fixture) : IClassFixtur
     }
 
     [Fact]
+    public async Task Parts_of_content_need_no_type()
+    {
+        TestGateway gateway = fixture.Fresh();
+        Answer answer = await gateway.PostAsync(Path, """{"model":"scripted-1","input":{"messages":[{"role":"user","content":[{"text":"Hi"},{"text":" there"}]}]}}""");
+        Assert.Equal((200, "User: Hi there\nassistant:<|end|>"), (answer.Status, ScriptedModel.TextOf(gateway.Script.LastCall.Prompt)));
+        Answer picture = await gateway.PostAsync(Path, """{"model":"scripted-1","input":{"messages":[{"role":"user","content":[{"image":"https://example.org/a.png"},{"text":"What is it?"}]}]}}""");
+        Assert.Equal((400, "input.messages[0].content[0].image"), (picture.Status, (string?)picture.Body["param"]));
+    }
+
+    [Fact]
     public async Task A_prompt_alone_is_a_users_message()
     {
         TestGateway gateway = fixture.Fresh();

@@ -1,4 +1,5 @@
 using Qanat.Books;
+using Qanat.Models;
 
 namespace Qanat.Gateway.Tests;
 
@@ -54,6 +55,33 @@ public sealed class ChatRequestTests(GatewayFixture fixture) : IClassFixture<Gat
         string said = field.Contains("stop", StringComparison.Ordinal) ? call.Stop[0]
             : field.Contains("top_k", StringComparison.Ordinal) ? $"{call.Sampling.TopK}" : $"{call.MaxTokens}";
         Assert.Equal(meaning, said);
+    }
+
+    [Theory]
+    [InlineData("auto", "Auto")]
+    [InlineData("required", "Required")]
+    public async Task Only_the_tools_that_are_allowed_are_offered(string mode, string kind)
+    {
+        Call call = await CallOfAsync($$$"""
+            "tools":[{"type":"function","function":{"name":"clock"}},{"type":"function","function":{"name":"weather"}}],
+            "tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"{{{mode}}}","tools":[{"type":"function","function":{"name":"weather"}}]}}
+            """);
+        Assert.Equal(["weather"], call.Conversation!.OfferedTools.Select(tool => tool.Name));
+        Assert.Equal(kind, call.Conversation.ToolChoice.Kind.ToString());
+    }
+
+    [Theory]
+    [InlineData("xhigh")]
+    [InlineData("max")]
+    public async Task The_most_effort_has_two_words(string word) => Assert.Equal(ReasoningEffort.XHigh, (await CallOfAsync($"\"reasoning_effort\":\"{word}\"")).Conversation!.Effort);
+
+    [Fact]
+    public async Task Calls_in_the_words_from_before_there_were_tools_are_part_of_the_prompt()
+    {
+        Call call = await CallOfAsync("""
+            "functions":[],"messages":[{"role":"user","content":"When?"},{"role":"assistant","content":null,"function_call":{"name":"clock","arguments":"{}"}},{"role":"function","name":"clock","content":"12:00"}]
+            """);
+        Assert.Equal("User: When?\nAssistant: [clock clock {}]\nTool: 12:00[clock]\nassistant:<|end|>", ScriptedModel.TextOf(call.Prompt));
     }
 
     [Fact]

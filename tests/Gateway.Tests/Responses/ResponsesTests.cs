@@ -141,6 +141,20 @@ public sealed class ResponsesTests(GatewayFixture fixture) : IClassFixture<Gatew
     }
 
     [Fact]
+    public async Task Only_the_tools_that_are_allowed_are_offered()
+    {
+        TestGateway gateway = fixture.Fresh();
+        Answer answer = await gateway.PostAsync(Path, Ask("""
+            "input":"Hi","top_logprobs":0,"tools":[{"type":"function","name":"clock"},{"type":"function","name":"weather"},{"type":"web_search"}],
+            "tool_choice":{"type":"allowed_tools","mode":"required","tools":[{"type":"function","name":"weather"},{"type":"web_search"}]}
+            """));
+        Conversation asked = gateway.Script.LastCall.Conversation!;
+        Assert.Equal(["weather"], asked.OfferedTools.Select(tool => tool.Name));
+        Assert.Equal(ToolChoice.Required, asked.ToolChoice);
+        Assert.Equal(3, answer.Body["tools"]!.AsArray().Count);
+    }
+
+    [Fact]
     public async Task An_answer_that_ran_out_of_room_is_incomplete()
     {
         TestGateway gateway = fixture.Fresh();
@@ -181,6 +195,11 @@ public sealed class ResponsesTests(GatewayFixture fixture) : IClassFixture<Gatew
     [InlineData("\"input\":\"x\",\"previous_response_id\":\"resp_gone\"", 404, "previous_response_id")]
     [InlineData("\"input\":[{\"role\":\"user\",\"content\":[{\"type\":\"input_image\"}]}]", 400, "input[0].content[0].type")]
     [InlineData("\"input\":\"x\",\"tool_choice\":\"required\"", 400, "tool_choice")]
+    [InlineData("\"input\":\"x\",\"top_logprobs\":2", 400, "top_logprobs")]
+    [InlineData("\"input\":\"x\",\"top_logprobs\":\"two\"", 400, "top_logprobs")]
+    [InlineData("\"input\":\"x\",\"include\":[\"message.output_text.logprobs\"]", 400, "include")]
+    [InlineData("\"input\":\"x\",\"tools\":[{\"type\":\"function\",\"name\":\"a\"}],\"tool_choice\":{\"type\":\"allowed_tools\",\"mode\":\"auto\",\"tools\":[{\"type\":\"function\",\"name\":\"b\"}]}", 400, "tool_choice.tools[0].name")]
+    [InlineData("\"input\":\"x\",\"tools\":[{\"type\":\"function\",\"name\":\"a\"}],\"tool_choice\":{\"type\":\"allowed_tools\",\"mode\":\"required\",\"tools\":[{\"type\":\"web_search\"}]}", 400, "tool_choice")]
     public async Task Errors_name_the_field(string fields, int status, string param)
     {
         Answer answer = await fixture.Fresh().PostAsync(Path, Ask(fields));
