@@ -8,7 +8,6 @@ using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
-using Scalar.AspNetCore;
 
 namespace Qanat.Gateway;
 
@@ -100,7 +99,7 @@ public static class GatewayHosting
         app.Services.GetRequiredService<OperationsEndpoints>().Map(routes);
         app.Services.GetRequiredService<FinanceEndpoints>().Map(routes);
         OpenApiEndpoints.Map(app, routes.Mapped);
-        app.MapScalarApiReference("/docs", reference => reference.WithTitle("Qanat").WithOpenApiRoutePattern(OpenApiEndpoints.Path).DisableTelemetry());
+        DocsPage.Map(app);
         routes.MapRest();
         McpEndpoint.Map(app);
         return app;

@@ -43,6 +43,20 @@ public sealed class ConsoleTests(DemoServer server) : IClassFixture<DemoServer>
     }
 
     [Fact]
+    public async Task The_page_of_the_API_shows_its_routes_and_asks_nobody_else_for_anything()
+    {
+        IPage page = await server.VisitAsync(Screen.Laptop);
+        ConcurrentBag<string> complaints = [], elsewhere = [];
+        page.Console += (_, said) => { if (said.Type == "error") complaints.Add(said.Text); };
+        page.PageError += (_, error) => complaints.Add(error);
+        page.Request += (_, request) => { if (request.Url.StartsWith("http", StringComparison.Ordinal) && new Uri(request.Url).Authority != server.Address.Authority) elsewhere.Add(request.Url); };
+        await page.GotoAsync("/docs/");
+        await Assertions.Expect(page.Locator("body")).ToContainTextAsync("/v1/chat/completions", new() { Timeout = 60_000 });
+        Assert.Equal([], complaints);
+        Assert.Equal([], elsewhere);
+    }
+
+    [Fact]
     public async Task The_overview_shows_the_figures_that_the_API_tells_to_the_last_pico()
     {
         // Asking the API posts what is settled; after the demo only unused capacity still grows.
