@@ -53,7 +53,9 @@ internal sealed class ApiRoutes(IEndpointRouteBuilder routes, Callers callers)
     }
 
     private static Task RefusePath(HttpContext context) =>
-        throw new ApiException(404, Refusal.InvalidRequest, "unknown_url", $"Unknown request URL: {context.Request.Method} {context.Request.Path}.");
+        throw new ApiException(404, Refusal.InvalidRequest, "unknown_url", OllamaEndpoints.ChangesModels(context.Request.Path)
+            ? "Models are not pulled, pushed, created, copied or deleted through this API: whoever runs this cloud decides what it serves. GET /api/tags lists it."
+            : $"Unknown request URL: {context.Request.Method} {context.Request.Path}.");
 }
 
 /// <summary>Which paths belong to the APIs, for hosts that treat pages otherwise.</summary>

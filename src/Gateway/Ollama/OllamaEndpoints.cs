@@ -10,8 +10,13 @@ internal sealed class OllamaEndpoints(Callers callers, ServedModels models, Olla
 {
     private static readonly string[] Paths = ["/api/chat", "/api/generate", "/api/tags", "/api/show", "/api/ps", "/api/version", "/api/embed", "/api/embeddings"];
 
+    /// <summary>Where Ollama's clients would change what is served, which nobody can through this API.</summary>
+    private static readonly string[] Changes = ["/api/pull", "/api/push", "/api/create", "/api/copy", "/api/delete", "/api/blobs"];
+
     /// <summary>Errors of these paths are worded as Ollama's.</summary>
-    public static bool Owns(PathString path) => Array.Exists(Paths, each => path.Equals(each, StringComparison.Ordinal));
+    public static bool Owns(PathString path) => Array.Exists(Paths, each => path.Equals(each, StringComparison.Ordinal)) || ChangesModels(path);
+
+    public static bool ChangesModels(PathString path) => Array.Exists(Changes, each => path.StartsWithSegments(each, StringComparison.Ordinal));
 
     public void Map(ApiRoutes routes)
     {

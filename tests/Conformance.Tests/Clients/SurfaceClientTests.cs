@@ -109,6 +109,8 @@ public sealed class SurfaceClientTests(SurfaceClientTests.Session session) : ICl
         Assert.Equal((ScriptedServer.Said, "hm", ScriptedServer.Said), ((string?)seen["streamed"], (string?)seen["thought"], (string?)seen["generated"]));
         Assert.Equal(("weather", "Jena"), ((string?)seen["call"]!["name"], (string?)seen["call"]!["arguments"]!["city"]));
         Assert.Equal(["scripted-1"], seen["tags"]!.AsArray().Select(each => (string?)each));
+        Assert.Equal(5, seen["refusals"]!.AsArray().Count);
+        Assert.All(seen["refusals"]!.AsArray(), each => Assert.StartsWith("Models are not pulled", (string?)each, StringComparison.Ordinal));
     }
 
     /// <summary>Runs the clients once for all tests.</summary>

@@ -144,9 +144,11 @@ await see("ollama", async () => {
   const tags = await client.list();
   const shown = await client.show({ model });
   const running = await client.ps();
+  const changes = [client.pull({ model }), client.push({ model }), client.create({ model, from: model }), client.copy({ source: model, destination: "other" }), client.delete({ model })];
+  const refusals = (await Promise.allSettled(changes)).map(each => each.reason?.message ?? null);
   return {
     text: whole.message.content, thinking: whole.message.thinking, done: whole.done_reason, streamed, thought, call: called.message.tool_calls?.[0]?.function, generated: generated.response,
-    tags: tags.models.map(each => each.name), capabilities: shown.capabilities, running: running.models.length,
+    tags: tags.models.map(each => each.name), capabilities: shown.capabilities, running: running.models.length, refusals,
   };
 });
 

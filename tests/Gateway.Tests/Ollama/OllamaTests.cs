@@ -87,6 +87,20 @@ public sealed class OllamaTests(GatewayFixture fixture) : IClassFixture<GatewayF
         Assert.NotEmpty((string)answer.Body["error"]!);
     }
 
+    [Theory]
+    [InlineData("POST", "/api/pull")]
+    [InlineData("POST", "/api/push")]
+    [InlineData("POST", "/api/create")]
+    [InlineData("POST", "/api/copy")]
+    [InlineData("DELETE", "/api/delete")]
+    [InlineData("POST", "/api/blobs/sha256:29fdb92e57cf0827ded04ae6461b5931d01fa595843f55d36f5b275a52087dd2")]
+    public async Task What_would_change_the_models_is_refused_in_a_sentence(string method, string path)
+    {
+        Answer answer = await TestGateway.SendAsync(fixture.Fresh().Http, new HttpRequestMessage(new HttpMethod(method), path) { Content = new StringContent("""{"model":"scripted-1"}""", Encoding.UTF8, "application/json") });
+        Assert.Equal((404, "unknown_url"), (answer.Status, (string?)answer.Body["code"]));
+        Assert.StartsWith("Models are not pulled", (string?)answer.Body["error"], StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_failure_midway_is_an_error_line_and_a_cut_connection()
     {
