@@ -31,8 +31,9 @@ public sealed class BackupTests : IDisposable
         await store.TryAddAsync(new NewDocument(new DocumentKey("file", null, "empty"), TestBooks.At(1), ReadOnlyMemory<byte>.Empty), Cancel);
     }
 
-    private static async Task<string> Everything(SqlStore store) => await StoreTestKit.Everything(store)
-        + string.Join('\n', (await store.ListAsync(new DocumentQuery("file"), Cancel)).Select(document => $"{document.Key} {document.Version} {Convert.ToHexString(document.Content.Span)}"));
+    private async Task<string> Everything(SqlStore store) => await StoreTestKit.Everything(store)
+        + string.Join('\n', (await store.ListAsync(new DocumentQuery("file"), Cancel)).Select(document => $"{document.Key} {document.Version} {Convert.ToHexString(document.Content.Span)}"))
+        + await store.SumAsync("file", _facts.Tenant.Id, Cancel) + await store.SumAsync("file", null, Cancel);
 
     [Theory]
     [InlineData(false, false)]

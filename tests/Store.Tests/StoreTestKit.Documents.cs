@@ -186,6 +186,52 @@ public abstract partial class StoreTestKit
     }
 
     [Fact]
+    public async Task What_a_tenant_keeps_is_summed_by_kind_whatever_becomes_of_it()
+    {
+        TenantId tenant = Facts.Tenant.Id;
+        Assert.Equal(new DocumentSum(0, 0), await Store.SumAsync("file", tenant, Cancel));
+        DocumentVersion version = await Add(NewDocument("a", "1234", tenant));
+        await Add(NewDocument("b", "12", tenant, expiresAt: TestBooks.At(10)));
+        await Add(NewDocument("c", "123456", tenant, kind: "batch"));
+        await Add(NewDocument("d", "1234567", Facts.NewTenant("other").Id));
+        await Add(NewDocument("e", "12345678"));
+        Assert.Equal(new DocumentSum(2, 6), await Store.SumAsync("file", tenant, Cancel));
+        await Store.TryReplaceAsync(NewDocument("a", tenant: tenant).Key, version, Bytes("123"), null, Cancel);
+        Assert.Equal(new DocumentSum(2, 5), await Store.SumAsync("file", tenant, Cancel));
+        Assert.Null(await Store.TryAddAsync(NewDocument("a", "taken", tenant), Cancel));
+        await Store.TryDeleteAsync(NewDocument("a", tenant: tenant).Key, cancel: Cancel);
+        Assert.Equal(new DocumentSum(1, 2), await Store.SumAsync("file", tenant, Cancel));
+        Clock.Move(TimeSpan.FromSeconds(11));
+        Assert.Equal(1, await Store.DeleteExpiredAsync(10, Cancel));
+        Assert.Equal(new DocumentSum(0, 0), await Store.SumAsync("file", tenant, Cancel));
+        Assert.Equal((new DocumentSum(1, 6), new DocumentSum(1, 8)), (await Store.SumAsync("batch", tenant, Cancel), await Store.SumAsync("file", null, Cancel)));
+        Assert.Empty(await Store.VerifyAsync(Cancel));
+    }
+
+    [Fact]
+    public async Task Of_many_documents_at_the_same_time_no_more_are_stored_than_their_bounds_allow()
+    {
+        TenantId tenant = Facts.Tenant.Id;
+        NewDocument Bounded(int index, DocumentBounds bounds) => NewDocument($"d{index}", "1234", tenant) with { Within = bounds };
+        async Task<int> StoredOf(DocumentBounds bounds, int first) => (await Task.WhenAll(Enumerable.Range(first, 20).Select(async index =>
+        {
+            try
+            {
+                return await Store.TryAddAsync(Bounded(index, bounds), Cancel) is not null;
+            }
+            catch (DocumentsFullException)
+            {
+                return false;
+            }
+        }))).Count(stored => stored);
+
+        Assert.Equal(5, await StoredOf(new DocumentBounds(5, 100), 0));
+        Assert.Equal(3, await StoredOf(new DocumentBounds(100, 35), 100));
+        Assert.Equal(new DocumentSum(8, 32), await Store.SumAsync("file", tenant, Cancel));
+        Assert.Empty(await Store.VerifyAsync(Cancel));
+    }
+
+    [Fact]
     public async Task Documents_of_the_demo_go_with_it()
     {
         DemoBooks demo = await WithDemo();
@@ -194,5 +240,7 @@ public abstract partial class StoreTestKit
         await Add(NewDocument("nobody's"));
         await Append(demo.Clearing);
         Assert.Equal("nobody's real", await Ids(new DocumentQuery("file")));
+        Assert.Equal(new DocumentSum(0, 0), await Store.SumAsync("file", demo.Key.Tenant, Cancel));
+        Assert.Empty(await Store.VerifyAsync(Cancel));
     }
 }

@@ -26,6 +26,8 @@ internal sealed class SealingStore(IDocumentStore documents, SecretBox box, ILog
         }
     }
 
+    public Task<DocumentSum> SumAsync(string kind, Books.TenantId? tenant, CancellationToken cancel = default) => documents.SumAsync(kind, tenant, cancel);
+
     public Task<DocumentVersion?> TryAddAsync(NewDocument document, CancellationToken cancel = default) =>
         documents.TryAddAsync(document with { Content = Seal(document.Key, document.Content) }, cancel);
 

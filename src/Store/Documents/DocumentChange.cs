@@ -9,7 +9,11 @@ internal abstract record DocumentChange : Fact
     public long? Result { get; set; }
 }
 
-internal sealed record DocumentAdded(NewDocument Document, Instant Now) : DocumentChange;
+internal sealed record DocumentAdded(NewDocument Document, Instant Now) : DocumentChange
+{
+    /// <summary>It would have passed its bounds.</summary>
+    public bool IsBeyond { get; set; }
+}
 
 internal sealed record DocumentReplaced(DocumentKey Key, DocumentVersion Expected, ReadOnlyMemory<byte> Content, Instant? ExpiresAt, Instant Now) : DocumentChange;
 
@@ -28,7 +32,9 @@ internal sealed class DocumentWrites(CommitQueue queue, TimeProvider clock, long
     public async Task<DocumentVersion?> TryAddAsync(NewDocument document, CancellationToken cancel)
     {
         Check(document.Key, document.Content);
-        return Version(await RunAsync(new DocumentAdded(document, Now), cancel).ConfigureAwait(false));
+        DocumentAdded added = new(document, Now);
+        long? version = await RunAsync(added, cancel).ConfigureAwait(false);
+        return added.IsBeyond ? throw new DocumentsFullException($"The tenant has as many documents of the kind {document.Key.Kind} as it may: delete some.") : Version(version);
     }
 
     public async Task<DocumentVersion?> TryReplaceAsync(DocumentKey key, DocumentVersion expected, ReadOnlyMemory<byte> content, Instant? expiresAt, CancellationToken cancel)

@@ -13,7 +13,11 @@ public interface IDocumentStore
     /// <summary>A page of documents of one kind by the time they were created.</summary>
     Task<ImmutableArray<StoredDocument>> ListAsync(DocumentQuery query, CancellationToken cancel = default);
 
+    /// <summary>How many documents of a kind a tenant has and how large they are; those that have expired count until they are deleted. Read from a count that is kept, however many they are.</summary>
+    Task<DocumentSum> SumAsync(string kind, TenantId? tenant, CancellationToken cancel = default);
+
     /// <summary>Stores a document under a key that is free. Its version, durable; null: there is one already and it stays as it is.</summary>
+    /// <exception cref="DocumentsFullException">It would pass the bounds that it is to stay within.</exception>
     /// <exception cref="StoreException">The document breaks a limit or could not be written.</exception>
     Task<DocumentVersion?> TryAddAsync(NewDocument document, CancellationToken cancel = default);
 
@@ -38,7 +42,25 @@ public readonly record struct DocumentVersion(long Value);
 
 /// <param name="Content">At most <see cref="StoreOptions.DocumentBytesMax"/>: what is larger is kept in parts, as documents of a kind of their own.</param>
 /// <param name="ExpiresAt">From then on it is gone. Null: it stays.</param>
-public sealed record NewDocument(DocumentKey Key, Instant CreatedAt, ReadOnlyMemory<byte> Content, Instant? ExpiresAt = null);
+/// <param name="Within">What its tenant may have of its kind with it: looked at where it is written, so that documents that come at the same time cannot pass it. Null: as much as it likes.</param>
+public sealed record NewDocument(DocumentKey Key, Instant CreatedAt, ReadOnlyMemory<byte> Content, Instant? ExpiresAt = null, DocumentBounds? Within = null);
+
+/// <summary>How much a tenant may have of one kind.</summary>
+public readonly record struct DocumentBounds(long DocumentsMax, long ContentBytesMax)
+{
+    public bool Hold(DocumentSum sum) => sum.Documents <= DocumentsMax && sum.ContentBytes <= ContentBytesMax;
+}
+
+/// <summary>How much there is of one kind.</summary>
+public readonly record struct DocumentSum(long Documents, long ContentBytes);
+
+/// <summary>The tenant has as much of this kind as it may; nothing was stored.</summary>
+public sealed class DocumentsFullException : StoreException
+{
+    public DocumentsFullException(string message) : base(message) { }
+    public DocumentsFullException(string message, Exception inner) : base(message, inner) { }
+    public DocumentsFullException() { }
+}
 
 public sealed record StoredDocument(DocumentKey Key, DocumentVersion Version, Instant CreatedAt, Instant? ExpiresAt, ReadOnlyMemory<byte> Content)
 {

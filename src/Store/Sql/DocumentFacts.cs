@@ -22,7 +22,15 @@ internal sealed class DocumentFacts(SqlDatabase database)
     {
         NewDocument document = added.Document;
         Key(database[$"DELETE FROM documents WHERE {IsKey} AND NOT {IsAlive}"], document.Key).Add(added.Now).Run();
-        return Insert(document.Key, document.CreatedAt, document.ExpiresAt, document.Content.Span);
+        added.IsBeyond = document.Within is { } bounds && !bounds.Hold(With(document));
+        return added.IsBeyond ? null : Insert(document.Key, document.CreatedAt, document.ExpiresAt, document.Content.Span);
+    }
+
+    /// <summary>What there would be with it.</summary>
+    private DocumentSum With(NewDocument document)
+    {
+        DocumentSum now = DocumentRows.Sum(database, document.Key.Kind, document.Key.Tenant);
+        return new DocumentSum(now.Documents + 1, now.ContentBytes + document.Content.Length);
     }
 
     private long? Replace(DocumentReplaced replaced)
@@ -79,6 +87,15 @@ internal static class DocumentRows
         while (rows.Step()) page.Add(Read(rows));
         rows.Reset();
         return page.ToImmutable();
+    }
+
+    /// <summary>The database itself keeps the sums, so that they hold whoever adds or deletes.</summary>
+    public static DocumentSum Sum(SqlDatabase database, string kind, TenantId? tenant)
+    {
+        Statement row = database["SELECT documents, bytes FROM document_sums WHERE kind = ? AND tenant = ?"].Add(kind).Add(Of(tenant));
+        DocumentSum sum = row.Step() ? new DocumentSum(row.Long(), row.Long()) : default;
+        row.Reset();
+        return sum;
     }
 
     private static StoredDocument Read(Statement row)

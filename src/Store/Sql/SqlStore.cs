@@ -33,6 +33,8 @@ public abstract class SqlStore : SqlReader, IStore
     public Task<ImmutableArray<StoredDocument>> ListAsync(DocumentQuery query, CancellationToken cancel = default) =>
         QueryAsync(reader => DocumentRows.List(reader, query, _documents.Now), cancel);
 
+    public Task<DocumentSum> SumAsync(string kind, TenantId? tenant, CancellationToken cancel = default) => QueryAsync(reader => DocumentRows.Sum(reader.Database, kind, tenant), cancel);
+
     public Task<DocumentVersion?> TryAddAsync(NewDocument document, CancellationToken cancel = default) => _documents.TryAddAsync(document, cancel);
 
     public Task<DocumentVersion?> TryReplaceAsync(DocumentKey key, DocumentVersion expected, ReadOnlyMemory<byte> content, Instant? expiresAt = null, CancellationToken cancel = default) =>

@@ -17,6 +17,7 @@ internal static class StoreCheck
             Count(reader, findings, ByTenant, "Records by tenant differ from the usage records");
         Count(reader, findings, Differing("entry_days", EntryRollups.FreshDays + " GROUP BY 1, 2, 3, 4, 5, 6, 7"), "Daily sums of entries differ from the entries they sum up");
         Count(reader, findings, Differing("entry_totals", EntryRollups.FreshTotals + " GROUP BY 1, 2, 3, 4, 5, 6"), "Totals of entries differ from the entries they sum up");
+        Count(reader, findings, Differing("document_sums", "SELECT kind, tenant, count(*), CAST(sum(length(content)) AS bigint) FROM documents GROUP BY kind, tenant"), "Sums of documents differ from the documents they sum up");
         Count(reader, findings, "SELECT count(*) FROM usage WHERE id IN (SELECT id FROM holds)", "Requests are both open and settled");
         Count(reader, findings, "SELECT count(*) FROM releases WHERE id IN (SELECT id FROM usage) OR id IN (SELECT id FROM holds)", "Requests are released and yet open or settled");
         Count(reader, findings, "SELECT count(*) FROM posted WHERE record NOT IN (SELECT no FROM usage) OR txn NOT IN (SELECT no FROM transactions)", "Postings name records or transactions that are not there");

@@ -146,6 +146,7 @@ public sealed class NativeTaskTests(GatewayFixture fixture) : IClassFixture<Gate
 
         public Task<ImmutableArray<StoredDocument>> ListAsync(DocumentQuery query, CancellationToken cancel = default) => documents.ListAsync(query, cancel);
         public Task<DocumentVersion?> TryAddAsync(NewDocument document, CancellationToken cancel = default) => documents.TryAddAsync(document, cancel);
+        public Task<DocumentSum> SumAsync(string kind, TenantId? tenant, CancellationToken cancel = default) => documents.SumAsync(kind, tenant, cancel);
         public Task<bool> TryDeleteAsync(DocumentKey key, DocumentVersion? expected = null, CancellationToken cancel = default) => documents.TryDeleteAsync(key, expected, cancel);
         public Task<long> DeleteExpiredAsync(int documentsMax, CancellationToken cancel = default) => documents.DeleteExpiredAsync(documentsMax, cancel);
         public Task<DocumentVersion?> TryReplaceAsync(DocumentKey key, DocumentVersion expected, ReadOnlyMemory<byte> content, Instant? expiresAt = null, CancellationToken cancel = default) =>

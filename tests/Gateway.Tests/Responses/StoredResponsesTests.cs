@@ -207,6 +207,7 @@ public sealed class StoredResponsesTests
         public Task<StoredDocument?> FindAsync(DocumentKey key, CancellationToken cancel = default) => inner.FindAsync(key, cancel);
         public Task<ImmutableArray<StoredDocument>> ListAsync(DocumentQuery query, CancellationToken cancel = default) => inner.ListAsync(query, cancel);
         public Task<DocumentVersion?> TryReplaceAsync(DocumentKey key, DocumentVersion expected, ReadOnlyMemory<byte> content, Instant? expiresAt = null, CancellationToken cancel = default) => inner.TryReplaceAsync(key, expected, content, expiresAt, cancel);
+        public Task<DocumentSum> SumAsync(string kind, TenantId? tenant, CancellationToken cancel = default) => inner.SumAsync(kind, tenant, cancel);
         public Task<bool> TryDeleteAsync(DocumentKey key, DocumentVersion? expected = null, CancellationToken cancel = default) => inner.TryDeleteAsync(key, expected, cancel);
         public Task<long> DeleteExpiredAsync(int documentsMax, CancellationToken cancel = default) => inner.DeleteExpiredAsync(documentsMax, cancel);
     }
