@@ -25,6 +25,14 @@ public static class CallerAccess
                 : $"This needs the permission '{AdminJson.Text(permission)}', which the role '{AdminJson.Text(caller.Key.Role)}' does not have. Roles that have it: {string.Join(", ", Roles.With(permission).Select(AdminJson.Text))}.");
     }
 
+    /// <exception cref="ApiException">403: its key is bound to other models.</exception>
+    public static void DemandModel(this Caller caller, ModelName model)
+    {
+        ArgumentNullException.ThrowIfNull(caller);
+        if (!caller.Terms.AllowsModel(model))
+            throw new ApiException(StatusCodes.Status403Forbidden, "permission_error", "model_not_allowed", $"This key may not ask the model '{model}'. It may ask: {string.Join(", ", caller.Terms.Models)}.", "model");
+    }
+
     /// <summary>The only tenant that it sees; null: it sees all.</summary>
     public static TenantId? Only(this Caller caller)
     {

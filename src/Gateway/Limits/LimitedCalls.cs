@@ -37,8 +37,7 @@ internal sealed class LimitedCalls(RunCall inner, RateLimits rates, CallEstimate
         try
         {
             running = drain.Enter();
-            if (!call.Caller.Terms.AllowsModel(call.Model))
-                throw new ApiException(403, "permission_error", "model_not_allowed", $"This key may not ask the model '{call.Model}'. It may ask: {string.Join(", ", call.Caller.Terms.Models)}.", "model");
+            call.Caller.DemandModel(call.Model);
             stop = stops.Watch(call.Caller.Tenant.Id);
             either = CancellationTokenSource.CreateLinkedTokenSource(cancel, stop);
             (RateLease lease, Call entered) = await LeaseAsync(call, either.Token);
