@@ -44,6 +44,7 @@ internal static class UpCommand
                 OpenId = file.OpenId,
                 Mail = file.Mail,
                 Rates = file.RateOptions(),
+                Kept = file.KeptOptions(),
                 AllowedNetworks = file.Networks(),
                 OwnerKey = Environment.GetEnvironmentVariable("QANAT_OWNER_KEY"),
             };

@@ -43,6 +43,9 @@ public sealed record QanatConfiguration
     public TlsConfiguration? Tls { get; init; }
     public LineConfiguration? Line { get; init; }
 
+    /// <summary>How much each tenant may keep here.</summary>
+    public KeptConfiguration? Kept { get; init; }
+
     /// <summary>Who vouches for people, beside accounts of this server's own.</summary>
     public OpenIdProvider? OpenId { get; init; }
 
@@ -126,6 +129,25 @@ public sealed record QanatConfiguration
         };
     }
 
+    public KeptOptions KeptOptions()
+    {
+        KeptOptions standard = new();
+        return Kept is not { } kept ? standard : standard with
+        {
+            FilesMax = kept.FilesMax ?? standard.FilesMax,
+            FileBytesMax = Bytes(kept.FileMegabytesMax) ?? standard.FileBytesMax,
+            ResponsesMax = kept.ResponsesMax ?? standard.ResponsesMax,
+            ResponseBytesMax = Bytes(kept.ResponseMegabytesMax) ?? standard.ResponseBytesMax,
+            TasksMax = kept.TasksMax ?? standard.TasksMax,
+            TaskBytesMax = Bytes(kept.TaskMegabytesMax) ?? standard.TaskBytesMax,
+            TasksUnderWayMax = kept.TasksUnderWayMax ?? standard.TasksUnderWayMax,
+            BatchesMax = kept.BatchesMax ?? standard.BatchesMax,
+            BatchesUnderWayMax = kept.BatchesUnderWayMax ?? standard.BatchesUnderWayMax,
+        };
+
+        static long? Bytes(int? megabytes) => (long?)megabytes << 20;
+    }
+
     /// <summary>Everything that cannot be, each as a sentence.</summary>
     public IEnumerable<string> Complaints()
     {
@@ -152,6 +174,7 @@ public sealed record QanatConfiguration
         if (Line?.QueueMax is < 0 or > 1_000_000) yield return "line.queue_max: from 0 to 1000000.";
         if (Line?.WaitSeconds is < 0 or > 3600) yield return "line.wait_seconds: from 0 to 3600.";
         if (Line?.RateWaitSeconds is < 0 or > 3600) yield return "line.rate_wait_seconds: from 0 to 3600.";
+        foreach (string complaint in Kept?.Complaints() ?? []) yield return complaint;
     }
 
     private JsonObject ToJson() => JsonSerializer.SerializeToNode(this, Json.QanatConfiguration)!.AsObject();
@@ -199,6 +222,28 @@ public sealed record TlsConfiguration(string Certificate, string? Key = null, st
 /// <param name="WaitSeconds">How long for a place under a limit of concurrency.</param>
 /// <param name="RateWaitSeconds">How long for a rate that is used up; null or 0: it is refused at once.</param>
 public sealed record LineConfiguration(int? QueueMax = null, int? WaitSeconds = null, int? RateWaitSeconds = null);
+
+/// <summary>How much each tenant may keep, and have under way, at most (ADR 78). Null: as <see cref="KeptOptions"/> says; 0: none at all.</summary>
+/// <param name="FilesMax">Files, those that batches write with them.</param>
+/// <param name="ResponsesMax">Stored responses.</param>
+/// <param name="TasksMax">Results of DashScope's tasks.</param>
+/// <param name="BatchesMax">Batches that run or ended lately.</param>
+public sealed record KeptConfiguration(int? FilesMax = null, int? FileMegabytesMax = null, int? ResponsesMax = null, int? ResponseMegabytesMax = null, int? TasksMax = null, int? TaskMegabytesMax = null, int? TasksUnderWayMax = null,
+    int? BatchesMax = null, int? BatchesUnderWayMax = null)
+{
+    private const int Most = 1_000_000_000;
+
+    internal IEnumerable<string> Complaints()
+    {
+        (string, int?)[] all =
+        [
+            ("files_max", FilesMax), ("file_megabytes_max", FileMegabytesMax), ("responses_max", ResponsesMax), ("response_megabytes_max", ResponseMegabytesMax), ("tasks_max", TasksMax),
+            ("task_megabytes_max", TaskMegabytesMax), ("tasks_under_way_max", TasksUnderWayMax), ("batches_max", BatchesMax), ("batches_under_way_max", BatchesUnderWayMax),
+        ];
+        foreach ((string name, int? value) in all)
+            if (value is < 0 or > Most) yield return string.Create(CultureInfo.InvariantCulture, $"kept.{name}: from 0 to {Most}.");
+    }
+}
 
 [JsonSerializable(typeof(QanatConfiguration))]
 internal sealed partial class ConfigurationJson : JsonSerializerContext;

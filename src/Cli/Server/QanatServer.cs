@@ -193,7 +193,7 @@ public sealed class QanatServer : IAsyncDisposable
         addState(builder);
         if (options.Configuration is { } started) builder.Services.AddSingleton(services => new ConfigurationInForce(started.File, started.Content, services, services.GetRequiredService<TimeProvider>()))
             .AddSingleton<ReloadConfiguration>(services => services.GetRequiredService<ConfigurationInForce>().ReloadAsync);
-        builder.AddQanatGateway();
+        builder.AddQanatGateway(new GatewayOptions { Kept = options.Kept });
         if (options.Parts == ServedParts.Everything)
         {
             builder.WebHost.UseStaticWebAssets();

@@ -36,6 +36,9 @@ public sealed record ServerOptions
     public BudgetOptions Budgets { get; init; } = new();
     public RateOptions Rates { get; init; } = new();
 
+    /// <summary>How much each tenant may keep here.</summary>
+    public KeptOptions Kept { get; init; } = new();
+
     /// <summary>Private networks that webhooks (and whatever else people name) may be in.</summary>
     public ImmutableArray<IPNetwork> AllowedNetworks { get; init; } = [];
 

@@ -6,7 +6,7 @@ using Qanat.Books;
 namespace Qanat.Gateway;
 
 /// <summary>OpenAI's batches.</summary>
-internal sealed class BatchEndpoints(Callers callers, BatchStore batches, BatchRunner runner, FileStore files, GatewayOptions options, TimeProvider clock)
+internal sealed class BatchEndpoints(Callers callers, BatchStore batches, BatchRunner runner, FileStore files, TenantStops stops, GatewayOptions options, TimeProvider clock)
 {
     private const int PageDefault = 20;
 
@@ -24,6 +24,7 @@ internal sealed class BatchEndpoints(Callers callers, BatchStore batches, BatchR
     private async Task CreateAsync(HttpContext context)
     {
         Caller caller = callers.Require(context.Request);
+        stops.Demand(caller.Tenant.Id);
         BatchState batch;
         using (JsonBody body = await JsonBody.ReadAsync(context.Request, options, context.RequestAborted))
             batch = Read(JsonFields.OfRequest(body.Root), caller);
@@ -31,8 +32,7 @@ internal sealed class BatchEndpoints(Callers callers, BatchStore batches, BatchR
         if (await files.FindAsync(caller, batch.InputFile, context.RequestAborted) is null)
             throw FileEndpoints.NotFound(batch.InputFile, "input_file_id");
         JsonObject shown = batch.ToJson();
-        await batches.AddAsync(caller.Tenant.Id, batch, CancellationToken.None);
-        runner.Begin(caller.Tenant.Id, batch);
+        await runner.BeginAsync(caller.Tenant.Id, batch);
         await SendAsync(context, shown);
     }
 

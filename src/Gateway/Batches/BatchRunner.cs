@@ -15,12 +15,13 @@ internal sealed class BatchRunner(BatchTools tools) : IHostedService, IDisposabl
     private readonly ConcurrentDictionary<string, BatchWork> stopped = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<Task, byte> running = [];
     private readonly CancellationTokenSource stopping = new();
+    private readonly TenantPlaces underWay = new(tools.Options.Kept.BatchesUnderWayMax);
 
     public async Task StartAsync(CancellationToken cancellationToken)
     {
         foreach ((TenantId tenant, BatchState batch) in await tools.Batches.ListAsync(null, cancellationToken))
         {
-            if (!batch.HasEnded) Begin(tenant, batch);
+            if (!batch.HasEnded) Begin(tenant, batch, underWay.Take(tenant));
         }
     }
 
@@ -30,11 +31,29 @@ internal sealed class BatchRunner(BatchTools tools) : IHostedService, IDisposabl
         await Task.WhenAll(running.Keys).WaitAsync(cancellationToken);
     }
 
-    public void Begin(TenantId tenant, BatchState batch)
+    /// <summary>Keeps a new one, and begins it.</summary>
+    /// <exception cref="ApiException">429: the tenant has as many under way, or keeps as many, as it may.</exception>
+    public async Task BeginAsync(TenantId tenant, BatchState batch)
     {
-        BatchWork work = new(tools, tenant, batch, stopping.Token);
+        IDisposable place = underWay.TryTake(tenant) ?? throw KeptRefusal.TooMany(FormattableString.Invariant(
+            $"This tenant has {tools.Options.Kept.BatchesUnderWayMax} batches under way, as many as it may. Wait until one has ended, or cancel one (POST /v1/batches/ID/cancel)."));
+        try
+        {
+            await tools.Batches.AddAsync(tenant, batch, CancellationToken.None);
+        }
+        catch
+        {
+            place.Dispose();
+            throw;
+        }
+        Begin(tenant, batch, place);
+    }
+
+    private void Begin(TenantId tenant, BatchState batch, IDisposable place)
+    {
+        BatchWork work = new(tools, tenant, batch, place, stopping.Token);
         works[batch.Id] = work;
-        Task task = Task.Run(() => RunAsync(work));
+        Task task = Task.Run(() => RunAsync(work, place));
         running.TryAdd(task, 0);
         _ = task.ContinueWith(ended => running.TryRemove(ended, out _), TaskScheduler.Default);
     }
@@ -59,7 +78,7 @@ internal sealed class BatchRunner(BatchTools tools) : IHostedService, IDisposabl
 
     public void Dispose() => stopping.Dispose();
 
-    private async Task RunAsync(BatchWork work)
+    private async Task RunAsync(BatchWork work, IDisposable place)
     {
         string id = work.Batch.Id;
         try
@@ -80,6 +99,7 @@ internal sealed class BatchRunner(BatchTools tools) : IHostedService, IDisposabl
         {
             // Another work on it may have begun since it counts as stopped.
             works.TryRemove(KeyValuePair.Create(id, work));
+            place.Dispose();
         }
         if (work.IsCancelled) await EndIfStoppedAsync(id);
     }
@@ -123,7 +143,7 @@ internal sealed class BatchRunner(BatchTools tools) : IHostedService, IDisposabl
                 batch.Enter(BatchStatus.Cancelling, tools.Clock.GetUtcNow().ToUnixTimeSeconds());
                 await tools.Batches.SaveAsync(work.Tenant, batch, CancellationToken.None);
             }
-            Begin(work.Tenant, batch);
+            Begin(work.Tenant, batch, underWay.Take(work.Tenant));
         }
         catch
         {

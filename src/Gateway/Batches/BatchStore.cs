@@ -8,7 +8,7 @@ namespace Qanat.Gateway;
 
 /// <summary>Batches and the rows they have begun, kept as documents. A row is written before it is served, with the ids its requests will have in the books, and again with its result: so after a crash it is known of every
 /// row whether it was served, and of every request whether it was charged.</summary>
-internal sealed class BatchStore(IDocumentStore documents, TimeProvider clock)
+internal sealed class BatchStore(IDocumentStore documents, GatewayOptions options, TimeProvider clock)
 {
     private const string Kind = "batch";
     private const string RowKind = "batch_row";
@@ -17,19 +17,30 @@ internal sealed class BatchStore(IDocumentStore documents, TimeProvider clock)
     /// <summary>Longer than a batch may take: rows are deleted with its end, and what a crash left goes by itself.</summary>
     private static readonly TimeSpan RowsKept = TimeSpan.FromDays(30);
 
-    public Task AddAsync(TenantId tenant, BatchState batch, CancellationToken cancel) =>
-        documents.TryAddAsync(new NewDocument(new DocumentKey(Kind, tenant, batch.Id), Instant.Now(clock), Bytes(batch.Stored)), cancel);
+    /// <exception cref="ApiException">429: the tenant keeps as many as it may.</exception>
+    public async Task AddAsync(TenantId tenant, BatchState batch, CancellationToken cancel)
+    {
+        try
+        {
+            await documents.TryAddAsync(new NewDocument(new DocumentKey(Kind, tenant, batch.Id), Instant.Now(clock), Bytes(batch.Stored), Within: new DocumentBounds(options.Kept.BatchesMax, KeptOptions.Any)), cancel);
+        }
+        catch (DocumentsFullException)
+        {
+            throw KeptRefusal.TooMany(FormattableString.Invariant($"This tenant has {options.Kept.BatchesMax} batches, as many as are kept for it. Each goes by itself {options.BatchesKept.TotalDays:0.#} days after it has ended: send fewer, larger ones."));
+        }
+    }
 
     public async Task<BatchState?> FindAsync(TenantId tenant, string id, CancellationToken cancel) =>
         await documents.FindAsync(new DocumentKey(Kind, tenant, id), cancel) is { } found ? new BatchState(Read(found)) : null;
 
-    /// <summary>Only the runner changes a batch, so whatever is there gives way.</summary>
+    /// <summary>Only the runner changes a batch, so whatever is there gives way. From its end on it expires.</summary>
     public async Task SaveAsync(TenantId tenant, BatchState batch, CancellationToken cancel)
     {
         DocumentKey key = new(Kind, tenant, batch.Id);
+        Instant? expiry = batch.HasEnded ? Instant.From(clock.GetUtcNow() + options.BatchesKept) : null;
         while (await documents.FindAsync(key, cancel) is { } found)
         {
-            if (await documents.TryReplaceAsync(key, found.Version, Bytes(batch.Stored), cancel: cancel) is not null) return;
+            if (await documents.TryReplaceAsync(key, found.Version, Bytes(batch.Stored), expiry, cancel) is not null) return;
         }
     }
 

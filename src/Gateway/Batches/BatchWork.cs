@@ -12,7 +12,8 @@ internal sealed record BatchTools(BatchStore Batches, FileStore Files, BatchRowS
     TimeProvider Clock, ILogger<BatchRunner> Log);
 
 /// <summary>One batch from its validation to its result files. Wherever it is stopped, running it again goes on from there.</summary>
-internal sealed class BatchWork(BatchTools tools, TenantId tenant, BatchState batch, CancellationToken shutdown)
+/// <param name="place">Among those that the tenant has under way: left with the batch's end.</param>
+internal sealed class BatchWork(BatchTools tools, TenantId tenant, BatchState batch, IDisposable place, CancellationToken shutdown)
 {
     private const int RowErrorsShownMax = 100;
     private const int RowsBetweenSaves = 16;
@@ -41,7 +42,7 @@ internal sealed class BatchWork(BatchTools tools, TenantId tenant, BatchState ba
         lock (gate)
         {
             if (batch.HasEnded || batch.Status is BatchStatus.Cancelling or BatchStatus.Finalizing) return;
-            batch.Enter(BatchStatus.Cancelling, Now);
+            Enter(BatchStatus.Cancelling);
         }
         await SaveAsync();
         await cancelled.CancelAsync();
@@ -74,13 +75,20 @@ internal sealed class BatchWork(BatchTools tools, TenantId tenant, BatchState ba
         lock (gate)
         {
             batch.Stored["errors"] = BatchRows.ErrorsJson([error]);
-            batch.Enter(BatchStatus.Failed, Now);
+            Enter(BatchStatus.Failed);
         }
         await SaveAsync();
     }
 
     private long Now => tools.Clock.GetUtcNow().ToUnixTimeSeconds();
     private bool HasExpired => Now >= batch.ExpiresUnixSeconds;
+
+    private void Enter(BatchStatus status)
+    {
+        batch.Enter(status, Now);
+        // Before anybody knows of it: they may begin another.
+        if (batch.HasEnded) place.Dispose();
+    }
 
     private async Task ValidateAsync()
     {
@@ -112,7 +120,7 @@ internal sealed class BatchWork(BatchTools tools, TenantId tenant, BatchState ba
             batch.Stored["model"] = model;
             if (errors.Count > 0) batch.Stored["errors"] = BatchRows.ErrorsJson(errors);
             else batch.Total = rows;
-            if (batch.Status == BatchStatus.Validating) batch.Enter(errors.Count > 0 ? BatchStatus.Failed : BatchStatus.InProgress, Now);
+            if (batch.Status == BatchStatus.Validating) Enter(errors.Count > 0 ? BatchStatus.Failed : BatchStatus.InProgress);
         }
         await SaveAsync();
     }
@@ -280,7 +288,7 @@ internal sealed class BatchWork(BatchTools tools, TenantId tenant, BatchState ba
         bool wasCancelled = batch.Status == BatchStatus.Cancelling;
         lock (gate)
         {
-            if (!wasCancelled) batch.Enter(BatchStatus.Finalizing, Now);
+            if (!wasCancelled) Enter(BatchStatus.Finalizing);
             batch.Completed = batch.Failed = 0;
         }
         await SaveAsync();
@@ -310,7 +318,7 @@ internal sealed class BatchWork(BatchTools tools, TenantId tenant, BatchState ba
             batch.Stored["output_file_id"] = outputFile?.Id;
             batch.Stored["error_file_id"] = errorFile?.Id;
             batch.Stored["usage"] = usage.ToJson();
-            batch.Enter(wasCancelled ? BatchStatus.Cancelled : allReached ? BatchStatus.Completed : Stopped is null ? BatchStatus.Expired : BatchStatus.Failed, Now);
+            Enter(wasCancelled ? BatchStatus.Cancelled : allReached ? BatchStatus.Completed : Stopped is null ? BatchStatus.Expired : BatchStatus.Failed);
         }
         await SaveAsync();
         await tools.Batches.DeleteRowsAsync(tenant, batch.Id, lines, CancellationToken.None);

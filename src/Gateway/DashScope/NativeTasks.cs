@@ -10,11 +10,12 @@ using Qanat.Store;
 namespace Qanat.Gateway;
 
 /// <summary>Generations that are asked for now and fetched later (X-DashScope-Async). Their results are kept for a day. A task that the end of the process cut off has failed, and is not charged beyond what it used.</summary>
-internal sealed class NativeTasks(IDocumentStore documents, AnswerServing answers, GatewayOptions options, TimeProvider clock, ILogger<NativeTasks> log) : IHostedService, IDisposable
+internal sealed class NativeTasks(IDocumentStore documents, AnswerServing answers, GatewayOptions options, TenantStops stops, TimeProvider clock, ILogger<NativeTasks> log) : IHostedService, IDisposable
 {
     private const string Kind = "task";
     private readonly ConcurrentDictionary<string, RunningTask> running = new(StringComparer.Ordinal);
     private readonly CancellationTokenSource stopping = new();
+    private readonly TenantPlaces underWay = new(options.Kept.TasksUnderWayMax);
 
     public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
@@ -25,18 +26,35 @@ internal sealed class NativeTasks(IDocumentStore documents, AnswerServing answer
     }
 
     /// <summary>Begins it, and says what it is called.</summary>
+    /// <exception cref="ApiException">403: the tenant is stopped. 429: it has as many under way, or keeps as many results, as it may.</exception>
     public async Task<JsonObject> BeginAsync(Caller caller, NativeRequest request)
+    {
+        TenantId tenant = caller.Tenant.Id;
+        stops.Demand(tenant);
+        IDisposable place = underWay.TryTake(tenant) ?? throw KeptRefusal.TooMany(FormattableString.Invariant(
+            $"This tenant has {options.Kept.TasksUnderWayMax} tasks under way, as many as it may. Wait until one has ended, or cancel one (POST /api/v1/tasks/ID/cancel)."));
+        try
+        {
+            return await BeginAsync(caller, request, place);
+        }
+        catch
+        {
+            place.Dispose();
+            throw;
+        }
+    }
+
+    private async Task<JsonObject> BeginAsync(Caller caller, NativeRequest request, IDisposable place)
     {
         string id = RequestId.New(clock).Value.ToString("D");
         JsonObject task = new() { ["task_id"] = id, ["task_status"] = "PENDING", ["submit_time"] = Now };
-        Instant now = Instant.Now(clock);
-        await documents.TryAddAsync(new NewDocument(KeyOf(caller.Tenant.Id, id), now, Bytes(new JsonObject { ["output"] = task.DeepClone(), [Owned.Project] = caller.Project.Id.ToString() }), Instant.From(clock.GetUtcNow() + options.TasksKept)));
+        await AddAsync(KeyOf(caller.Tenant.Id, id), new JsonObject { ["output"] = task.DeepClone(), [Owned.Project] = caller.Project.Id.ToString() });
         CancellationTokenSource ending = CancellationTokenSource.CreateLinkedTokenSource(stopping.Token);
         TaskCompletionSource begun = new(TaskCreationOptions.RunContinuationsAsynchronously);
         running[id] = new RunningTask(ending, Task.Run(async () =>
         {
             await begun.Task;
-            await RunAsync(caller, task, request, ending.Token);
+            await RunAsync(caller, task, request, place, ending.Token);
         }));
         begun.SetResult();
         return new JsonObject { ["output"] = new JsonObject { ["task_id"] = id, ["task_status"] = "PENDING" } };
@@ -69,7 +87,7 @@ internal sealed class NativeTasks(IDocumentStore documents, AnswerServing answer
 
     private string Now => clock.GetUtcNow().ToString("yyyy-MM-dd HH:mm:ss.fff", CultureInfo.InvariantCulture);
 
-    private async Task RunAsync(Caller caller, JsonObject task, NativeRequest request, CancellationToken cancel)
+    private async Task RunAsync(Caller caller, JsonObject task, NativeRequest request, IDisposable place, CancellationToken cancel)
     {
         string id = (string)task["task_id"]!;
         JsonObject result = new() { ["output"] = task, [Owned.Project] = caller.Project.Id.ToString() };
@@ -101,6 +119,8 @@ internal sealed class NativeTasks(IDocumentStore documents, AnswerServing answer
         }
         finally
         {
+            // Before its end is told: whoever knows of it may begin another.
+            place.Dispose();
             await SaveAsync(caller.Tenant.Id, id, result);
             running.TryRemove(id, out _);
         }
@@ -112,6 +132,19 @@ internal sealed class NativeTasks(IDocumentStore documents, AnswerServing answer
         task["code"] = code;
         task["message"] = message;
         task["end_time"] = Now;
+    }
+
+    private async Task AddAsync(DocumentKey key, JsonObject content)
+    {
+        try
+        {
+            await documents.TryAddAsync(new NewDocument(key, Instant.Now(clock), Bytes(content), Instant.From(clock.GetUtcNow() + options.TasksKept), options.Kept.Tasks));
+        }
+        catch (DocumentsFullException)
+        {
+            throw KeptRefusal.TooMany(FormattableString.Invariant(
+                $"This tenant has as many results of tasks as are kept for it ({options.Kept.TasksMax}, {options.Kept.TaskBytesMax >> 20} MB). Each goes by itself {options.TasksKept.TotalHours:0.#} hours after its task was asked for."));
+        }
     }
 
     private async Task SaveAsync(TenantId tenant, string id, JsonObject content)

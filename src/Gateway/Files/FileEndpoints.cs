@@ -8,7 +8,7 @@ using Microsoft.Net.Http.Headers;
 namespace Qanat.Gateway;
 
 /// <summary>OpenAI's files: what batches read and write.</summary>
-internal sealed class FileEndpoints(Callers callers, FileStore files, GatewayOptions options)
+internal sealed class FileEndpoints(Callers callers, FileStore files, TenantStops stops, GatewayOptions options)
 {
     private const int PageDefault = 100;
     private const int NameLengthMax = 256;
@@ -29,6 +29,7 @@ internal sealed class FileEndpoints(Callers callers, FileStore files, GatewayOpt
     private async Task UploadAsync(HttpContext context)
     {
         Caller caller = callers.Require(context.Request);
+        stops.Demand(caller.Tenant.Id);
         if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit) limit.MaxRequestBodySize = options.FileBytesMax + (1 << 20);
         FileRecord file = await ReceiveAsync(context.Request, caller, context.RequestAborted);
         await SendAsync(context, file.ToJson());

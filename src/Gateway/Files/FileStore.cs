@@ -20,10 +20,12 @@ internal sealed class FileStore(IDocumentStore documents, GatewayOptions options
     private readonly TimeProvider clock = clock;
 
     /// <summary>Reads the content to its end and keeps it.</summary>
-    /// <exception cref="ApiException">413: it is larger than files may be.</exception>
+    /// <exception cref="ApiException">413: it is larger than files may be. 400: with it the tenant would keep more in files than it may.</exception>
     public async Task<FileRecord> AddAsync(Caller caller, string name, string purpose, Stream content, CancellationToken cancel)
     {
-        await using FileWriter writer = Begin(caller.Tenant.Id, caller.Project.Id, name, purpose);
+        TenantId tenant = caller.Tenant.Id;
+        if (await documents.IsFullAsync(Kind, tenant, RecordsOf(options.Kept), cancel) || await documents.IsFullAsync(PartKind, tenant, PartsOf(options.Kept), cancel)) throw Full();
+        await using FileWriter writer = new(this, tenant, New(caller.Project.Id, name, purpose), options.Kept);
         byte[] buffer = ArrayPool<byte>.Shared.Rent(options.FilePartBytes);
         try
         {
@@ -37,9 +39,8 @@ internal sealed class FileStore(IDocumentStore documents, GatewayOptions options
         return await writer.FinishAsync(cancel);
     }
 
-    /// <summary>A file that is written piece by piece; without FinishAsync nothing of it stays.</summary>
-    public FileWriter Begin(TenantId tenant, ProjectId? project, string name, string purpose) =>
-        new(this, tenant, new FileRecord(IdPrefix + RequestId.New(clock).Value.ToString("N"), project, name, purpose, 0, 0, Now.ToUnixTimeSeconds(), (Now + options.FilesKept).ToUnixTimeSeconds()));
+    /// <summary>A file of ours that is written piece by piece; without FinishAsync nothing of it stays. It is kept however much the tenant keeps: what it holds was paid for.</summary>
+    public FileWriter Begin(TenantId tenant, ProjectId? project, string name, string purpose) => new(this, tenant, New(project, name, purpose), within: null);
 
     /// <summary>Null: there is none that this caller reaches.</summary>
     public async Task<FileRecord?> FindAsync(Caller caller, string id, CancellationToken cancel) =>
@@ -82,6 +83,14 @@ internal sealed class FileStore(IDocumentStore documents, GatewayOptions options
     }
 
     private DateTimeOffset Now => clock.GetUtcNow();
+    private static DocumentBounds RecordsOf(KeptOptions may) => new(may.FilesMax, KeptOptions.Any);
+    private static DocumentBounds PartsOf(KeptOptions may) => new(KeptOptions.Any, may.FileBytesMax);
+
+    private FileRecord New(ProjectId? project, string name, string purpose) =>
+        new(IdPrefix + RequestId.New(clock).Value.ToString("N"), project, name, purpose, 0, 0, Now.ToUnixTimeSeconds(), (Now + options.FilesKept).ToUnixTimeSeconds());
+
+    private ApiException Full() => KeptRefusal.Full(FormattableString.Invariant($"much in files ({options.Kept.FilesMax} files, {options.Kept.FileBytesMax >> 20} MB)"),
+        FormattableString.Invariant($"Delete some (DELETE /v1/files/ID); each goes by itself {options.FilesKept.TotalDays:0.#} days after it was made."));
 
     private async Task DeletePartsAsync(TenantId tenant, string id, int parts, CancellationToken cancel)
     {
@@ -92,7 +101,8 @@ internal sealed class FileStore(IDocumentStore documents, GatewayOptions options
     private static DocumentKey PartKey(TenantId tenant, string id, int part) => new(PartKind, tenant, FormattableString.Invariant($"{id}/{part:D6}"));
 
     /// <summary>Fills one part at a time.</summary>
-    internal sealed class FileWriter(FileStore store, TenantId tenant, FileRecord begun) : IAsyncDisposable
+    /// <param name="within">What the tenant may keep with it; null: it is kept in any case.</param>
+    internal sealed class FileWriter(FileStore store, TenantId tenant, FileRecord begun, KeptOptions? within) : IAsyncDisposable
     {
         private FileRecord file = begun;
         private readonly byte[] part = ArrayPool<byte>.Shared.Rent(store.options.FilePartBytes);
@@ -118,7 +128,7 @@ internal sealed class FileStore(IDocumentStore documents, GatewayOptions options
         {
             if (filled > 0) await KeepPartAsync(cancel);
             byte[] record = JsonSerializer.SerializeToUtf8Bytes(file.ToStored(), GatewayJson.Default.JsonObject);
-            await store.documents.TryAddAsync(new NewDocument(new DocumentKey(Kind, tenant, file.Id), Instant.Now(store.clock), record, Expiry), cancel);
+            await AddAsync(new NewDocument(new DocumentKey(Kind, tenant, file.Id), Instant.Now(store.clock), record, Expiry, within is null ? null : RecordsOf(within)), cancel);
             finished = true;
             return file;
         }
@@ -133,9 +143,21 @@ internal sealed class FileStore(IDocumentStore documents, GatewayOptions options
 
         private async Task KeepPartAsync(CancellationToken cancel)
         {
-            await store.documents.TryAddAsync(new NewDocument(PartKey(tenant, file.Id, file.Parts), Instant.Now(store.clock), part.AsMemory(0, filled), Expiry), cancel);
+            await AddAsync(new NewDocument(PartKey(tenant, file.Id, file.Parts), Instant.Now(store.clock), part.AsMemory(0, filled), Expiry, within is null ? null : PartsOf(within)), cancel);
             file = file with { Parts = file.Parts + 1 };
             filled = 0;
+        }
+
+        private async Task AddAsync(NewDocument document, CancellationToken cancel)
+        {
+            try
+            {
+                await store.documents.TryAddAsync(document, cancel);
+            }
+            catch (DocumentsFullException)
+            {
+                throw store.Full();
+            }
         }
     }
 }

@@ -45,6 +45,12 @@ public sealed record GatewayOptions
 
     public long FileBytesMax { get; init; } = 500 << 20;
 
+    /// <summary>How long a batch is still shown when it has ended: as long as its files.</summary>
+    public TimeSpan BatchesKept { get; init; } = TimeSpan.FromDays(30);
+
+    /// <summary>How much each tenant may keep.</summary>
+    public KeptOptions Kept { get; init; } = new();
+
     /// <summary>Size of the documents that a file is kept in.</summary>
     public int FilePartBytes { get; init; } = 512 << 10;
 

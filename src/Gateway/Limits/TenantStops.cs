@@ -28,6 +28,13 @@ public sealed class TenantStops : IDisposable
         return token;
     }
 
+    /// <summary>For what is done at once.</summary>
+    /// <exception cref="ApiException">403: the tenant is stopped.</exception>
+    public void Demand(TenantId tenant)
+    {
+        if (IsStopped(tenant)) throw Stopped();
+    }
+
     public static ApiException Stopped() => new(403, "permission_error", Code, "This tenant is stopped: nothing is served to it until whoever runs this cloud starts it again.");
 
     public void Dispose()

@@ -27,6 +27,7 @@ internal sealed class ResponseEndpoints(Callers callers, ResponseRequests reques
     {
         Caller caller = callers.Require(context.Request);
         ResponseAsk ask = await ReadAsync(context, caller);
+        if (ask.Store) await kept.DemandRoomAsync(caller.Tenant.Id, context.RequestAborted);
         ResponseTeller teller = new(ask);
         await answers.SendAsync(context, ask.Generation, teller, ask.Store ? answer => KeepAsync(caller, ask, teller, answer) : null);
     }

@@ -8,7 +8,7 @@ using Qanat.Store;
 namespace Qanat.Gateway;
 
 /// <summary>Responses that are to be stored: each with the items it was made from, sealed. Whose they are is a part of their key, and they expire.</summary>
-public sealed class ResponseStore(IDocumentStore documents, SealedDocuments kept, TimeProvider clock)
+public sealed class ResponseStore(IDocumentStore documents, SealedDocuments kept, GatewayOptions options, TimeProvider clock)
 {
     private const string Kind = "sealed_response";
 
@@ -20,11 +20,20 @@ public sealed class ResponseStore(IDocumentStore documents, SealedDocuments kept
     /// <summary>Longest chain of responses that one request may continue.</summary>
     private const int ChainMax = 1000;
 
-    /// <exception cref="StoreException">It is larger than a document may be, or could not be written.</exception>
+    /// <summary>Before one is made that is to be stored.</summary>
+    /// <exception cref="ApiException">400: the tenant keeps as much as it may.</exception>
+    internal async Task DemandRoomAsync(TenantId tenant, CancellationToken cancel)
+    {
+        if (await documents.IsFullAsync(Kind, tenant, options.Kept.Responses, cancel))
+            throw KeptRefusal.Full(FormattableString.Invariant($"much in stored responses ({options.Kept.ResponsesMax} responses, {options.Kept.ResponseBytesMax >> 20} MB)"),
+                "Delete some (DELETE /v1/responses/ID; an owner all: DELETE /api/tenants/ID/responses), have them stored for fewer days, or say \"store\": false.");
+    }
+
+    /// <exception cref="StoreException">It is larger than a document may be, would be more than the tenant may keep, or could not be written.</exception>
     internal Task KeepAsync(Caller caller, string id, KeptResponse made, CancellationToken cancel)
     {
         JsonObject content = new() { ["response"] = made.Response, ["input"] = made.Input, [Owned.Project] = caller.Project.Id.ToString() };
-        return kept.AddAsync(KeyOf(caller.Tenant.Id, id), JsonSerializer.Serialize(content, GatewayJson.Default.JsonObject), Instant.Now(clock), Instant.From(clock.GetUtcNow().AddDays(StoringTerms.Of(caller.Tenant).Days)), cancel);
+        return kept.AddAsync(KeyOf(caller.Tenant.Id, id), JsonSerializer.Serialize(content, GatewayJson.Default.JsonObject), Instant.Now(clock), Instant.From(clock.GetUtcNow().AddDays(StoringTerms.Of(caller.Tenant).Days)), cancel, options.Kept.Responses);
     }
 
     /// <summary>Null: there is none that this caller reaches.</summary>

@@ -10,8 +10,8 @@ public sealed class SealedDocuments(IDocumentStore documents, SecretBox box)
     private const int PageMax = 20;
 
     /// <exception cref="StoreException">It is larger than a document may be, or could not be written.</exception>
-    internal Task AddAsync(DocumentKey key, string text, Instant createdAt, Instant? expiresAt, CancellationToken cancel) =>
-        documents.TryAddAsync(new NewDocument(key, createdAt, box.Seal(OwnerOf(key), text), expiresAt), cancel);
+    internal Task AddAsync(DocumentKey key, string text, Instant createdAt, Instant? expiresAt, CancellationToken cancel, DocumentBounds? within = null) =>
+        documents.TryAddAsync(new NewDocument(key, createdAt, box.Seal(OwnerOf(key), text), expiresAt, within), cancel);
 
     /// <exception cref="System.Security.Cryptography.CryptographicException">It was sealed for another place, or under another key.</exception>
     internal async Task<string?> FindAsync(DocumentKey key, CancellationToken cancel) =>

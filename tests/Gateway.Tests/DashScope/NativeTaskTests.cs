@@ -80,7 +80,7 @@ public sealed class NativeTaskTests(GatewayFixture fixture) : IClassFixture<Gate
             return Script.SayAndWait(call, mayEnd.Task, cancel);
         };
         LookedUp documents = new(new SealingStore(gateway.Get<IDocumentStore>(), gateway.Get<SecretBox>(), NullLogger<SealingStore>.Instance));
-        using NativeTasks tasks = new(documents, gateway.Get<AnswerServing>(), gateway.Get<GatewayOptions>(), TimeProvider.System, NullLogger<NativeTasks>.Instance);
+        using NativeTasks tasks = new(documents, gateway.Get<AnswerServing>(), gateway.Get<GatewayOptions>(), gateway.Get<TenantStops>(), TimeProvider.System, NullLogger<NativeTasks>.Instance);
         DirectoryModel directory = gateway.Get<DirectoryState>().Current;
         ApiKey key = directory.Keys.Single(each => each.Role == KeyRole.Inference);
         Caller caller = new(directory.Tenant(key.Tenant), directory.Project(key.Project), key);

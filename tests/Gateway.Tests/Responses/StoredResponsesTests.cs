@@ -157,7 +157,7 @@ public sealed class StoredResponsesTests
         IDocumentStore documents = (IDocumentStore)gateway.Store;
         TenantId acme = gateway.Get<DirectoryState>().Current.FindTenant("acme")!.Id;
         await AddPlainAsync(documents, acme, "resp_old");
-        ResponseStore store = new(documents, new SealedDocuments(new DeletesBefore(documents, () => gateway.Get<ResponseStore>().DeleteAsync(acme, "resp_old", None)), gateway.Get<SecretBox>()), TimeProvider.System);
+        ResponseStore store = new(documents, new SealedDocuments(new DeletesBefore(documents, () => gateway.Get<ResponseStore>().DeleteAsync(acme, "resp_old", None)), gateway.Get<SecretBox>()), gateway.Get<GatewayOptions>(), TimeProvider.System);
         await store.SealPlainAsync(None);
         Assert.Empty(await StoredAsync(gateway));
     }
