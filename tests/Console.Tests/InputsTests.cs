@@ -10,6 +10,13 @@ public sealed class InputsTests
     public void A_budget_is_an_exact_amount(string text, string amount) => Assert.Equal(Money.Parse(amount, Currency.Usd), Inputs.Budget(text));
 
     [Theory]
+    [InlineData("12.5", "12.5", "EUR")]
+    [InlineData(" 12.5 chf ", "12.5", "CHF")]
+    [InlineData("$12.5", "12.5", "USD")]
+    public void A_budget_is_in_the_currency_of_the_one_before_unless_it_says_another(string text, string amount, string currency) =>
+        Assert.Equal(Money.Parse(amount, new Currency(currency)), Inputs.Budget(text, Money.Parse("1", new Currency("EUR"))));
+
+    [Theory]
     [InlineData("")]
     [InlineData("  ")]
     [InlineData(null)]
@@ -20,6 +27,9 @@ public sealed class InputsTests
     [InlineData("ten")]
     [InlineData("1e3")]
     [InlineData("0.0000000000001")]
+    [InlineData("5 EURO")]
+    [InlineData("5 E1R")]
+    [InlineData("5 EUR more")]
     public void What_is_no_budget_is_refused(string text) => Assert.Throws<FormatException>(() => Inputs.Budget(text));
 
     [Theory]

@@ -6,12 +6,13 @@ namespace Qanat.Console;
 /// <summary>Reads what people type into forms. Every failure is a sentence.</summary>
 public static class Inputs
 {
-    /// <summary>An amount of dollars; null when the field is empty.</summary>
+    /// <summary>An amount in the currency of what it replaces, or in another that is named behind it: "12.50 EUR". Null when the field is empty.</summary>
+    /// <param name="now">What it replaces; null: nothing, and it is in dollars.</param>
     /// <exception cref="FormatException">It is no amount, or is negative.</exception>
-    public static Money? Budget(string? text)
+    public static Money? Budget(string? text, Money? now = null)
     {
         if (string.IsNullOrWhiteSpace(text)) return null;
-        Money money = Amount(text);
+        Money money = Amount(text, CurrencyOf(now));
         return money.IsNegative ? throw new FormatException("A budget is zero or more; leave it empty for no limit.") : money;
     }
 
@@ -38,8 +39,25 @@ public static class Inputs
     /// <summary>What a field shows for a limit; empty when there is none.</summary>
     public static string Text(long? limit) => limit?.ToString(CultureInfo.InvariantCulture) ?? "";
 
+    /// <summary>What a field shows for a budget, beside its currency; empty when there is none.</summary>
+    public static string Text(Money? budget) => budget?.ToDecimalText() ?? "";
+
+    /// <summary>What an amount in a field is in that does not say it; dollars where there is none yet.</summary>
+    public static Currency CurrencyOf(Money? budget) => budget?.Currency ?? Currency.Usd;
+
+    /// <summary>An amount of dollars.</summary>
     /// <exception cref="FormatException">It is no amount.</exception>
     public static Money Amount(string? text) => Money.Parse((text ?? "").Trim().TrimStart('$'), Currency.Usd);
+
+    /// <exception cref="FormatException">It is no amount, or in no currency.</exception>
+    private static Money Amount(string text, Currency currency)
+    {
+        string[] parts = text.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        if (parts.Length > 2 || parts is [_, { Length: not 3 }]) throw new FormatException($"'{text}' is not an amount: write one such as 12.50, or 12.50 EUR.");
+        if (parts is [_, { } code]) currency = code.All(char.IsAsciiLetter) ? new Currency(code.ToUpperInvariant()) : throw new FormatException($"'{code}' is not a currency: write three letters, such as EUR.");
+        else if (parts[0].StartsWith('$')) currency = Currency.Usd;
+        return Money.Parse(parts[0].TrimStart('$'), currency);
+    }
 
     /// <summary>A percentage with at most one decimal, in permille.</summary>
     /// <exception cref="FormatException">It is none between 0.1 and 100.</exception>
