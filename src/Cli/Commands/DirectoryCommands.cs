@@ -38,7 +38,7 @@ internal static class DirectoryCommands
         {
             create,
             List(shared, "projects", new Column("name", "name"), new Column("tenant", "tenant.name"), new Column("id", "id"), new Column("monthly budget", "monthly_budget", Align.Right), new Column("spent", "spent", Align.Right)),
-            Budget(shared, "projects"),
+            Budget(shared, "projects"), LimitCommands.OfProject(shared),
         };
     }
 

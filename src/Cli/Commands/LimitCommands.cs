@@ -3,32 +3,80 @@ using System.Text.Json.Nodes;
 
 namespace Qanat.Cli;
 
-/// <summary>qanat tenant limits | credit | alert-mail | keep | responses | stop | start, and qanat key rotate.</summary>
+/// <summary>qanat tenant limits, qanat project limits, qanat tenant credit | alert-mail | keep | responses | stop | start, and qanat key rotate.</summary>
 internal static class LimitCommands
 {
     public static Command OfTenant(Shared shared)
     {
         Argument<string> id = new("tenant") { Description = "Name or id." };
-        Option<string?> daily = new("--daily") { Description = "What may be spent in a calendar day (UTC), e.g. 5; 'none' for no limit." };
+        Option<string?> model = new("--model") { Description = "The limits of this model for the tenant, instead of all its requests." };
+        Option<bool> eachUser = new("--each-user") { Description = "The limits of each of its users, instead of all its requests." };
+        Option<string?> daily = DailyOption();
+        Option<string?> monthly = new("--monthly") { Description = "With --model or --each-user: the same for a calendar month. (Of all its requests: `qanat tenant budget`.)" };
         Option<string?> userDaily = new("--user-daily") { Description = "What each of its users may spend in a calendar day (UTC); 'none' for no limit." };
         Option<string?> userMonthly = new("--user-monthly") { Description = "The same for a calendar month." };
         RateOptionSet rates = new();
-        Command limits = new("limits", "Show or change how much a tenant may ask.") { id, daily, userDaily, userMonthly };
+        Command limits = new("limits", "Show or change how much a tenant may ask.") { id, model, eachUser, daily, monthly, userDaily, userMonthly };
         rates.AddTo(limits);
         limits.SetAction((parsed, cancel) => shared.WithServerAsync(parsed, async (server, terminal) =>
         {
             string path = $"api/tenants/{Uri.EscapeDataString(parsed.GetValue(id)!)}/limits";
-            JsonObject change = [];
-            rates.WriteTo(change, parsed);
-            if (parsed.GetValue(daily) is { } amount) change["daily_budget"] = amount == "none" ? null : amount;
-            JsonObject user = [];
-            if (parsed.GetValue(userDaily) is { } userDay) user["daily_budget"] = userDay == "none" ? null : userDay;
-            if (parsed.GetValue(userMonthly) is { } userMonth) user["monthly_budget"] = userMonth == "none" ? null : userMonth;
+            JsonObject asked = [], user = [];
+            rates.WriteTo(asked, parsed);
+            WriteBudget(asked, "daily_budget", parsed.GetValue(daily));
+            WriteBudget(asked, "monthly_budget", parsed.GetValue(monthly));
+            WriteBudget(user, "daily_budget", parsed.GetValue(userDaily));
+            WriteBudget(user, "monthly_budget", parsed.GetValue(userMonthly));
+            (string? name, bool each) = (parsed.GetValue(model), parsed.GetValue(eachUser));
+            if (name is not null && (each || user.Count > 0)) throw new CommandException("Limits of a model are set by themselves: leave out --each-user, --user-daily and --user-monthly.");
+            if (name is null && !each && asked.ContainsKey("monthly_budget")) throw new CommandException("The monthly budget of all its requests is set by `qanat tenant budget`; --monthly needs --model or --each-user.");
+            JsonObject change = name is null && !each ? asked : [];
+            if (name is not null && asked.Count > 0) change["models"] = WithModel((await server.GetAsync(path, cancel))["models"]!.AsObject(), name, asked);
+            if (each) foreach ((string field, JsonNode? value) in asked) user.TryAdd(field, value?.DeepClone());
             if (user.Count > 0) change["each_user"] = user;
             JsonNode now = change.Count == 0 ? await server.GetAsync(path, cancel) : await server.PutAsync(path, change, cancel);
-            terminal.Say(now, Words(now));
+            terminal.Say(now, TenantWords(now));
         }, cancel));
         return limits;
+    }
+
+    public static Command OfProject(Shared shared)
+    {
+        Argument<string> id = new("project") { Description = "Name or id." };
+        Option<string?> daily = DailyOption();
+        RateOptionSet rates = new();
+        Command limits = new("limits", "Show or change how much may be asked in a project.") { id, daily };
+        rates.AddTo(limits);
+        limits.SetAction((parsed, cancel) => shared.WithServerAsync(parsed, async (server, terminal) =>
+        {
+            string path = $"api/projects/{Uri.EscapeDataString(parsed.GetValue(id)!)}/limits";
+            JsonObject change = [];
+            rates.WriteTo(change, parsed);
+            WriteBudget(change, "daily_budget", parsed.GetValue(daily));
+            JsonNode now = change.Count == 0 ? await server.GetAsync(path, cancel) : await server.PutAsync(path, change, cancel);
+            string[] words = [.. Words(now["rates"]!), .. now["daily_budget"] is { } budget ? [$"daily budget: {budget}"] : Array.Empty<string>()];
+            terminal.Say(now, words.Length == 0 ? "No limits." : string.Join("; ", words));
+        }, cancel));
+        return limits;
+    }
+
+    private static Option<string?> DailyOption() => new("--daily") { Description = "What may be spent in a calendar day (UTC), e.g. 5; 'none' for no limit." };
+
+    private static void WriteBudget(JsonObject change, string field, string? amount)
+    {
+        if (amount is not null) change[field] = amount == "none" ? null : amount;
+    }
+
+    /// <summary>The limits of all models, as they are sent together, with those of one changed. One that has none left is not among them.</summary>
+    private static JsonObject WithModel(JsonObject before, string name, JsonObject asked)
+    {
+        JsonObject models = before.DeepClone().AsObject();
+        string known = models.Select(each => each.Key).FirstOrDefault(each => each.Equals(name, StringComparison.OrdinalIgnoreCase)) ?? name;
+        JsonObject part = models[known] as JsonObject ?? [];
+        foreach ((string field, JsonNode? value) in asked) part[field] = value?.DeepClone();
+        models.Remove(known);
+        if (part.Any(field => field.Value is not null)) models[known] = part;
+        return models;
     }
 
     public static Command Credit(Shared shared)
@@ -119,14 +167,16 @@ internal static class LimitCommands
         return rotate;
     }
 
-    private static string Words(JsonNode now)
+    /// <summary>Each limit of a tenant's, a project's, a user's or a model's that there is.</summary>
+    private static IEnumerable<string> Words(JsonNode limits) => limits.AsObject().Where(field => field.Value is not null).Select(field => $"{field.Key.Replace('_', ' ')}: {field.Value}");
+
+    private static string TenantWords(JsonNode now)
     {
         List<string> words = [(bool)now["stopped"]! ? "Stopped" : "Served"];
-        foreach ((string key, JsonNode? value) in now["rates"]!.AsObject())
-            if (value is not null) words.Add($"{key.Replace('_', ' ')}: {value}");
+        words.AddRange(Words(now["rates"]!));
         if (now["daily_budget"] is { } daily) words.Add($"daily budget: {daily}, left {now["daily_left"]}");
-        if (now["each_user"]!["daily_budget"] is { } userDay) words.Add($"each user's daily budget: {userDay}");
-        if (now["each_user"]!["monthly_budget"] is { } userMonth) words.Add($"each user's monthly budget: {userMonth}");
+        words.AddRange(Words(now["each_user"]!).Select(limit => $"each user's {limit}"));
+        foreach ((string model, JsonNode? part) in now["models"]!.AsObject()) words.AddRange(Words(part!).Select(limit => $"{model}'s {limit}"));
         if (now["credits"]!.AsArray().Count > 0) words.Add(Credits(now));
         return string.Join("; ", words);
     }

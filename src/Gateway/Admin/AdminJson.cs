@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using Qanat.Books;
 
@@ -9,6 +10,8 @@ internal sealed class AdminJson(DirectoryState directory)
     public static JsonObject List(IEnumerable<JsonObject> rows) => new() { ["data"] = new JsonArray([.. rows]) };
 
     public JsonObject? Of(TenantId? id) => id is not { } tenant ? null : new JsonObject { ["id"] = tenant.ToString(), ["name"] = directory.Current.FindTenant(tenant)?.Name };
+    public static JsonNode Of(RateTerms rates) => JsonSerializer.SerializeToNode(rates, TermsJson.Default.RateTerms)!;
+
     public JsonObject? Of(ProjectId? id) => id is not { } project ? null : new JsonObject { ["id"] = project.ToString(), ["name"] = directory.Current.FindProject(project)?.Name };
 
     public static string? Text(Money? money) => money?.ToDecimalText();

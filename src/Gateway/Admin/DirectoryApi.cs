@@ -81,18 +81,7 @@ internal sealed class DirectoryApi(DirectoryState directory, BudgetLimits limits
     private Tenant Tenant(AdminRequest request, string idOrName) =>
         directory.Current.FindTenant(idOrName) is { } found && request.Sees(found.Id) ? found : throw DirectoryNames.Unknown("tenant", idOrName);
 
-    /// <summary>By id, or by a name that only one of the tenants that the caller sees uses.</summary>
-    private Project Project(AdminRequest request, string idOrName)
-    {
-        if (Guid.TryParse(idOrName, out Guid id) && directory.Current.FindProject(new ProjectId(id)) is { } byId && request.Sees(byId.Tenant)) return byId;
-        Project[] named = [.. directory.Current.Projects.Where(project => request.Sees(project.Tenant) && project.Name.Equals(idOrName, StringComparison.OrdinalIgnoreCase))];
-        return named switch
-        {
-            [Project only] => only,
-            [] => throw DirectoryNames.Unknown("project", idOrName),
-            _ => throw Refusal.Value("id", $"{named.Length} tenants have a project called '{idOrName}': name it by its id."),
-        };
-    }
+    private Project Project(AdminRequest request, string idOrName) => DirectoryNames.Project(directory.Current, request, idOrName);
 
     private ApiKey Key(AdminRequest request)
     {
@@ -129,6 +118,8 @@ internal sealed class DirectoryApi(DirectoryState directory, BudgetLimits limits
         ["name"] = project.Name,
         ["tenant"] = json.Of((TenantId?)project.Tenant),
         ["created_at"] = AdminJson.Text((Instant?)project.CreatedAt),
+        ["rates"] = AdminJson.Of(ProjectTerms.Of(project).Rates),
+        ["daily_budget"] = ProjectTerms.Of(project).DailyBudget,
     }, project.Id.Value, project.MonthlyBudget);
 
     private JsonObject Of(ApiKey key) => WithUse(new JsonObject

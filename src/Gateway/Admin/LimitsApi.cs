@@ -44,16 +44,22 @@ internal sealed class LimitsApi(DirectoryState directory, BudgetLimits budgets, 
     public async Task<JsonObject> StopAsync(AdminRequest request, JsonFields fields) => Of(await SwitchAsync(request, stopped: true));
     public async Task<JsonObject> StartAsync(AdminRequest request, JsonFields fields) => Of(await SwitchAsync(request, stopped: false));
 
-    public async Task<JsonObject> SetProjectAsync(AdminRequest request, JsonFields fields)
-    {
-        ProjectId id = new(AdminRequest.ParseId(request.Id, "id"));
-        if (directory.Current.FindProject(id) is not { } project || !request.Sees(project.Tenant)) throw DirectoryNames.Unknown("project", request.Id);
-        Project after = await directory.SetTermsAsync(request.Who, "project.limits", id, terms => terms with
+    public JsonObject ReadProject(AdminRequest request) => Of(DirectoryNames.Project(directory.Current, request, request.Id));
+
+    public async Task<JsonObject> SetProjectAsync(AdminRequest request, JsonFields fields) =>
+        Of(await directory.SetTermsAsync(request.Who, "project.limits", DirectoryNames.Project(directory.Current, request, request.Id).Id, terms => terms with
         {
             Rates = TermsFields.ReadRates(fields, terms.Rates),
             DailyBudget = TermsFields.ReadBudget(fields, "daily_budget", terms.DailyBudget),
-        }, request.Cancel);
-        return new JsonObject { ["id"] = after.Id.ToString(), ["rates"] = Of(ProjectTerms.Of(after).Rates), ["daily_budget"] = ProjectTerms.Of(after).DailyBudget };
+        }, request.Cancel));
+
+    private JsonObject Of(Project project)
+    {
+        ProjectTerms terms = ProjectTerms.Of(project);
+        JsonObject answer = new() { ["id"] = project.Id.ToString(), ["name"] = project.Name, ["rates"] = AdminJson.Of(terms.Rates), ["daily_budget"] = terms.DailyBudget };
+        // What a project has spent today is known once the running month has been read.
+        if (terms.DailyLimit is { } daily && budgets.KnowsParts(project.Tenant)) answer["daily_left"] = Left(daily, budgets.UseToday(project.Id, daily.Currency));
+        return answer;
     }
 
     private Task<Tenant> SwitchAsync(AdminRequest request, bool stopped) =>
@@ -72,7 +78,7 @@ internal sealed class LimitsApi(DirectoryState directory, BudgetLimits budgets, 
             ["id"] = tenant.Id.ToString(),
             ["name"] = tenant.Name,
             ["stopped"] = terms.Stopped,
-            ["rates"] = Of(terms.Rates),
+            ["rates"] = AdminJson.Of(terms.Rates),
             ["each_user"] = Of(terms.EachUser),
             ["models"] = models,
             ["daily_budget"] = terms.DailyBudget,
@@ -92,6 +98,4 @@ internal sealed class LimitsApi(DirectoryState directory, BudgetLimits budgets, 
     private static string Left(Money limit, (Money Spent, Money Held) use) => (limit - use.Spent - use.Held).ToDecimalText();
 
     private static JsonNode Of(PartTerms part) => JsonSerializer.SerializeToNode(part, TermsJson.Default.PartTerms)!;
-
-    private static JsonNode Of(RateTerms rates) => JsonSerializer.SerializeToNode(rates, TermsJson.Default.RateTerms)!;
 }

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Qanat.Books;
 
 namespace Qanat.Gateway.Tests;
 
@@ -42,6 +43,20 @@ public sealed class DirectoryApiTests
         DirectoryState again = await DirectoryState.LoadAsync(gateway.Store, TimeProvider.System, TestContext.Current.CancellationToken);
         Assert.Equal("3", ProjectTerms.Of(again.Current.Projects.Single(each => each.Name == "web")).DailyLimit!.Value.ToDecimalText());
         Assert.Equal("5", TenantTerms.Of(again.Current.FindTenant("acme")!).EachUser.MonthlyLimit!.Value.ToDecimalText());
+    }
+
+    [Fact]
+    public async Task Limits_of_a_project_are_read_back_by_its_name_and_in_the_list()
+    {
+        await using TestGateway gateway = await TestGateway.StartAsync();
+        await gateway.AdminAsync("POST", "/api/projects", """{"tenant":"acme","name":"web"}""");
+        Answer set = await gateway.AdminAsync("PUT", "/api/projects/web/limits", """{"daily_budget":"3 EUR","requests_per_minute":7}""");
+        Assert.Equal((200, "web", "3 EUR", 7), (set.Status, (string?)set.Body["name"], (string?)set.Body["daily_budget"], (int)set.Body["rates"]!["requests_per_minute"]!));
+        Assert.Equal(set.Text, (await gateway.AdminAsync("GET", "/api/projects/web/limits")).Text);
+        JsonNode listed = (await gateway.AdminAsync("GET", "/api/projects")).Body["data"]!.AsArray().Single(project => (string?)project!["name"] == "web")!;
+        Assert.Equal(("3 EUR", 7), ((string?)listed["daily_budget"], (int)listed["rates"]!["requests_per_minute"]!));
+        using HttpClient other = await gateway.ClientOfAsync("house", KeyRole.Owner, Reach.Tenant);
+        Assert.Equal(404, (await TestGateway.SendAsync(other, new HttpRequestMessage(HttpMethod.Get, $"/api/projects/{set.Body["id"]}/limits"))).Status);
     }
 
     [Fact]
