@@ -54,7 +54,7 @@ internal static class LimitCommands
             rates.WriteTo(change, parsed);
             WriteBudget(change, "daily_budget", parsed.GetValue(daily));
             JsonNode now = change.Count == 0 ? await server.GetAsync(path, cancel) : await server.PutAsync(path, change, cancel);
-            string[] words = [.. Words(now["rates"]!), .. now["daily_budget"] is { } budget ? [$"daily budget: {budget}"] : Array.Empty<string>()];
+            string[] words = [.. Words(now["rates"]!), .. now["daily_budget"] is { } budget ? [$"daily budget: {budget}, left {now["daily_left"]}"] : Array.Empty<string>()];
             terminal.Say(now, words.Length == 0 ? "No limits." : string.Join("; ", words));
         }, cancel));
         return limits;

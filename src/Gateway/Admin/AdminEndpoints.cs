@@ -19,7 +19,7 @@ internal sealed class AdminEndpoints(Callers callers, GatewayOptions options, Di
         Put(routes, "/api/tenants/{id}/alert-mail", Permission.ChangeLimits, limits.SetAlertMailAsync);
         Post(routes, "/api/tenants/{id}/stop", Permission.ChangeLimits, limits.StopAsync);
         Post(routes, "/api/tenants/{id}/start", Permission.ChangeLimits, limits.StartAsync);
-        Get(routes, "/api/projects/{id}/limits", Permission.SeeDirectory, limits.ReadProject);
+        Get(routes, "/api/projects/{id}/limits", Permission.SeeDirectory, limits.ReadProjectAsync);
         Put(routes, "/api/projects/{id}/limits", Permission.ChangeBudgets, limits.SetProjectAsync);
         Get(routes, "/api/projects", Permission.SeeDirectory, directory.ListProjects);
         Post(routes, "/api/projects", Permission.ChangeKeys, directory.CreateProjectAsync);

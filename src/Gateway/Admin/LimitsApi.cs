@@ -44,21 +44,22 @@ internal sealed class LimitsApi(DirectoryState directory, BudgetLimits budgets, 
     public async Task<JsonObject> StopAsync(AdminRequest request, JsonFields fields) => Of(await SwitchAsync(request, stopped: true));
     public async Task<JsonObject> StartAsync(AdminRequest request, JsonFields fields) => Of(await SwitchAsync(request, stopped: false));
 
-    public JsonObject ReadProject(AdminRequest request) => Of(DirectoryNames.Project(directory.Current, request, request.Id));
+    public Task<JsonObject> ReadProjectAsync(AdminRequest request) => OfAsync(DirectoryNames.Project(directory.Current, request, request.Id));
 
     public async Task<JsonObject> SetProjectAsync(AdminRequest request, JsonFields fields) =>
-        Of(await directory.SetTermsAsync(request.Who, "project.limits", DirectoryNames.Project(directory.Current, request, request.Id).Id, terms => terms with
+        await OfAsync(await directory.SetTermsAsync(request.Who, "project.limits", DirectoryNames.Project(directory.Current, request, request.Id).Id, terms => terms with
         {
             Rates = TermsFields.ReadRates(fields, terms.Rates),
             DailyBudget = TermsFields.ReadBudget(fields, "daily_budget", terms.DailyBudget),
         }, request.Cancel));
 
-    private JsonObject Of(Project project)
+    private async Task<JsonObject> OfAsync(Project project)
     {
         ProjectTerms terms = ProjectTerms.Of(project);
         JsonObject answer = new() { ["id"] = project.Id.ToString(), ["name"] = project.Name, ["rates"] = AdminJson.Of(terms.Rates), ["daily_budget"] = terms.DailyBudget };
-        // What a project has spent today is known once the running month has been read.
-        if (terms.DailyLimit is { } daily && budgets.KnowsParts(project.Tenant)) answer["daily_left"] = Left(daily, budgets.UseToday(project.Id, daily.Currency));
+        if (terms.DailyLimit is not { } daily) return answer;
+        await budgets.KnowPartsAsync(project.Tenant);
+        answer["daily_left"] = Left(daily, budgets.UseToday(project.Id, daily.Currency));
         return answer;
     }
 

@@ -14,7 +14,7 @@ public sealed record RateOptions
     /// <summary>The same for a rate that is used up. Zero: it is refused at once.</summary>
     public TimeSpan RateWaitMax { get; init; }
 
-    /// <summary>Levels remembered at once (user tags are named by callers); beyond it idle ones are forgotten, which only ever gives.</summary>
+    /// <summary>Levels remembered at once (user tags are named by callers); beyond it idle ones and then those of users are forgotten, which only ever gives.</summary>
     public int LevelsMax { get; init; } = 100_000;
 }
 
@@ -29,6 +29,11 @@ public sealed record RateState(long? RequestLimit, long RequestsLeft, TimeSpan R
 /// arrival, and nobody passes who waits for the same room, so that a large request is not kept out by small ones.</summary>
 public sealed class RateLimits : IDisposable
 {
+    private const string UserLevel = "user";
+
+    /// <summary>Tenant, project, key, user and model.</summary>
+    private const int LevelsOfCallMax = 5;
+
     private readonly TimeProvider clock;
     private readonly Lock gate = new();
     private readonly Dictionary<string, Level> levels = new(StringComparer.Ordinal);
@@ -83,6 +88,14 @@ public sealed class RateLimits : IDisposable
         get
         {
             lock (gate) return line.Count;
+        }
+    }
+
+    internal int LevelsCount
+    {
+        get
+        {
+            lock (gate) return levels.Count;
         }
     }
 
@@ -293,10 +306,12 @@ public sealed class RateLimits : IDisposable
         Caller caller = call.Caller;
         TenantTerms tenant = TenantTerms.Of(caller.Tenant);
         List<Level> found = [];
+        // Before any is found: none of this call's is forgotten under it.
+        if (levels.Count > current.LevelsMax - LevelsOfCallMax) MakeRoom();
         Add("tenant", caller.Tenant.Id.Value, "", tenant.Rates);
         Add("project", caller.Project.Id.Value, "", ProjectTerms.Of(caller.Project).Rates);
         Add("key", KeyTerms.CountedAs(caller.Key).Value, "", caller.Terms.Rates);
-        if (call.UserTag is { } tag) Add("user", caller.Tenant.Id.Value, tag, tenant.EachUser);
+        if (call.UserTag is { } tag) Add(UserLevel, caller.Tenant.Id.Value, tag, tenant.EachUser);
         if (tenant.OfModel(call.Model) is { } rates) Add("model", caller.Tenant.Id.Value, call.Model.Value, rates);
         return found;
 
@@ -308,19 +323,20 @@ public sealed class RateLimits : IDisposable
 
     private Level LevelOf(string name, string key, RateTerms rates)
     {
-        if (!levels.TryGetValue(key, out Level? level))
-        {
-            if (levels.Count >= current.LevelsMax) ForgetIdle();
-            levels[key] = level = new Level(name);
-        }
+        if (!levels.TryGetValue(key, out Level? level)) levels[key] = level = new Level(name);
         level.Apply(rates, Now());
         return level;
     }
 
-    private void ForgetIdle()
+    /// <summary>Forgets what is idle, and of users what is not until a tenth is free, so that it is looked through again only after as many new ones. Whoever names ever new users had room for each of them anyhow; all other levels stay.</summary>
+    private void MakeRoom()
     {
         long now = Now();
         foreach (string key in levels.Where(pair => pair.Value.IsIdle(now)).Select(pair => pair.Key).ToList()) levels.Remove(key);
+        int excess = levels.Count - (current.LevelsMax - Math.Max(LevelsOfCallMax, current.LevelsMax / 10));
+        if (excess <= 0) return;
+        HashSet<Level> waitedFor = [.. line.SelectMany(each => each.Levels)];
+        foreach (string key in levels.Where(pair => pair.Value is { Name: UserLevel, Running: 0 } && !waitedFor.Contains(pair.Value)).Select(pair => pair.Key).Take(excess).ToList()) levels.Remove(key);
     }
 
     private long Now() => (long)((Int128)clock.GetTimestamp() * TimeSpan.TicksPerSecond / clock.TimestampFrequency);

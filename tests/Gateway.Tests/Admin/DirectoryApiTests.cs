@@ -51,7 +51,7 @@ public sealed class DirectoryApiTests
         await using TestGateway gateway = await TestGateway.StartAsync();
         await gateway.AdminAsync("POST", "/api/projects", """{"tenant":"acme","name":"web"}""");
         Answer set = await gateway.AdminAsync("PUT", "/api/projects/web/limits", """{"daily_budget":"3 EUR","requests_per_minute":7}""");
-        Assert.Equal((200, "web", "3 EUR", 7), (set.Status, (string?)set.Body["name"], (string?)set.Body["daily_budget"], (int)set.Body["rates"]!["requests_per_minute"]!));
+        Assert.Equal((200, "web", "3 EUR", 7, "3"), (set.Status, (string?)set.Body["name"], (string?)set.Body["daily_budget"], (int)set.Body["rates"]!["requests_per_minute"]!, (string?)set.Body["daily_left"]));
         Assert.Equal(set.Text, (await gateway.AdminAsync("GET", "/api/projects/web/limits")).Text);
         JsonNode listed = (await gateway.AdminAsync("GET", "/api/projects")).Body["data"]!.AsArray().Single(project => (string?)project!["name"] == "web")!;
         Assert.Equal(("3 EUR", 7), ((string?)listed["daily_budget"], (int)listed["rates"]!["requests_per_minute"]!));
