@@ -7,7 +7,31 @@ namespace Qanat.Gateway;
 /// <summary>Statements, the journal, the check and the export over HTTP. Each posts what is settled first and reads the books at that moment.</summary>
 internal sealed class BooksApi(BooksPoster poster, IBookStore store, DirectoryState directory, AdminJson json, TimeProvider clock)
 {
+    private const int JournalStandard = 50;
+    private const int AuditStandard = 100;
     private const int JournalMax = 1000;
+
+    public void Map(AdminRoutes routes)
+    {
+        routes.Get("/api/books/pnl", Permission.SeeBooks, ProfitAndLossAsync, new(Tags.Books, "Profit and loss of a period") { Query = [Asked.From, Asked.To, Asked.By.Defaults("tenant")] });
+        routes.Get("/api/books/trial", Permission.SeeBooks, TrialBalanceAsync, new(Tags.Books, "The trial balance at a moment") { Query = [Asked.At] });
+        routes.Get("/api/books/balance", Permission.SeeBooks, BalanceSheetAsync, new(Tags.Books, "The balance sheet at a moment") { Query = [Asked.At] });
+        routes.Get("/api/books/economics", Permission.SeeBooks, UnitEconomicsAsync, new(Tags.Books, "What a million tokens of each model bring in and cost, and how busy the pools are") { Query = [Asked.From, Asked.To] });
+        routes.Get("/api/books/attributed", Permission.SeeBooks, AttributedAsync, new(Tags.Books, "What closed months of pools, or of models, brought in and took")
+        {
+            Query = [Field.May("pool", Schema.List(Schema.Text(), "Pools, or else models")), Field.May("model", Schema.List(Schema.Text(), "Models, or else pools")),
+                Field.Needed("from", Schema.Time("The first month")), Field.May("currency", Schema.Text("In which currency").Defaults(Currency.Usd.Code))],
+            Answer = Schema.Rows("Months"),
+        });
+        routes.Get("/api/books/journal", Permission.SeeBooks, JournalAsync, new(Tags.Books, "The newest transactions of a period, newest first")
+        {
+            Query = [Asked.From, Asked.To, Asked.Tenant, Field.May("account", Schema.Text("Those that touch an account or one below it")), Asked.Limit(JournalStandard, JournalMax)],
+            Answer = Schema.Rows("Transactions"),
+        });
+        routes.Get("/api/books/check", Permission.SeeBooks, CheckAsync, new(Tags.Books, "Whether the books agree with themselves, identity by identity"));
+        routes.Get("/api/audit", Permission.SeeAudit, AuditAsync, new(Tags.Books, "Who changed what and when, newest first") { Query = [Asked.Limit(AuditStandard, JournalMax)], Answer = Schema.Rows("Changes") });
+        routes.Post("/api/demo/clear", Permission.Operate, ClearDemoAsync, new(Tags.Server, "Take the demonstration's tenants and their usage out of the books"));
+    }
 
     public async Task<JsonObject> ProfitAndLossAsync(AdminRequest request)
     {
@@ -77,7 +101,7 @@ internal sealed class BooksApi(BooksPoster poster, IBookStore store, DirectorySt
     /// <summary>The newest transactions of the period, newest first.</summary>
     public async Task<JsonObject> JournalAsync(AdminRequest request)
     {
-        int limit = request.Limit(50, JournalMax);
+        int limit = request.Limit(JournalStandard, JournalMax);
         TenantId? tenant = request.Tenant(directory.Current);
         Account? account = request.Query("account") is { } path ? new Account(path) : null;
         Queue<Transaction> newest = await poster.PostThenAsync(async books =>
@@ -105,7 +129,7 @@ internal sealed class BooksApi(BooksPoster poster, IBookStore store, DirectorySt
         };
     }
 
-    public async Task<JsonObject> AuditAsync(AdminRequest request) => AdminJson.List((await store.ReadAuditAsync(request.Limit(100, JournalMax), request.Cancel)).Select(entry => new JsonObject
+    public async Task<JsonObject> AuditAsync(AdminRequest request) => AdminJson.List((await store.ReadAuditAsync(request.Limit(AuditStandard, JournalMax), request.Cancel)).Select(entry => new JsonObject
     {
         ["at"] = AdminJson.Text((Instant?)entry.At),
         ["who"] = entry.Who,

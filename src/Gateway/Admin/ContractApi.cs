@@ -6,6 +6,11 @@ namespace Qanat.Gateway;
 /// <summary>What tenants have agreed on, and where they stand: free tokens, credit and commitment left.</summary>
 internal sealed class ContractApi(TariffState tariffs, ContractStanding standing, AdminJson json)
 {
+    public void Map(AdminRoutes routes) => routes.Get("/api/contracts", Permission.SeeBooks, ListAsync, new(Tags.Invoices, "What tenants have agreed on, and what is left of free tokens, credits and commitments")
+    {
+        Answer = Schema.Object(Field.Needed("contracts", Schema.List(Schema.AnyObject)), Field.Needed("credits", Schema.List(Schema.AnyObject)), Field.Needed("reservations", Schema.List(Schema.AnyObject))),
+    });
+
     public async Task<JsonObject> ListAsync(AdminRequest request)
     {
         ContractFigures figures = await standing.ReadAsync(request.Cancel);

@@ -6,6 +6,13 @@ namespace Qanat.Gateway;
 /// <summary>What pools really cost, what training cost, and what of it is still an assumption.</summary>
 internal sealed class CostApi(IBookStore store, TariffState tariffs, AdminJson json, TimeProvider clock)
 {
+    public void Map(AdminRoutes routes)
+    {
+        routes.Get("/api/costs/pools", Permission.SeeCosts, PoolsAsync, new(Tags.Costs, "What pools really cost in a period, and how that differs from their standard") { Query = [Asked.From, Asked.To], Answer = Schema.Rows("Pools") });
+        routes.Get("/api/costs/training", Permission.SeeCosts, TrainingAsync, new(Tags.Costs, "What training cost, and what of it is left to write off") { Query = [Asked.At], Answer = Schema.Rows("Runs") });
+        routes.Get("/api/costs/assumptions", Permission.SeeCosts, Assumptions, new(Tags.Costs, "Prices and rates in force that were assumed and nobody has confirmed") { Answer = Schema.Rows("Assumptions") });
+    }
+
     public async Task<JsonObject> PoolsAsync(AdminRequest request) =>
         AdminJson.List((await PoolCostStatement.ReadAsync(store, Until(request.Period), request.Cancel)).Select(Of));
 

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Text.Json.Nodes;
 using Qanat.Books;
 
@@ -8,6 +9,49 @@ internal sealed class DirectoryApi(DirectoryState directory, BudgetLimits limits
 {
     private const long OverlapSecondsStandard = 24 * 3600;
     private const long OverlapSecondsMax = 90L * 24 * 3600;
+
+    public void Map(AdminRoutes routes)
+    {
+        routes.Get("/api/tenants", Permission.SeeDirectory, ListTenants, new(Tags.Directory, "The tenants that you see, with their budgets and what of them is spent and held this month") { Answer = Schema.Rows("Tenants") });
+        routes.Post("/api/tenants", Permission.ChangeTenants, CreateTenantAsync, new(Tags.Directory, "Add a tenant, with a first project") { Body = Schema.Object(Name("What it is called: no other tenant is"), MonthlyBudget) });
+        routes.Put("/api/tenants/{id}/budget", Permission.ChangeLimits, SetTenantBudgetAsync, new(Tags.Directory, "Change or lift the monthly budget of a tenant") { Body = NewBudget });
+        routes.Get("/api/projects", Permission.SeeDirectory, ListProjects, new(Tags.Directory, "The projects that you see, with their budgets") { Answer = Schema.Rows("Projects") });
+        routes.Post("/api/projects", Permission.ChangeKeys, CreateProjectAsync, new(Tags.Directory, "Add a project to a tenant") { Body = Schema.Object(OfTenant, Name("What it is called: no other project of the tenant is"), MonthlyBudget) });
+        routes.Put("/api/projects/{id}/budget", Permission.ChangeBudgets, SetProjectBudgetAsync, new(Tags.Directory, "Change or lift the monthly budget of a project") { Body = NewBudget });
+        routes.Get("/api/keys", Permission.SeeDirectory, ListKeys, new(Tags.Directory, "The keys and accounts that you see, without their secrets") { Answer = Schema.Rows("Keys", KeyShown()) });
+        routes.Post("/api/keys", Permission.ChangeKeys, CreateKeyAsync, new(Tags.Directory, "Make a key; its secret is in this answer and never again")
+        {
+            Body = KeyBody(Field.May("name", Schema.Text("What it is called").Defaults("key")), Field.May("role", Schema.OneOf<KeyRole>("What it may do").Defaults("inference"))),
+            Answer = KeyShown(Secret),
+        });
+        routes.Post("/api/accounts", Permission.ChangeKeys, CreateAccountAsync, new(Tags.Directory, "Make an account, with which a person signs in to the console")
+        {
+            Body = KeyBody(Field.Needed("login", Schema.Text("What the person calls themselves when signing in; told apart without regard to case")), Field.May("name", Schema.Text("What it is called; without it, as the login")),
+                Field.Needed("role", Schema.OneOf<KeyRole>("What the person may do")), Password),
+            Answer = KeyShown(),
+        });
+        routes.Put("/api/accounts/{id}/password", Permission.ChangeKeys, SetPasswordAsync, new(Tags.Directory, "Give an account another password") { Body = Schema.Object(Password), Answer = KeyShown() });
+        routes.Put("/api/keys/{id}/budget", Permission.ChangeBudgets, SetKeyBudgetAsync, new(Tags.Directory, "Change or lift the monthly budget of a key") { Body = NewBudget, Answer = KeyShown() });
+        routes.Put("/api/keys/{id}/terms", Permission.ChangeKeys, SetKeyTermsAsync, new(Tags.Directory, "Change what bounds a key; what is not named stays, and null takes a limit away") { Body = TermsFields.OfKey, Answer = KeyShown() });
+        routes.Post("/api/keys/{id}/rotate", Permission.ChangeKeys, RotateKeyAsync, new(Tags.Directory, "Make another key in the place of this one, which works a while longer; the secret is in this answer and never again")
+        {
+            Body = Schema.Object(Field.May("overlap_seconds", Schema.Integer("How long the old key still works", 0, OverlapSecondsMax).Defaults(OverlapSecondsStandard))),
+            Answer = KeyShown(Secret),
+        });
+        routes.Delete("/api/keys/{id}", Permission.ChangeKeys, RevokeKeyAsync, new(Tags.Directory, "End a key or an account at once") { Answer = KeyShown() });
+    }
+
+    private static Field OfTenant => Field.Needed("tenant", Schema.Text("Whose: a tenant by its id or name"));
+    private static Field MonthlyBudget => Field.May("monthly_budget", Schema.Amount("What may be spent in a UTC calendar month; without it, or null: no limit").OrNull());
+    private static Field Password => Field.Needed("password", Schema.Text($"{Passwords.LengthMin} to {Passwords.LengthMax} characters"));
+    private static Field Secret => Field.Needed("key", Schema.Text("The secret: only a hash of it is kept"));
+    private static Schema NewBudget => Schema.Object(Field.Needed("monthly_budget", MonthlyBudget.Schema));
+    private static Field Name(string about) => Field.Needed("name", Schema.Text(about));
+
+    private static Schema KeyBody(params ImmutableArray<Field> fields) => TermsFields.OfKey.With(OfTenant, Field.May("project", Schema.Text("One of the tenant's projects by its name").Defaults(DirectoryState.DefaultProject)))
+        .With(fields).With(Field.May("reach", Schema.OneOf<Reach>("How far it reaches")), MonthlyBudget);
+
+    private static Schema KeyShown(params ImmutableArray<Field> more) => Schema.AnyObject.With(more).With(Field.May("terms", Schema.Of(TermsJson.Default.KeyTerms).Called("KeyTerms").OrNull()));
 
     public JsonObject ListTenants(AdminRequest request) => AdminJson.List(directory.Current.Tenants.Where(tenant => request.Sees(tenant.Id)).Select(Of));
     public JsonObject ListProjects(AdminRequest request) => AdminJson.List(directory.Current.Projects.Where(project => request.Sees(project.Tenant)).Select(Of));

@@ -7,6 +7,31 @@ namespace Qanat.Gateway;
 /// <summary>Invoices over HTTP: draft, make final, void, credit, pay, show, print.</summary>
 internal sealed class InvoiceApi(FinanceChanges changes, TariffState tariffs, DirectoryState directory, AdminJson json, TimeProvider clock)
 {
+    public void Map(AdminRoutes routes)
+    {
+        routes.Get("/api/invoices", Permission.SeeInvoices, List, new(Tags.Invoices, "The invoices that you see, and what of each is open") { Query = [Asked.Tenant], Answer = Schema.Rows("Invoices") });
+        routes.Post("/api/invoices", Permission.ChangeBooks, FinaliseAsync, new(Tags.Invoices, "Make an invoice of a closed period final: it never changes from then on") { Body = Invoiced("without it, the next of its year") });
+        routes.Post("/api/invoices/draft", Permission.SeeBooks, DraftAsync, new(Tags.Invoices, "An invoice as it would be; nothing is written") { Body = Invoiced("without it, draft") });
+        routes.Get("/api/invoices/{id}", Permission.SeeInvoices, ShowAsync, new(Tags.Invoices, "One invoice with its lines, credit notes and payments"));
+        routes.Post("/api/invoices/{id}/void", Permission.ChangeBooks, VoidAsync, new(Tags.Invoices, "Void an invoice, which makes room for another of its period") { Body = Schema.Object(Reason, Day) });
+        routes.Post("/api/invoices/{id}/credit", Permission.ChangeBooks, CreditAsync, new(Tags.Invoices, "Write a credit note on an invoice") { Body = Schema.Object(Called, Part, Reason, Day) });
+        routes.Post("/api/invoices/{id}/payment", Permission.ChangeBooks, PayAsync, new(Tags.Invoices, "Enter a payment of an invoice") { Body = Schema.Object(Called, Part, Day) });
+        routes.GetFile("/api/invoices/{id}/export", Permission.SeeInvoices, ExportAsync, new(Tags.Invoices, "One invoice as a file")
+        {
+            Query = [Field.May("format", Schema.OneOf("What it is written as; html prints well", "html", "csv", "json").Defaults("html")), Field.May("issuer", Schema.Text("Who issues it, in html").Defaults("Qanat"))],
+            Answer = Schema.Text("The file, with the content type of its format"),
+            AnswerType = "*/*",
+        });
+    }
+
+    private static Field Reason => Field.Needed("reason", Schema.Text("Why"));
+    private static Field Day => Field.May("at", Schema.Time("When; without it, now"));
+    private static Field Called => Field.May("name", Schema.Text("Of which there is no other; without it, the invoice's number and the next of its own"));
+    private static Field Part => Field.May("amount", Schema.Amount("How much, in the invoice's currency; without it, all that is open"));
+
+    private static Schema Invoiced(string otherwise) => Schema.Object(Field.May("number", Schema.Text("Its number; " + otherwise)), Field.Needed("tenant", Schema.Text("Whom it is for: a tenant by its id or name")),
+        Field.Needed("from", Asked.From.Schema), Field.Needed("to", Asked.To.Schema), Field.May("currency", Schema.Text("Which charges are on it").Defaults(Currency.Usd.Code)));
+
     public JsonObject List(AdminRequest request)
     {
         TenantId? tenant = request.Tenant(directory.Current);

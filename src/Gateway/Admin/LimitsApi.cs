@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Qanat.Books;
@@ -7,6 +8,35 @@ namespace Qanat.Gateway;
 /// <summary>Rates, daily budget, prepaid credit, alerts and the stop switch over HTTP.</summary>
 internal sealed class LimitsApi(DirectoryState directory, BudgetLimits budgets, AlertChanges alerts, FinanceChanges changes, TimeProvider clock)
 {
+    /// <summary>Every route with its words: what is read of its body stands in <see cref="TermsFields"/>.</summary>
+    public void Map(AdminRoutes routes)
+    {
+        routes.Get("/api/tenants/{id}/limits", Permission.SeeDirectory, ReadTenant, new(Tags.Limits, "What bounds a tenant: rates, budgets, credit paid in advance, and where alerts go") { Answer = TenantShown() });
+        routes.Put("/api/tenants/{id}/limits", Permission.ChangeLimits, SetTenantAsync, new(Tags.Limits, "Change what bounds a tenant; what is not named stays, and null takes a limit away") { Body = TermsFields.OfTenant, Answer = TenantShown() });
+        routes.Post("/api/tenants/{id}/credit", Permission.ChangeBooks, AddCreditAsync, new(Tags.Limits, "Enter that a tenant has paid in advance: its charges are drawn from that, and beyond it nothing is served")
+        {
+            Body = Schema.Object(Field.Needed("amount", Schema.Amount("What was paid"))),
+            Answer = TenantShown(),
+        });
+        routes.Put("/api/tenants/{id}/webhook", Permission.ChangeLimits, SetWebhookAsync, new(Tags.Limits, "Say where alerts of a tenant's budgets are sent; the secret that signs them is in this answer and never again")
+        {
+            Body = Schema.Object(Field.Needed("url", Schema.Text("An address that takes POST; null: nowhere any more").OrNull())),
+            Answer = TenantShown(Field.May("webhook_secret", Schema.Text("With it each alert is signed"))),
+        });
+        routes.Put("/api/tenants/{id}/alert-mail", Permission.ChangeLimits, SetAlertMailAsync, new(Tags.Limits, "Say whom alerts of a tenant's budgets are mailed to")
+        {
+            Body = Schema.Object(Field.Needed("addresses", Schema.List(Schema.Text(), $"Mail addresses, {MailAddresses.Most} at most; an empty list or null: nobody").OrNull())),
+            Answer = TenantShown(),
+        });
+        routes.Post("/api/tenants/{id}/stop", Permission.ChangeLimits, StopAsync, new(Tags.Limits, "Serve a tenant nothing from now on") { Answer = TenantShown() });
+        routes.Post("/api/tenants/{id}/start", Permission.ChangeLimits, StartAsync, new(Tags.Limits, "Serve a tenant again that was stopped") { Answer = TenantShown() });
+        routes.Get("/api/projects/{id}/limits", Permission.SeeDirectory, ReadProjectAsync, new(Tags.Limits, "What bounds a project, by its id") { Answer = ProjectShown });
+        routes.Put("/api/projects/{id}/limits", Permission.ChangeBudgets, SetProjectAsync, new(Tags.Limits, "Change what bounds a project, by its id; what is not named stays, and null takes a limit away") { Body = TermsFields.OfProject, Answer = ProjectShown });
+    }
+
+    private static Schema TenantShown(params ImmutableArray<Field> more) => Schema.Of(TermsJson.Default.TenantTerms).Only("stopped", "rates", "each_user", "models", "daily_budget", "alert_mail").With(more);
+    private static Schema ProjectShown => Schema.Of(TermsJson.Default.ProjectTerms).With(Field.May("id", Schema.Text()), Field.May("name", Schema.Text()), Field.May("daily_left", Schema.Text("Of the daily budget")));
+
     public JsonObject ReadTenant(AdminRequest request) => Of(Tenant(request));
 
     public async Task<JsonObject> SetTenantAsync(AdminRequest request, JsonFields fields) =>

@@ -6,6 +6,20 @@ namespace Qanat.Gateway;
 /// <summary>The end of periods, and charging a past one at other prices.</summary>
 internal sealed class PeriodApi(FinanceChanges changes, TariffState tariffs, AdminJson json)
 {
+    public void Map(AdminRoutes routes)
+    {
+        routes.Get("/api/periods", Permission.SeeBooks, List, new(Tags.Books, "The periods that are closed") { Answer = Schema.Rows("Periods") });
+        routes.Post("/api/periods", Permission.ChangeBooks, CloseAsync, new(Tags.Books, "Close the books up to a full hour: nothing before it changes from then on")
+        {
+            Body = Schema.Object(Field.Needed("through", Schema.Time("The hour at which the period ends")), Field.May("name", Schema.Text("Letters, digits, '-', '_' and '.'; without it, the day it ends on"))),
+        });
+        routes.Post("/api/books/reprice", Permission.ChangeBooks, RepriceAsync, new(Tags.Books, "Charge past usage at other prices, and show what that changes")
+        {
+            Body = Schema.Object(Field.Needed("text", Schema.Text("The statement of a re-rating")), Field.May("check_only", Schema.Flag("Show what it would change, and declare nothing"))),
+            Answer = Schema.Rows("What changes, by tenant and model").With(Field.Needed("declared", Schema.Flag("It holds from now on"))),
+        });
+    }
+
     public JsonObject List(AdminRequest request) => AdminJson.List(tariffs.Declared.Closes.OrderBy(close => close.Through).Select(Of));
 
     public async Task<JsonObject> CloseAsync(AdminRequest request, JsonFields fields)

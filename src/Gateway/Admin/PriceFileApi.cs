@@ -7,6 +7,25 @@ namespace Qanat.Gateway;
 /// <summary>Price lists as files: checked, compared with the books, imported, written.</summary>
 internal sealed class PriceFileApi(FinanceChanges changes, TariffState tariffs, AdminJson json)
 {
+    public void Map(AdminRoutes routes)
+    {
+        routes.Get("/api/prices/file", Permission.SeePrices, Write, new(Tags.Prices, "The prices in the books, or a sample list, as text of price files")
+        {
+            Query = [Field.May("sample", Schema.OneOf("A list that comes with this server", SamplePrices.Names))],
+            Answer = Schema.Object(Field.Needed("files", Schema.List(Schema.Text(), "One for each currency"))),
+        });
+        routes.Post("/api/prices/check", Permission.SeePrices, Check, new(Tags.Prices, "Read a price file and show its mistakes with their places")
+        {
+            Body = File,
+            Answer = Schema.Object(Field.Needed("ok", Schema.Flag("It has none")), Field.Needed("prices", Schema.Integer("How many are in it", 0)), Field.Needed("currency", Schema.Text().OrNull()), Field.Needed("source", Schema.Text().OrNull()),
+                Field.Needed("errors", Schema.List(Schema.Object(Field.Needed("line", Schema.Integer("From 1", 1)), Field.Needed("column", Schema.Integer("From 1", 1)), Field.Needed("problem", Schema.Text()))))),
+        });
+        routes.Post("/api/prices/diff", Permission.SeePrices, Diff, new(Tags.Prices, "How a price file differs from the prices in the books") { Body = File, Answer = Schema.Rows("Differences") });
+        routes.Post("/api/prices/import", Permission.ChangePrices, ImportAsync, new(Tags.Prices, "Add the prices of a file to the books") { Body = File, Answer = Schema.Rows("The versions that were added") });
+    }
+
+    private static Schema File => Schema.Object(Field.Needed("text", Schema.Text("The price file")));
+
     /// <summary>What reading a file gives; its mistakes with their places, not a refusal.</summary>
     public JsonObject Check(AdminRequest request, JsonFields fields)
     {

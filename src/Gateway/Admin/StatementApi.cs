@@ -6,6 +6,17 @@ namespace Qanat.Gateway;
 /// <summary>Cash flow, consolidation and the note on segments. Each posts what is settled first and reads the books at that moment.</summary>
 internal sealed class StatementApi(BooksPoster poster)
 {
+    public void Map(AdminRoutes routes)
+    {
+        routes.Get("/api/books/cash", Permission.SeeBooks, CashFlowAsync, new(Tags.Books, "Cash flow of a period") { Query = [Asked.From, Asked.To], Answer = Schema.Rows("One for each currency") });
+        routes.Get("/api/books/consolidation", Permission.SeeBooks, ConsolidationAsync, new(Tags.Books, "What tenants of the house bought of it, eliminated from the whole") { Query = [Asked.From, Asked.To], Answer = Schema.Rows("One for each currency") });
+        routes.Get("/api/books/segments", Permission.SeeBooks, SegmentsAsync, new(Tags.Books, "The note on segments")
+        {
+            Query = [Asked.From, Asked.To, Field.May("standard", Schema.OneOf("By which standard", "asc280", "ifrs8").Defaults("asc280"))],
+            Answer = Schema.Rows("One for each currency"),
+        });
+    }
+
     public async Task<JsonObject> CashFlowAsync(AdminRequest request)
     {
         var flows = await poster.PostThenAsync(books => CashFlow.ReadAsync(books, request.Period, request.Cancel), request.Cancel);

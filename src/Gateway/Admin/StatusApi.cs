@@ -6,6 +6,8 @@ namespace Qanat.Gateway;
 /// <summary>What is served and how busy it is.</summary>
 internal sealed class StatusApi(RoutingState routing, LiveMeter live)
 {
+    public void Map(AdminRoutes routes) => routes.Get("/api/status", Permission.SeeStatus, Read, new(Tags.Server, "What is served here and how busy it is"));
+
     public JsonObject Read(AdminRequest request) => new()
     {
         ["version"] = QanatVersion.Text,

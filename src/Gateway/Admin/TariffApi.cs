@@ -8,6 +8,30 @@ internal sealed class TariffApi(TariffState tariffs, DirectoryState directory, A
 {
     private const int DefaultPracticalCapacityPermille = 850;
 
+    public void Map(AdminRoutes routes)
+    {
+        routes.Get("/api/prices", Permission.SeePrices, ListPrices, new(Tags.Prices, "Every version of the prices that hold for you") { Answer = Schema.Rows("Versions of prices") });
+        routes.Post("/api/prices", Permission.ChangePrices, AddPriceAsync, new(Tags.Prices, "Add a version of a price, from a moment on; none is ever changed")
+        {
+            Body = Schema.Object(Field.May("tenant", Schema.Text("For whom: a tenant by its id or name; without it, for all")), Field.May("model", Schema.Text("Of which model; without it, of all that have none of their own")),
+                Field.Needed("input_per_million", Schema.Amount("Of a million tokens of prompts")), Field.Needed("output_per_million", Schema.Amount("Of a million tokens of answers")),
+                Rate("cache_read_per_million", "Of a million tokens found in the cache; without it, as of prompts"), Rate("cache_write_per_million", "Of a million tokens that a request asks to keep; without it, as of prompts"),
+                Rate("reasoning_per_million", "Of a million tokens of thoughts; without it, as of answers"), CurrencyField, Effective, Source),
+        });
+        routes.Get("/api/costs", Permission.SeeCosts, ListCosts, new(Tags.Costs, "Every version of what an hour of a pool costs") { Answer = Schema.Rows("Versions of rates") });
+        routes.Post("/api/costs", Permission.ChangeCosts, AddCostAsync, new(Tags.Costs, "Say what an hour of a pool costs, from a moment on")
+        {
+            Body = Schema.Object(Field.Needed("hourly_cost", Schema.Amount("Of the whole pool, in the currency that its cost is kept in")), CurrencyField,
+                Field.May("practical_capacity_permille", Schema.Integer("How much of the time it can be busy", 1, 1000).Defaults(DefaultPracticalCapacityPermille)), Field.Needed("pool", Schema.Text("Its name")), Effective, Source),
+        });
+        routes.Post("/api/costs/confirm", Permission.ChangeCosts, ConfirmCostAsync, new(Tags.Costs, "Take what was assumed of a pool's cost as a fact from now on") { Body = Schema.Object(Field.Needed("pool", Schema.Text("Its name"))) });
+    }
+
+    private static Field CurrencyField => Field.May("currency", Schema.Text("Three letters").Defaults(Currency.Usd.Code));
+    private static Field Effective => Field.May("effective_from", Schema.Time("From when on; without it, from now on"));
+    private static Field Source => Field.May("source", Schema.Text("Where it is from").Defaults("set by the owner"));
+    private static Field Rate(string name, string about) => Field.May(name, Schema.Amount(about));
+
     public JsonObject ListPrices(AdminRequest request) => AdminJson.List(tariffs.Prices.Versions.Where(version => version.Tenant is not { } tenant || request.Sees(tenant)).Select(json.Of));
     public JsonObject ListCosts(AdminRequest request) => AdminJson.List(tariffs.Costs.Rates.Select(AdminJson.Of));
 

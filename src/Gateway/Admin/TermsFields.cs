@@ -8,6 +8,20 @@ internal static class TermsFields
 {
     private const int ModelsMax = 200;
 
+    /// <summary>The fields of <see cref="ReadKey"/>, as they are kept.</summary>
+    public static Schema OfKey => Limited(Schema.Of(TermsJson.Default.RateTerms)).With([.. from name in (string[])["models", "endpoints", "networks"] select Field.May(name, Schema.Of(TermsJson.Default.KeyTerms).FieldOf(name).Schema.OrNull())])
+        .With(Field.May("expires_at", Schema.Time("From then on it no longer works").OrNull()));
+
+    /// <summary>The fields of <see cref="ReadTenant"/>.</summary>
+    public static Schema OfTenant => Limited(Schema.Of(TermsJson.Default.RateTerms)).With(Field.May("each_user", OfPart), Field.May("models", Schema.Map(OfPart, "For all of the tenant's requests to a model, by the model's name; those that are not named are limited no more").OrNull()));
+
+    public static Schema OfProject => Limited(Schema.Of(TermsJson.Default.RateTerms));
+
+    private static Schema OfPart => Limited(Schema.Of(TermsJson.Default.PartTerms)).With(Field.May("monthly_budget", Schema.Amount("What may be spent in a UTC calendar month; null: no limit").OrNull())).Called("PartLimits");
+
+    /// <summary>An amount is kept as text, and read as a number too.</summary>
+    private static Schema Limited(Schema rates) => rates.With(Field.May("daily_budget", Schema.Amount("What may be spent in a UTC calendar day; null: no limit").OrNull()));
+
     public static RateTerms ReadRates(JsonFields fields, RateTerms before) => Read(fields, before);
 
     /// <summary>Rates and money of each user, or of a model.</summary>

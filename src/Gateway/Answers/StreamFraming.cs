@@ -3,14 +3,17 @@ namespace Qanat.Gateway;
 /// <summary>How the documents of a stream follow each other on the wire.</summary>
 internal sealed class StreamFraming
 {
+    public const string EventsType = "text/event-stream";
+    public const string LinesType = "application/x-ndjson";
+
     /// <summary>Server-sent events; comment lines while there is nothing to say.</summary>
-    public static readonly StreamFraming Events = new("text/event-stream; charset=utf-8", "data: "u8, "\n\n"u8, ": waiting\n\n"u8);
+    public static readonly StreamFraming Events = new(EventsType + "; charset=utf-8", "data: "u8, "\n\n"u8, ": waiting\n\n"u8);
 
     /// <summary>Anthropic's events, with the ping that its clients know.</summary>
-    public static readonly StreamFraming EventsWithPing = new("text/event-stream; charset=utf-8", "data: "u8, "\n\n"u8, "event: ping\ndata: {\"type\":\"ping\"}\n\n"u8);
+    public static readonly StreamFraming EventsWithPing = new(EventsType + "; charset=utf-8", "data: "u8, "\n\n"u8, "event: ping\ndata: {\"type\":\"ping\"}\n\n"u8);
 
     /// <summary>A JSON document a line. White space before a document is allowed anywhere, so one blank keeps the connection alive without being a line.</summary>
-    public static readonly StreamFraming Lines = new("application/x-ndjson", [], "\n"u8, " "u8);
+    public static readonly StreamFraming Lines = new(LinesType, [], "\n"u8, " "u8);
 
     private readonly byte[] opening;
     private readonly byte[] closing;

@@ -16,6 +16,9 @@ internal sealed class AnthropicEndpoints(Callers callers, ServedModels models, M
         return atOwnPath || IsSpoken(request);
     }
 
+    /// <summary>The header by which a client says that it speaks Anthropic's API, where a path is not its own.</summary>
+    internal static Field Version { get; } = Field.May("anthropic-version", Schema.Text("Any: the client speaks Anthropic's API"));
+
     /// <summary>The client speaks Anthropic's API.</summary>
     public static bool IsSpoken(HttpRequest request) => request.Headers.ContainsKey("anthropic-version");
 
@@ -23,13 +26,13 @@ internal sealed class AnthropicEndpoints(Callers callers, ServedModels models, M
     {
         foreach (string root in Bases)
         {
-            routes.Post(root + "/messages", Permission.Infer, SendAsync);
-            routes.Post(root + "/messages/count_tokens", Permission.Infer, CountAsync);
+            routes.Post(root + "/messages", Permission.Infer, SendAsync, new(Tags.Anthropic, "Answer a conversation") { Body = RequestSchemas.Message(options), Headers = [Version], Streams = StreamFraming.EventsType, IsCharged = true });
+            routes.Post(root + "/messages/count_tokens", Permission.Infer, CountAsync, new(Tags.Anthropic, "Count the tokens of a conversation; nothing is charged") { Body = RequestSchemas.MessageToCount, Answer = PromptCounter.Counted });
         }
         foreach (string root in Bases.Skip(1))
         {
-            routes.Get(root + "/models", Permission.Infer, ListModelsAsync);
-            routes.Get(root + "/models/{**id}", Permission.Infer, ShowModelAsync);
+            routes.Get(root + "/models", Permission.Infer, ListModelsAsync, new(Tags.Anthropic, "The models served here"));
+            routes.Get(root + "/models/{**id}", Permission.Infer, ShowModelAsync, new(Tags.Anthropic, "One model"));
         }
     }
 

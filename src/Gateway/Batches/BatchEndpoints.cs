@@ -14,10 +14,10 @@ internal sealed class BatchEndpoints(Callers callers, BatchStore batches, BatchR
     {
         foreach (string root in OpenAiEndpoints.Roots)
         {
-            routes.Post(root + "/batches", Permission.Infer, CreateAsync);
-            routes.Get(root + "/batches", Permission.Infer, ListAsync);
-            routes.Get(root + "/batches/{id}", Permission.Infer, ShowAsync);
-            routes.Post(root + "/batches/{id}/cancel", Permission.Infer, CancelAsync);
+            routes.Post(root + "/batches", Permission.Infer, CreateAsync, new(Tags.Batches, "Have the rows of a file served in idle capacity, at the batch price") { Body = RequestSchemas.Batch, Answer = AnswerSchemas.Batch });
+            routes.Get(root + "/batches", Permission.Infer, ListAsync, new(Tags.Batches, "The batches of your project") { Query = Asked.Page(PageDefault, options.PageMax), Answer = AnswerSchemas.Page(AnswerSchemas.Batch) });
+            routes.Get(root + "/batches/{id}", Permission.Infer, ShowAsync, new(Tags.Batches, "One batch and how far it is") { Answer = AnswerSchemas.Batch });
+            routes.Post(root + "/batches/{id}/cancel", Permission.Infer, CancelAsync, new(Tags.Batches, "End a batch; what was answered stays, and is charged") { Answer = AnswerSchemas.Batch });
         }
     }
 

@@ -9,7 +9,7 @@ internal enum BatchStatus { Validating, Failed, InProgress, Finalizing, Complete
 internal sealed class BatchState(JsonObject stored)
 {
     private static readonly string[] Hidden = ["key", Owned.Project];
-    private static readonly string[] Words = ["validating", "failed", "in_progress", "finalizing", "completed", "expired", "cancelling", "cancelled"];
+    public static readonly string[] Words = ["validating", "failed", "in_progress", "finalizing", "completed", "expired", "cancelling", "cancelled"];
 
     public JsonObject Stored { get; } = stored;
     public string Id => (string)Stored["id"]!;

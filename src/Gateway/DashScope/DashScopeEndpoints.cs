@@ -13,9 +13,15 @@ internal sealed class DashScopeEndpoints(Callers callers, NativeRequests request
 
     public void Map(ApiRoutes routes)
     {
-        routes.Post(Root + "/services/aigc/text-generation/generation", Permission.Infer, GenerateAsync);
-        routes.Get(Root + "/tasks/{id}", Permission.Infer, ShowTaskAsync);
-        routes.Post(Root + "/tasks/{id}/cancel", Permission.Infer, CancelTaskAsync);
+        routes.Post(Root + "/services/aigc/text-generation/generation", Permission.Infer, GenerateAsync, new(Tags.DashScope, "Answer a conversation, whole, as a stream, or as a task")
+        {
+            Body = RequestSchemas.Native(options),
+            Headers = [Field.May("X-DashScope-SSE", Schema.OneOf("Tell the answer while it is made", "enable")), Field.May("X-DashScope-Async", Schema.OneOf("Begin a task, and answer with its id", "enable"))],
+            Streams = StreamFraming.EventsType,
+            IsCharged = true,
+        });
+        routes.Get(Root + "/tasks/{id}", Permission.Infer, ShowTaskAsync, new(Tags.DashScope, "How far a task is, and its result"));
+        routes.Post(Root + "/tasks/{id}/cancel", Permission.Infer, CancelTaskAsync, new(Tags.DashScope, "End a task"));
     }
 
     private async Task GenerateAsync(HttpContext context)

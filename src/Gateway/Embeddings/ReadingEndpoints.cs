@@ -12,14 +12,14 @@ internal sealed class ReadingEndpoints(Callers callers, EmbeddingRequests embedd
     {
         foreach (string root in OpenAiEndpoints.Roots)
         {
-            routes.Post(root + "/embeddings", Permission.Infer, context => EmbedAsync(context, embeddings.ReadOpenAi, WriteOpenAi));
+            routes.Post(root + "/embeddings", Permission.Infer, context => EmbedAsync(context, embeddings.ReadOpenAi, WriteOpenAi), new(Tags.OpenAi, "Vectors of texts") { Body = RequestSchemas.Embedding(options), Answer = AnswerSchemas.Embedding, IsCharged = true });
         }
-        routes.Post("/v1/rerank", Permission.Infer, context => RankAsync(context, rankings.Read, WriteRanking));
-        routes.Post("/compatible-api/v1/reranks", Permission.Infer, context => RankAsync(context, rankings.Read, WriteRanking));
-        routes.Post("/api/v1/services/embeddings/text-embedding/text-embedding", Permission.Infer, context => EmbedAsync(context, embeddings.ReadDashScope, WriteDashScope));
-        routes.Post("/api/v1/services/rerank/text-rerank/text-rerank", Permission.Infer, context => RankAsync(context, rankings.ReadDashScope, WriteDashScopeRanking));
-        routes.Post("/api/embed", Permission.Infer, context => EmbedAsync(context, embeddings.ReadOllama, WriteOllama));
-        routes.Post("/api/embeddings", Permission.Infer, context => EmbedAsync(context, embeddings.ReadOllama, WriteOldOllama));
+        routes.Post("/v1/rerank", Permission.Infer, context => RankAsync(context, rankings.Read, WriteRanking), new(Tags.OpenAi, "Documents ranked by how well they answer a query, in Jina's and Cohere's form") { Body = RequestSchemas.Rerank(options), Answer = AnswerSchemas.Ranking, IsCharged = true });
+        routes.Post("/compatible-api/v1/reranks", Permission.Infer, context => RankAsync(context, rankings.Read, WriteRanking), new(Tags.OpenAi, "The same, where Model Studio's compatible API has it") { Body = RequestSchemas.Rerank(options), Answer = AnswerSchemas.Ranking, IsCharged = true });
+        routes.Post("/api/v1/services/embeddings/text-embedding/text-embedding", Permission.Infer, context => EmbedAsync(context, embeddings.ReadDashScope, WriteDashScope), new(Tags.DashScope, "Vectors of texts") { Body = RequestSchemas.NativeEmbedding(options), IsCharged = true });
+        routes.Post("/api/v1/services/rerank/text-rerank/text-rerank", Permission.Infer, context => RankAsync(context, rankings.ReadDashScope, WriteDashScopeRanking), new(Tags.DashScope, "Documents ranked by how well they answer a query") { Body = RequestSchemas.NativeRerank(options), IsCharged = true });
+        routes.Post("/api/embed", Permission.Infer, context => EmbedAsync(context, embeddings.ReadOllama, WriteOllama), new(Tags.Ollama, "Vectors of texts") { Body = RequestSchemas.OllamaEmbed(options), IsCharged = true });
+        routes.Post("/api/embeddings", Permission.Infer, context => EmbedAsync(context, embeddings.ReadOllama, WriteOldOllama), new(Tags.Ollama, "The vector of one text") { Body = RequestSchemas.OllamaEmbed(options), IsCharged = true });
     }
 
     private Task EmbedAsync(HttpContext context, Func<JsonFields, Caller, EmbeddingAsk> read, Action<Utf8JsonWriter, EmbeddingAsk, TextsRead> write) =>

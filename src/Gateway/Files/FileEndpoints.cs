@@ -11,6 +11,7 @@ namespace Qanat.Gateway;
 internal sealed class FileEndpoints(Callers callers, FileStore files, TenantStops stops, GatewayOptions options)
 {
     private const int PageDefault = 100;
+    private const int PageMax = 10_000;
     private const int NameLengthMax = 256;
     private const long FieldBytesMax = 1 << 10;
 
@@ -18,11 +19,11 @@ internal sealed class FileEndpoints(Callers callers, FileStore files, TenantStop
     {
         foreach (string root in OpenAiEndpoints.Roots)
         {
-            routes.Post(root + "/files", Permission.Infer, UploadAsync);
-            routes.Get(root + "/files", Permission.Infer, ListAsync);
-            routes.Get(root + "/files/{id}", Permission.Infer, ShowAsync);
-            routes.Delete(root + "/files/{id}", Permission.Infer, DeleteAsync);
-            routes.Get(root + "/files/{id}/content", Permission.Infer, ContentAsync);
+            routes.Post(root + "/files", Permission.Infer, UploadAsync, new(Tags.Batches, FormattableString.Invariant($"Upload the rows of a batch, {options.FileBytesMax} bytes at most")) { Body = RequestSchemas.Upload, BodyType = "multipart/form-data", Answer = AnswerSchemas.File });
+            routes.Get(root + "/files", Permission.Infer, ListAsync, new(Tags.Batches, "The files of your project") { Query = [.. Asked.Page(PageDefault, PageMax), Field.May("purpose", Schema.Text("Only those of a purpose"))], Answer = AnswerSchemas.Page(AnswerSchemas.File) });
+            routes.Get(root + "/files/{id}", Permission.Infer, ShowAsync, new(Tags.Batches, "One file") { Answer = AnswerSchemas.File });
+            routes.Delete(root + "/files/{id}", Permission.Infer, DeleteAsync, new(Tags.Batches, "Delete a file") { Answer = AnswerSchemas.Deleted });
+            routes.Get(root + "/files/{id}/content", Permission.Infer, ContentAsync, new(Tags.Batches, "The content of a file") { Answer = Schema.Binary("As it was sent, or as a batch wrote it"), AnswerType = "application/octet-stream" });
         }
     }
 
@@ -68,7 +69,7 @@ internal sealed class FileEndpoints(Callers callers, FileStore files, TenantStop
     private async Task ListAsync(HttpContext context)
     {
         Caller caller = callers.Require(context.Request);
-        PageAsk page = PageAsk.Of(context.Request, PageDefault, 10_000);
+        PageAsk page = PageAsk.Of(context.Request, PageDefault, PageMax);
         string? purpose = context.Request.Query["purpose"];
         IEnumerable<FileRecord> all = await files.ListAsync(caller, context.RequestAborted);
         if (!page.OldestFirst) all = all.Reverse();

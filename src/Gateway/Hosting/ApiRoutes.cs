@@ -4,7 +4,7 @@ using Microsoft.AspNetCore.Routing;
 
 namespace Qanat.Gateway;
 
-/// <summary>The routes of the APIs. Each names the permission it needs, and nobody without it gets as far as the endpoint. Below their roots every path belongs to them, whatever paths pages take: an unknown one is 404 and another method 405, both with an error body.</summary>
+/// <summary>The routes of the APIs. Each names the permission it needs, and nobody without it gets as far as the endpoint; and each says in words what it does, from which the OpenAPI document is made. Below their roots every path belongs to them, whatever paths pages take: an unknown one is 404 and another method 405, both with an error body.</summary>
 internal sealed class ApiRoutes(IEndpointRouteBuilder routes, Callers callers)
 {
     private static readonly string[] Roots = ["/v1", "/api", "/compatible-mode", "/compatible-api", "/anthropic", "/apps"];
@@ -17,10 +17,20 @@ internal sealed class ApiRoutes(IEndpointRouteBuilder routes, Callers callers)
     /// <summary>Without regard to case, as routes match.</summary>
     public static bool IsApi(PathString path) => path == OperationsEndpoints.Metrics || Array.Exists(Roots, root => path.StartsWithSegments(root, StringComparison.OrdinalIgnoreCase));
 
-    public void Get(string pattern, Permission needs, RequestDelegate serve) => Map("GET", pattern, needs, serve);
-    public void Post(string pattern, Permission needs, RequestDelegate serve) => Map("POST", pattern, needs, serve);
-    public void Put(string pattern, Permission needs, RequestDelegate serve) => Map("PUT", pattern, needs, serve);
-    public void Delete(string pattern, Permission needs, RequestDelegate serve) => Map("DELETE", pattern, needs, serve);
+    public void Get(string pattern, Permission needs, RequestDelegate serve, RouteWords words) => Map("GET", pattern, needs, serve, words);
+    public void Post(string pattern, Permission needs, RequestDelegate serve, RouteWords words) => Map("POST", pattern, needs, serve, words);
+    public void Put(string pattern, Permission needs, RequestDelegate serve, RouteWords words) => Map("PUT", pattern, needs, serve, words);
+    public void Delete(string pattern, Permission needs, RequestDelegate serve, RouteWords words) => Map("DELETE", pattern, needs, serve, words);
+
+    /// <summary>For anybody, with a key or without; also HEAD.</summary>
+    public void Open(string pattern, RequestDelegate serve, RouteWords words)
+    {
+        routes.MapMethods(pattern, ["GET", "HEAD"], serve);
+        mapped.Add(new MappedRoute("GET", pattern, null, words));
+    }
+
+    /// <summary>A route that others map, and let nobody in without the permission.</summary>
+    public void Foreign(string method, string pattern, Permission needs, RouteWords words) => mapped.Add(new MappedRoute(method, pattern, needs, words));
 
     /// <summary>Call once, after all others: takes every other method and path.</summary>
     public void MapRest()
@@ -34,14 +44,14 @@ internal sealed class ApiRoutes(IEndpointRouteBuilder routes, Callers callers)
             routes.Map(root + "/{**rest}", RefusePath);
     }
 
-    private void Map(string method, string pattern, Permission needs, RequestDelegate serve)
+    private void Map(string method, string pattern, Permission needs, RequestDelegate serve, RouteWords words)
     {
         routes.MapMethods(pattern, [method], context =>
         {
             callers.Admit(context, needs);
             return serve(context);
         }).WithMetadata(new Needed(needs));
-        mapped.Add(new MappedRoute(method, pattern.Replace("{**", "{", StringComparison.Ordinal), needs));
+        mapped.Add(new MappedRoute(method, pattern.Replace("{**", "{", StringComparison.Ordinal), needs, words));
         if (!methods.TryGetValue(pattern, out List<string>? allowed)) methods[pattern] = allowed = [];
         allowed.Add(method);
     }
@@ -65,4 +75,5 @@ public static class GatewayPaths
 }
 
 /// <param name="Path">With its parameters in braces.</param>
-internal sealed record MappedRoute(string Method, string Path, Permission Needs);
+/// <param name="Needs">Null: anybody may have it.</param>
+internal sealed record MappedRoute(string Method, string Path, Permission? Needs, RouteWords Words);

@@ -84,8 +84,6 @@ public static class GatewayHosting
         // The APIs end here: what pages need (cookies, policies, forms) does not stand in their way.
         app.UseWhen(context => ApiRoutes.IsApi(context.Request.Path), api => api.UseMiddleware<ErrorBoundary>().UseMiddleware<RetryJoin>().UseEndpoints(_ => { }));
         app.UseWhen(context => McpEndpoint.Is(context.Request.Path), mcp => mcp.UseMiddleware<ErrorBoundary>().Use(McpEndpoint.AdmitAsync));
-        app.MapMethods("/healthz", ["GET", "HEAD"], HealthAsync);
-        app.MapMethods("/readyz", ["GET", "HEAD"], app.Services.GetRequiredService<OperationsEndpoints>().ReadyAsync);
         ApiRoutes routes = new(app, app.Services.GetRequiredService<Callers>());
         app.Services.GetRequiredService<OpenAiEndpoints>().Map(routes);
         app.Services.GetRequiredService<ResponseEndpoints>().Map(routes);
@@ -101,18 +99,8 @@ public static class GatewayHosting
         OpenApiEndpoints.Map(app, routes.Mapped);
         DocsPage.Map(app);
         routes.MapRest();
-        McpEndpoint.Map(app);
+        McpEndpoint.Map(app, routes);
         return app;
-    }
-
-    private static async Task HealthAsync(HttpContext context)
-    {
-        using JsonAnswer json = new();
-        json.Writer.WriteStartObject();
-        json.Writer.WriteString("status", "ok");
-        json.Writer.WriteString("version", QanatVersion.Text);
-        json.Writer.WriteEndObject();
-        await json.SendAsync(context.Response);
     }
 
     private static void SetLimits(KestrelServerOptions kestrel, GatewayOptions options)

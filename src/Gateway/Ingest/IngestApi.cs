@@ -9,6 +9,16 @@ namespace Qanat.Gateway;
 /// sending it again is always safe.</summary>
 internal sealed class IngestApi(UsageIngest ingest, UsageEvents events, GatewayOptions options)
 {
+    public void Map(AdminRoutes routes) => routes.PostRaw("/api/usage", Permission.ChangeBooks, ServeAsync, new(Tags.Usage, "Enter usage that was metered elsewhere, as CloudEvents; sending one again is always safe")
+    {
+        Body = Schema.Either($"One event, or up to {EventsMax} in a list", UsageEvents.Event, Schema.List(UsageEvents.Event)),
+        Answer = Schema.Either("The outcome of one event, or of each in their order", Row.Called("IngestedUsage"), Schema.Rows("An outcome for each event", Row.Called("IngestedUsage"))),
+    });
+
+    private static Schema Row => Schema.Object(Field.Needed("outcome", Schema.OneOf("What became of it", [.. Enum.GetValues<IngestOutcome>().Select(AdminJson.Text), "refused"])), Field.May("request_id", Schema.Id("The request in the books")),
+        Field.May("late", Schema.Flag("It belongs to a period that was closed")), Field.May("charge", Schema.Text("An exact decimal").OrNull()), Field.May("currency", Schema.Text().OrNull()), Field.May("states", Schema.List(Schema.Text())),
+        Field.May("error", Schema.Text("Why it was not taken")), Field.May("param", Schema.Text("What of it was wrong").OrNull()));
+
     /// <summary>Events in one request.</summary>
     private const int EventsMax = 10_000;
 

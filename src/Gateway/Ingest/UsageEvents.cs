@@ -8,8 +8,23 @@ internal sealed class UsageEvents(DirectoryState directory, TimeProvider clock)
 {
     public const string Type = "qanat.usage.v1";
 
+    private const long TokensMax = 1_000_000_000_000;
+
     /// <summary>Clocks of other machines may be ahead by this much.</summary>
     private static readonly TimeSpan AheadMax = TimeSpan.FromMinutes(5);
+
+    /// <summary>The attributes and fields that are read.</summary>
+    public static Schema Event { get; } = Schema.Object(Field.Needed("specversion", Schema.OneOf("Of CloudEvents", "1.0")), Field.Needed("type", Schema.OneOf("What it tells", Type)),
+        Field.Needed("data", Schema.Object(Field.Needed("tenant", Schema.Text("Whose usage it is: a tenant by its id or name")), Field.May("project", Schema.Text("One of the tenant's projects by its name").Defaults(DirectoryState.DefaultProject)),
+            Field.May("key", Schema.Text("One of the project's keys by its id or name; without it, the first")), Field.May("user", Schema.Text("For which of the tenant's users")), Field.Needed("model", Schema.Text("Which model was asked")),
+            Field.May("deployment", Schema.Text("What served it; without it, source and model")), Field.May("pool", Schema.Text("The pool that it costs; without it, the source")),
+            Field.May("operation", Schema.OneOf("What it was", "chat", "completion", "embedding", "rerank", "batch", "train").Defaults("chat")),
+            Field.May("outcome", Schema.OneOf("How it ended", "completed", "aborted_by_client", "cut_by_limit", "failed", "recovered").Defaults("completed")),
+            Field.May("placed_at", Schema.Time("When it was asked for; without it, when it was completed")), Field.May("completed_at", Schema.Time("When it was completed; without it, the time of the event")),
+            Field.May("tokens", Schema.Object([.. from name in (string[])["input", "cache_read", "cache_write", "output", "reasoning"] select Field.May(name, Schema.Integer("Tokens", 0, TokensMax))])),
+            Field.May("cache", Schema.OneOf("Whether caching was asked for", "implicit", "explicit").Defaults("implicit")))),
+        Field.May("time", Schema.Time("When the request was completed; needed unless data says it")), Field.Needed("source", Schema.Text("Where it was metered: with the id it names the event for ever")), Field.Needed("id", Schema.Text("Which of the source's events")))
+        .Called("UsageEvent");
 
     /// <exception cref="ApiException">400: an attribute or field is missing or not what it must be.</exception>
     public (OutsideUsage Usage, Caller Whose) Read(JsonElement element)
@@ -51,7 +66,7 @@ internal sealed class UsageEvents(DirectoryState directory, TimeProvider clock)
     private static TokenCounts Tokens(JsonFields data)
     {
         if (data.Object("tokens") is not { } tokens) return default;
-        long Count(string name) => tokens.Integer(name, 0, 1_000_000_000_000) ?? 0;
+        long Count(string name) => tokens.Integer(name, 0, TokensMax) ?? 0;
         TokenCounts counts = new(Count("input"), Count("cache_read"), Count("cache_write"), Count("output"), Count("reasoning"));
         return counts.CacheRead + counts.CacheWrite <= counts.Input && counts.Reasoning <= counts.Output
             ? counts

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.ComponentModel;
 using System.Net;
 using System.Text.Json.Serialization;
 using Qanat.Books;
@@ -12,21 +13,21 @@ public sealed record KeyTerms
 
     public Reach Reach { get; init; }
 
-    /// <summary>Models it may ask, by name.</summary>
+    [Description("Models it may ask, by name; none named: all")]
     public ImmutableArray<string> Models { get; init; } = [];
 
-    /// <summary>Beginnings of the paths it may call, e.g. "/v1/chat".</summary>
+    [Description("Beginnings of the paths it may call, such as \"/v1/chat\"; none named: all")]
     public ImmutableArray<string> Endpoints { get; init; } = [];
 
-    /// <summary>Networks it may be shown from, e.g. "10.1.0.0/16".</summary>
+    [Description("Networks it may be shown from, such as \"10.1.0.0/16\"; none named: all")]
     public ImmutableArray<string> Networks { get; init; } = [];
 
-    /// <summary>From then on it no longer works.</summary>
+    [Description("From then on it no longer works")]
     public DateTimeOffset? ExpiresAt { get; init; }
 
     public RateTerms Rates { get; init; } = new();
 
-    /// <summary>What may be spent in a UTC calendar day; null: no limit.</summary>
+    [Description("What may be spent in a UTC calendar day; null: no limit")]
     public string? DailyBudget { get; init; }
 
     [JsonIgnore]
@@ -35,10 +36,10 @@ public sealed record KeyTerms
     /// <summary>The first of the keys that this one was rotated from, one after the other; null: it was not.</summary>
     public Guid? RotatedFrom { get; init; }
 
-    /// <summary>Set: a person signs in with this identity by name and password; it has no secret that an API takes.</summary>
+    [Description("Set: a person signs in with this identity by name and password; it has no secret that an API takes")]
     public AccountTerms? Account { get; init; }
 
-    /// <summary>Set: an OpenID provider vouches for whoever signs in with this identity.</summary>
+    [Description("Set: an OpenID provider vouches for whoever signs in with this identity")]
     public OutsideTerms? Outside { get; init; }
 
     /// <summary>The terms of a key. Keys from before there were terms: an owner's reaches everything.</summary>

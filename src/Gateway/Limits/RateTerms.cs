@@ -1,10 +1,12 @@
 using System.Collections.Immutable;
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
 using System.Text.Json.Serialization;
 using Qanat.Books;
 
 namespace Qanat.Gateway;
 
-/// <summary>How much may be asked at one level (a tenant, a project, a key, a user tag, a model). Null: no limit there.</summary>
+/// <summary>How much may be asked at one level (a tenant, a project, a key, a user tag, a model). Null: no limit there. What each limit means is said in the OpenAPI document too.</summary>
 public record RateTerms
 {
     public const int RequestsPerMinuteMax = 10_000_000;
@@ -13,21 +15,28 @@ public record RateTerms
     public const int WaitSecondsMax = 3_600;
     public const int LineMax = 1_000_000;
 
+    [Description("Requests in a minute")]
+    [Range(1, RequestsPerMinuteMax)]
     public int? RequestsPerMinute { get; init; }
 
-    /// <summary>How many of them may come at once after a pause; null: a minute's worth.</summary>
+    [Description("How many of them may come at once after a pause; null: a minute's worth")]
+    [Range(1, RequestsPerMinuteMax)]
     public int? RequestsBurst { get; init; }
 
-    /// <summary>Prompt and answer together.</summary>
+    [Description("Tokens in a minute, prompt and answer together")]
+    [Range(1, TokensPerMinuteMax)]
     public long? TokensPerMinute { get; init; }
 
-    /// <summary>Requests under way at the same time; more wait in line.</summary>
+    [Description("Requests under way at the same time; more wait in line")]
+    [Range(1, ConcurrentMax)]
     public int? Concurrent { get; init; }
 
-    /// <summary>How long a request that finds a limit here used up may wait in line for it; 0: it is refused at once; null: as the server says for rates and for concurrency.</summary>
+    [Description("How long a request that finds a limit here used up may wait in line for it; 0: it is refused at once; null: as the server says for rates and for concurrency")]
+    [Range(0, WaitSecondsMax)]
     public int? WaitSeconds { get; init; }
 
-    /// <summary>How many may wait here at the same time; null: as the server says.</summary>
+    [Description("How many may wait here at the same time; null: as the server says")]
+    [Range(0, LineMax)]
     public int? WaitingMax { get; init; }
 
     [JsonIgnore]
@@ -37,10 +46,10 @@ public record RateTerms
 /// <summary>The same for a part of a tenant's requests, each user's or a model's, with money.</summary>
 public sealed record PartTerms : RateTerms
 {
-    /// <summary>What may be spent in a UTC calendar day, e.g. "0.50 USD"; null: no limit.</summary>
+    [Description("What may be spent in a UTC calendar day, such as \"0.50 USD\"; null: no limit")]
     public string? DailyBudget { get; init; }
 
-    /// <summary>What may be spent in a UTC calendar month; null: no limit.</summary>
+    [Description("What may be spent in a UTC calendar month; null: no limit")]
     public string? MonthlyBudget { get; init; }
 
     [JsonIgnore]
@@ -58,19 +67,19 @@ public sealed record TenantTerms
 {
     public RateTerms Rates { get; init; } = new();
 
-    /// <summary>For every user tag by itself.</summary>
+    [Description("For every user tag by itself")]
     public PartTerms EachUser { get; init; } = new();
 
-    /// <summary>For all of the tenant's requests to a model, by the model's name.</summary>
+    [Description("For all of the tenant's requests to a model, by the model's name")]
     public ImmutableDictionary<string, PartTerms> Models { get; init; } = ImmutableDictionary<string, PartTerms>.Empty;
 
-    /// <summary>What may be spent in a UTC calendar day, e.g. "5 USD"; null: no limit.</summary>
+    [Description("What may be spent in a UTC calendar day, such as \"5 USD\"; null: no limit")]
     public string? DailyBudget { get; init; }
 
     /// <summary>Where it is told that a budget nears its end; null: nowhere.</summary>
     public WebhookTerms? Webhook { get; init; }
 
-    /// <summary>Whom the same is told by mail.</summary>
+    [Description("Whom it is told by mail that a budget nears its end")]
     public ImmutableArray<string> AlertMail { get => field.IsDefault ? [] : field; init; } = [];
 
     /// <summary>As people, the audit log and the API may see it: without the webhook's secret.</summary>
@@ -85,7 +94,7 @@ public sealed record TenantTerms
     /// <summary>For how many days they are; null: <see cref="StoringTerms.DaysStandard"/>.</summary>
     public int? ResponseDays { get; init; }
 
-    /// <summary>Set: nothing is served to it.</summary>
+    [Description("Nothing is served to it")]
     public bool Stopped { get; init; }
 
     [JsonIgnore]
@@ -111,7 +120,7 @@ public sealed record ProjectTerms
 {
     public RateTerms Rates { get; init; } = new();
 
-    /// <summary>What may be spent in a UTC calendar day; null: no limit.</summary>
+    [Description("What may be spent in a UTC calendar day; null: no limit")]
     public string? DailyBudget { get; init; }
 
     [JsonIgnore]

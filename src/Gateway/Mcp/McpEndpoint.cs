@@ -12,7 +12,15 @@ internal static class McpEndpoint
 
     public static void Add(IServiceCollection services) => services.AddScoped<ToolsCaller>().AddMcpServer().WithHttpTransport(transport => transport.Stateless = true).WithTools<BooksTools>();
 
-    public static void Map(WebApplication app) => app.MapMcp(Path).WithMetadata(new Needed(Door));
+    public static void Map(WebApplication app, ApiRoutes routes)
+    {
+        app.MapMcp(Path).WithMetadata(new Needed(Door));
+        routes.Foreign("POST", Path, Door, new(Tags.Server, "The books for agents, in messages of the Model Context Protocol, without sessions; each tool asks for its own permission")
+        {
+            Body = Schema.AnyObject,
+            Streams = StreamFraming.EventsType,
+        });
+    }
 
     /// <summary>Without regard to case, as its route matches: else another spelling would pass by the door.</summary>
     public static bool Is(PathString path) => path.StartsWithSegments(Path, StringComparison.OrdinalIgnoreCase);

@@ -20,12 +20,12 @@ internal sealed class OllamaEndpoints(Callers callers, ServedModels models, Olla
 
     public void Map(ApiRoutes routes)
     {
-        routes.Post("/api/chat", Permission.Infer, context => GenerateAsync(context, requests.ReadChat, asChat: true));
-        routes.Post("/api/generate", Permission.Infer, context => GenerateAsync(context, requests.ReadGenerate, asChat: false));
-        routes.Get("/api/tags", Permission.Infer, context => ListAsync(context, running: false));
-        routes.Get("/api/ps", Permission.Infer, context => ListAsync(context, running: true));
-        routes.Post("/api/show", Permission.Infer, ShowAsync);
-        routes.Get("/api/version", Permission.Infer, VersionAsync);
+        routes.Post("/api/chat", Permission.Infer, context => GenerateAsync(context, requests.ReadChat, asChat: true), new(Tags.Ollama, "Answer a conversation, a line a piece") { Body = RequestSchemas.OllamaChat(options), Streams = StreamFraming.LinesType, IsCharged = true });
+        routes.Post("/api/generate", Permission.Infer, context => GenerateAsync(context, requests.ReadGenerate, asChat: false), new(Tags.Ollama, "Answer or continue a text") { Body = RequestSchemas.OllamaGenerate(options), Streams = StreamFraming.LinesType, IsCharged = true });
+        routes.Get("/api/tags", Permission.Infer, context => ListAsync(context, running: false), new(Tags.Ollama, "The models served here"));
+        routes.Get("/api/ps", Permission.Infer, context => ListAsync(context, running: true), new(Tags.Ollama, "The models that are loaded: all that are served"));
+        routes.Post("/api/show", Permission.Infer, ShowAsync, new(Tags.Ollama, "One model") { Body = RequestSchemas.OllamaModel });
+        routes.Get("/api/version", Permission.Infer, VersionAsync, new(Tags.Ollama, "The version of this server") { Answer = Schema.Object(Field.Needed("version", Schema.Text())) });
     }
 
     private async Task GenerateAsync(HttpContext context, Func<JsonFields, Caller, GenerationRequest?> read, bool asChat)

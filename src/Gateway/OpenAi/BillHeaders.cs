@@ -6,9 +6,9 @@ namespace Qanat.Gateway;
 /// <summary>The same figures as headers: at the start what is known then, at the end (as headers of a whole answer, as trailers of a stream) the rest.</summary>
 internal static class BillHeaders
 {
-    private const string Charge = "x-qanat-charge";
-    private const string Cost = "x-qanat-cost";
-    private const string DeviceTime = "x-qanat-device-ns";
+    public const string Charge = "x-qanat-charge";
+    public const string Cost = "x-qanat-cost";
+    public const string DeviceTime = "x-qanat-device-ns";
 
     public static void SetStart(HttpResponse response, Bill bill)
     {

@@ -15,11 +15,23 @@ internal sealed class OpenAiEndpoints(Callers callers, AnthropicEndpoints anthro
     {
         foreach (string root in Roots)
         {
-            routes.Get(root + "/models", Permission.Infer, context => AnthropicEndpoints.IsSpoken(context.Request) ? anthropic.ListModelsAsync(context) : ListModelsAsync(context));
+            routes.Get(root + "/models", Permission.Infer, context => AnthropicEndpoints.IsSpoken(context.Request) ? anthropic.ListModelsAsync(context) : ListModelsAsync(context), new(Tags.OpenAi, "The models served here, each with its context and its price for you; Anthropic's form for clients that send anthropic-version") { Headers = [AnthropicEndpoints.Version], Answer = AnswerSchemas.Models });
             // Names of models may contain slashes.
-            routes.Get(root + "/models/{**id}", Permission.Infer, context => AnthropicEndpoints.IsSpoken(context.Request) ? anthropic.ShowModelAsync(context) : ShowModelAsync(context));
-            routes.Post(root + "/chat/completions", Permission.Infer, context => GenerateAsync(context, chats.Read, Chat));
-            routes.Post(root + "/completions", Permission.Infer, context => GenerateAsync(context, completions.Read, Completion));
+            routes.Get(root + "/models/{**id}", Permission.Infer, context => AnthropicEndpoints.IsSpoken(context.Request) ? anthropic.ShowModelAsync(context) : ShowModelAsync(context), new(Tags.OpenAi, "One model") { Headers = [AnthropicEndpoints.Version], Answer = AnswerSchemas.Model });
+            routes.Post(root + "/chat/completions", Permission.Infer, context => GenerateAsync(context, chats.Read, Chat), new(Tags.OpenAi, "Answer a conversation, whole or as a stream")
+            {
+                Body = RequestSchemas.Chat(options),
+                Answer = AnswerSchemas.Chat,
+                Streams = StreamFraming.EventsType,
+                IsCharged = true,
+            });
+            routes.Post(root + "/completions", Permission.Infer, context => GenerateAsync(context, completions.Read, Completion), new(Tags.OpenAi, "Continue a text, or several")
+            {
+                Body = RequestSchemas.Completion(options),
+                Answer = AnswerSchemas.Completion,
+                Streams = StreamFraming.EventsType,
+                IsCharged = true,
+            });
         }
     }
 

@@ -10,7 +10,7 @@ namespace Qanat.Gateway;
 internal sealed class SamplingFields(GatewayOptions options, SeedSource seeds)
 {
     /// <summary>A shorter repetition is no loop.</summary>
-    private const int LoopTokensMin = 16;
+    public const int LoopTokensMin = 16;
 
     /// <summary>For how many tokens an answer may repeat itself; null: as long as it likes.</summary>
     public static int? ReadLoop(JsonFields fields) => fields.IntegerAtLeast("loop_tokens_max", LoopTokensMin);

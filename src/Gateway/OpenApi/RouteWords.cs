@@ -1,71 +1,61 @@
-using System.Collections.Frozen;
+using System.Collections.Immutable;
 
 namespace Qanat.Gateway;
 
-/// <summary>What the document says of a route.</summary>
-/// <param name="Body">The schema of its request; null: any object, or no body.</param>
-internal sealed record RouteWord(string Tag, string Summary, string? Body = null, string BodyType = "application/json");
-
-/// <summary>The routes of the models' APIs in words. A test compares them with what is mapped.</summary>
-internal static class RouteWords
+/// <summary>What the document says of a route. It stands where the route is mapped.</summary>
+/// <param name="Tag">The heading it stands under.</param>
+/// <param name="Summary">What it does, in a sentence.</param>
+internal sealed record RouteWords(string Tag, string Summary)
 {
-    private const string OpenAi = "OpenAI", Responses = "Responses", Batches = "Files and batches", Anthropic = "Anthropic", DashScope = "DashScope", Ollama = "Ollama";
+    /// <summary>What its request may hold; null: no body is read.</summary>
+    public Schema? Body { get; init; }
 
-    /// <summary>By method and path below their base.</summary>
-    private static readonly FrozenDictionary<string, RouteWord> Words = new Dictionary<string, RouteWord>(StringComparer.Ordinal)
-    {
-        ["GET /v1/models"] = new(OpenAi, "The models served here, each with its context and its price for you. Anthropic's form for clients that send anthropic-version"),
-        ["GET /v1/models/{id}"] = new(OpenAi, "One model"),
-        ["POST /v1/chat/completions"] = new(OpenAi, "Answer a conversation, whole or as a stream", "ChatRequest"),
-        ["POST /v1/completions"] = new(OpenAi, "Continue a text, or several", "CompletionRequest"),
-        ["POST /v1/responses"] = new(Responses, "Make a response; it is stored if store is true, or if the tenant wants it and store is not false", "ResponseRequest"),
-        ["POST /v1/responses/input_tokens"] = new(Responses, "Count the tokens that a request would have; nothing is charged", "ResponseRequest"),
-        ["GET /v1/responses/{id}"] = new(Responses, "A response that was stored"),
-        ["DELETE /v1/responses/{id}"] = new(Responses, "Delete a response"),
-        ["GET /v1/responses/{id}/input_items"] = new(Responses, "The items a response was made from"),
-        ["POST /v1/files"] = new(Batches, "Upload the rows of a batch", "FileUpload", "multipart/form-data"),
-        ["GET /v1/files"] = new(Batches, "Your files"),
-        ["GET /v1/files/{id}"] = new(Batches, "One file"),
-        ["DELETE /v1/files/{id}"] = new(Batches, "Delete a file"),
-        ["GET /v1/files/{id}/content"] = new(Batches, "The content of a file"),
-        ["POST /v1/batches"] = new(Batches, "Have the rows of a file served in idle capacity, at the batch price", "BatchRequest"),
-        ["GET /v1/batches"] = new(Batches, "Your batches"),
-        ["GET /v1/batches/{id}"] = new(Batches, "One batch and how far it is"),
-        ["POST /v1/batches/{id}/cancel"] = new(Batches, "End a batch; what was answered stays, and is charged"),
-        ["POST /v1/messages"] = new(Anthropic, "Answer a conversation", "MessageRequest"),
-        ["POST /v1/messages/count_tokens"] = new(Anthropic, "Count the tokens of a conversation; nothing is charged", "MessageRequest"),
-        ["POST /api/v1/services/aigc/text-generation/generation"] = new(DashScope, "Answer a conversation; a stream with X-DashScope-SSE: enable", "NativeRequest"),
-        ["GET /api/v1/tasks/{id}"] = new(DashScope, "How far a task is, and its result"),
-        ["POST /api/v1/tasks/{id}/cancel"] = new(DashScope, "End a task"),
-        ["POST /v1/embeddings"] = new(OpenAi, "Vectors of texts", "EmbeddingRequest"),
-        ["POST /v1/rerank"] = new(OpenAi, "Documents ranked by how well they answer a query, in Jina's and Cohere's form", "RerankRequest"),
-        ["POST /v1/reranks"] = new(DashScope, "The same, where Model Studio's compatible API has it", "RerankRequest"),
-        ["POST /api/v1/services/embeddings/text-embedding/text-embedding"] = new(DashScope, "Vectors of texts", "NativeRequest"),
-        ["POST /api/v1/services/rerank/text-rerank/text-rerank"] = new(DashScope, "Documents ranked by how well they answer a query", "NativeRequest"),
-        ["POST /api/embed"] = new(Ollama, "Vectors of texts", "EmbeddingRequest"),
-        ["POST /api/embeddings"] = new(Ollama, "The vector of one text", "OllamaGenerateRequest"),
-        ["POST /api/chat"] = new(Ollama, "Answer a conversation, a line a piece", "OllamaChatRequest"),
-        ["POST /api/generate"] = new(Ollama, "Answer or continue a text", "OllamaGenerateRequest"),
-        ["GET /api/tags"] = new(Ollama, "The models served here"),
-        ["GET /api/ps"] = new(Ollama, "The models that are loaded: all that are served"),
-        ["POST /api/show"] = new(Ollama, "One model", "OllamaShowRequest"),
-        ["GET /api/version"] = new(Ollama, "The version of this server"),
-    }.ToFrozenDictionary(StringComparer.Ordinal);
+    public string BodyType { get; init; } = "application/json";
 
-    private static readonly string[] Aliases = ["/compatible-mode", "/compatible-api", "/apps/anthropic", "/anthropic"];
+    public ImmutableArray<Field> Query { get; init; } = [];
 
-    public static IReadOnlyCollection<string> Routes => Words.Keys;
+    /// <summary>Headers of the request that mean something here.</summary>
+    public ImmutableArray<Field> Headers { get; init; } = [];
 
-    /// <summary>Null: the route is not one of the models' APIs, or nobody described it.</summary>
-    public static RouteWord? Of(MappedRoute route) => Words.GetValueOrDefault($"{route.Method} {Canonical(route.Path)}");
+    /// <summary>What it answers; null: it differs, or nobody wrote it down.</summary>
+    public Schema? Answer { get; init; }
 
-    /// <summary>The path where an API is at home.</summary>
-    public static string Canonical(string path)
-    {
-        foreach (string alias in Aliases)
-        {
-            if (path.StartsWith(alias + "/", StringComparison.Ordinal)) return path[alias.Length..];
-        }
-        return path;
-    }
+    public string AnswerType { get; init; } = "application/json";
+
+    /// <summary>What it answers with 503 when that is no error but its answer; null: it never is.</summary>
+    public Schema? Unready { get; init; }
+
+    /// <summary>As what it answers when the request asks for a stream; null: it never does.</summary>
+    public string? Streams { get; init; }
+
+    /// <summary>It serves a call: the headers of its answer tell what that cost, and what is left of the caller's rates.</summary>
+    public bool IsCharged { get; init; }
+}
+
+/// <summary>The headings of the document.</summary>
+internal static class Tags
+{
+    public const string OpenAi = "OpenAI", Responses = "Responses", Batches = "Files and batches", Anthropic = "Anthropic", DashScope = "DashScope", Ollama = "Ollama";
+    public const string Directory = "Tenants, projects and keys", Limits = "Limits and alerts", Prices = "Prices", Costs = "Costs", Upstreams = "Upstreams", Kept = "Kept prompts and answers", Usage = "Usage",
+        Books = "Books", Invoices = "Contracts and invoices", Server = "The server";
+}
+
+/// <summary>Parameters of queries that several routes have.</summary>
+internal static class Asked
+{
+    public static Field From { get; } = Field.May("from", Schema.Time("The beginning of the period, which is in it; without it, all from the first on"));
+    public static Field To { get; } = Field.May("to", Schema.Time("The end of the period, which is no longer in it; without it, all up to now"));
+    public static Field At { get; } = Field.May("at", Schema.Time("The moment before which everything counts; without it, now"));
+    public static Field Tenant { get; } = Field.May("tenant", Schema.Text("A tenant by its id or name; without it, all that you may see"));
+    public static Field By { get; } = Field.May("by", Schema.Text("One or more of tenant, project, model, pool, day and hour, separated by commas"));
+
+    public static Field Limit(int standard, int most) => Field.May("limit", Schema.Integer("How many at most", 1, most).Defaults(standard));
+
+    /// <summary>As OpenAI's lists are asked for.</summary>
+    public static ImmutableArray<Field> Page(int standard, int most) =>
+    [
+        Limit(standard, most),
+        Field.May("order", Schema.OneOf("By the time they were made", "desc", "asc").Defaults("desc")),
+        Field.May("after", Schema.Text("The id that the page before ended with")),
+    ];
 }

@@ -5,6 +5,11 @@ namespace Qanat.Gateway;
 /// <summary>The configuration file, read again on request.</summary>
 internal sealed class ConfigurationApi(ReloadConfiguration? reload = null)
 {
+    public void Map(AdminRoutes routes) => routes.Post("/api/config/reload", Permission.Operate, ReloadAsync, new(Tags.Server, "Read the configuration file again: what can change in a server that runs does")
+    {
+        Answer = Schema.Object(Field.Needed("applied", Schema.List(Schema.Text(), "What changed")), Field.Needed("need_restart", Schema.List(Schema.Text(), "What changes at the next start"))),
+    });
+
     public async Task<JsonObject> ReloadAsync(AdminRequest request, JsonFields fields)
     {
         if (reload is null) throw new ApiException(409, Refusal.InvalidRequest, "no_configuration", "This server was started without a configuration file to read again.");

@@ -15,11 +15,17 @@ internal sealed class ResponseEndpoints(Callers callers, ResponseRequests reques
     {
         foreach (string root in OpenAiEndpoints.Roots)
         {
-            routes.Post(root + "/responses", Permission.Infer, CreateAsync);
-            routes.Post(root + "/responses/input_tokens", Permission.Infer, CountAsync);
-            routes.Get(root + "/responses/{id}", Permission.Infer, ShowAsync);
-            routes.Delete(root + "/responses/{id}", Permission.Infer, DeleteAsync);
-            routes.Get(root + "/responses/{id}/input_items", Permission.Infer, ListInputAsync);
+            routes.Post(root + "/responses", Permission.Infer, CreateAsync, new(Tags.Responses, "Make a response; it is stored if store is true, or if the tenant wants it and store is not false")
+            {
+                Body = RequestSchemas.Response(options),
+                Headers = [Field.May("x-dashscope-session-cache", Schema.OneOf("Keep the whole prompt in the cache", "enable"))],
+                Streams = StreamFraming.EventsType,
+                IsCharged = true,
+            });
+            routes.Post(root + "/responses/input_tokens", Permission.Infer, CountAsync, new(Tags.Responses, "Count the tokens that a request would have; nothing is charged") { Body = RequestSchemas.Response(options), Answer = PromptCounter.Counted });
+            routes.Get(root + "/responses/{id}", Permission.Infer, ShowAsync, new(Tags.Responses, "A response that was stored"));
+            routes.Delete(root + "/responses/{id}", Permission.Infer, DeleteAsync, new(Tags.Responses, "Delete a response") { Answer = AnswerSchemas.Deleted });
+            routes.Get(root + "/responses/{id}/input_items", Permission.Infer, ListInputAsync, new(Tags.Responses, "The items a response was made from") { Query = Asked.Page(PageDefault, options.PageMax), Answer = AnswerSchemas.Page(Schema.AnyObject) });
         }
     }
 

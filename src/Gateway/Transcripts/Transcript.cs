@@ -24,6 +24,9 @@ public sealed record Transcript(string Id, string At, string Model, string Opera
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     });
 
+    /// <summary>As <see cref="ToText"/> writes it.</summary>
+    internal static Schema Schema => Schema.Of(Json.Transcript).Called("Transcript");
+
     public string ToText() => JsonSerializer.Serialize(this, Json.Transcript);
     public static Transcript Parse(string text) => JsonSerializer.Deserialize(text, Json.Transcript)!;
 }

@@ -9,6 +9,24 @@ internal sealed class TranscriptApi(DirectoryState directory, TranscriptStore st
 {
     private const int PageStandard = 20;
 
+    public void Map(AdminRoutes routes)
+    {
+        routes.Put("/api/tenants/{id}/keeping", Permission.ChangeTranscripts, KeepAsync, new(Tags.Kept, "Say how long a tenant's prompts and answers are kept")
+        {
+            Body = Schema.Object(Field.Needed("days", Schema.Integer("How long each is kept; null: none is", 1, TranscriptChanges.DaysMax).OrNull())),
+        });
+        routes.Get("/api/transcripts", Permission.SeeTranscripts, ListAsync, new(Tags.Kept, "Which requests of a tenant have their prompt and answer kept, newest first")
+        {
+            Query = [OfTenant, Field.May("before", Schema.Id("The id that the page before ended with")), Asked.Limit(PageStandard, PageStandard)],
+            Answer = Schema.Rows("Requests"),
+        });
+        routes.Get("/api/transcripts/{id}", Permission.SeeTranscripts, ShowAsync, new(Tags.Kept, "A prompt and its answer; the audit log says who read it") { Query = [OfTenant], Answer = Transcript.Schema });
+        routes.Delete("/api/transcripts", Permission.ChangeTranscripts, DeleteAllAsync, new(Tags.Kept, "Delete all that is kept of a tenant's prompts and answers") { Query = [OfTenant] });
+        routes.Delete("/api/transcripts/{id}", Permission.ChangeTranscripts, DeleteAsync, new(Tags.Kept, "Delete a prompt and its answer") { Query = [OfTenant] });
+    }
+
+    private static Field OfTenant => Field.May("tenant", Schema.Text("A tenant by its id or name; whoever sees one only need not name it"));
+
     public async Task<JsonObject> KeepAsync(AdminRequest request, JsonFields fields)
     {
         if (!fields.Says("days")) throw Refusal.Missing("days");

@@ -6,6 +6,9 @@ namespace Qanat.Gateway;
 /// To count is held to what the request would be: its key's models, the stop switch, and rates, of which it takes a request and no tokens. It has no hold and no cost.</summary>
 internal sealed class PromptCounter(RoutingState routing, RateLimits rates, TenantStops stops, DrainState drain)
 {
+    /// <summary>What is answered.</summary>
+    public static Schema Counted { get; } = Schema.Object(Field.May("object", Schema.Text()), Field.Needed("input_tokens", Schema.Integer("How many the prompt has", 0)), Field.May("x_qanat", Schema.Object(Field.Needed("estimated", Schema.Flag("Nobody here counts exactly as the model's upstream does"))))).Called("CountedTokens");
+
     /// <param name="kind">The answer's "object"; null: it has none.</param>
     public async Task SendAsync(HttpContext context, Call call, string? kind)
     {

@@ -10,6 +10,39 @@ internal sealed class UpstreamApi(RoutingState routing)
 {
     private const int ModelsMax = 200;
     private const int WaitingMaxMost = 1_000_000;
+    private const int TimeoutMsMax = 3_600_000;
+
+    public void Map(AdminRoutes routes)
+    {
+        routes.Get("/api/upstreams", Permission.Operate, List, new(Tags.Upstreams, "The upstreams, and how each is") { Answer = Schema.Rows("Upstreams", Shown()) });
+        routes.Post("/api/upstreams", Permission.Operate, SaveAsync, new(Tags.Upstreams, "Add an upstream, or put another in the place of the one of this name") { Body = Saved, Answer = Shown() });
+        routes.Delete("/api/upstreams/{id}", Permission.Operate, RemoveAsync, new(Tags.Upstreams, "Take an upstream away"));
+        routes.Post("/api/upstreams/{id}/test", Permission.Operate, TestAsync, new(Tags.Upstreams, "Ask an upstream whether it is there")
+        {
+            Answer = Schema.Object(Field.Needed("name", Schema.Text()), Field.Needed("ok", Schema.Flag("It answered as it should")), Field.Needed("failure", Schema.Text("What went wrong").OrNull())),
+        });
+        routes.Get("/api/upstream-routes", Permission.Operate, ListRoutes, new(Tags.Upstreams, "How the calls to each model are spread over its upstreams") { Answer = Schema.Rows("Routes", Route) });
+        routes.Post("/api/upstream-routes", Permission.Operate, SetRouteAsync, new(Tags.Upstreams, "Change how the calls to a model are spread; what is not named stays") { Body = Route, Answer = Route });
+    }
+
+    private static Schema Saved => Schema.Object(Field.Needed("name", Schema.Text("Letters, digits, '-', '_' and '.'")), Field.Needed("url", Schema.Text("Where its API is")),
+        Field.May("protocol", Schema.OneOf("Which API it speaks", "openai", "model-studio", "anthropic").Defaults("openai")), Field.Needed("models", Schema.List(Served, "At least one")),
+        Field.May("allow_private", Schema.Flag("Addresses of private networks may be connected to")), Field.May("enabled", Schema.Flag("Calls are sent to it").Defaults(true)),
+        Field.May("weight", Schema.Integer("Its share of the calls beside others of its rank", 1, 1_000)), Field.May("rank", Schema.Integer("It is asked once nobody of a lower rank can be", 0, 100)),
+        Field.May("concurrent_max", Schema.Integer("Calls at the same time", 1, 100_000)), Wait("connect_timeout_ms", "How long a connection may take"), Wait("first_byte_timeout_ms", "How long an answer may take to begin"), Wait("idle_timeout_ms", "How long an answer may pause"),
+        Field.May("secret", Schema.Text("The key that it takes; without it, the one it has. It goes in and never comes out")));
+
+    private static Schema Served => Schema.Object(Field.Needed("name", Schema.Text("What the model is called here")), Field.May("theirs", Schema.Text("What it is called there; without it, as here").OrNull()),
+        Field.May("rates", Schema.Text("What the upstream charges for a million tokens, such as \"input 0.05 output 0.40\"").OrNull()), Field.May("currency", Schema.Text("Of the rates").OrNull()),
+        Field.May("context_length", Schema.Integer("Tokens of prompt and answer together", 16, int.MaxValue)), Field.May("count_as", Schema.Text("A model of this server that counts prompts as the upstream does").OrNull()));
+
+    private static Schema Shown() => Saved.Only("name", "url", "protocol", "models", "allow_private", "enabled", "weight", "rank", "concurrent_max", "connect_timeout_ms", "first_byte_timeout_ms", "idle_timeout_ms")
+        .With(Field.Needed("has_secret", Schema.Flag("A key of its own is kept")), Field.Needed("pool", Schema.Text("The pool that its costs are of")), Field.Needed("health", Schema.AnyObject));
+
+    private static Schema Route => Schema.Object(Field.Needed("model", Schema.Text("Which model")), Field.May("policy", Schema.OneOf("By what an upstream is chosen", "weighted", "least-loaded", "prefix")),
+        Field.May("fallbacks", Schema.List(Schema.Text(), "Models that stand in for it, in this order")), Field.May("waiting_max", Schema.Integer("How many calls may wait for it; null: as many as the server allows", 1, WaitingMaxMost).OrNull()));
+
+    private static Field Wait(string name, string about) => Field.May(name, Schema.Integer(about, 1, TimeoutMsMax));
 
     private UpstreamDirectory Directory => routing.Upstreams ?? throw new ApiException(404, "invalid_request_error", "no_upstreams", "This server keeps no upstreams.");
 
@@ -109,7 +142,7 @@ internal sealed class UpstreamApi(RoutingState routing)
         ? [.. list.EnumerateArray().Select((name, index) => new ModelName(JsonFields.TextOf(name, FormattableString.Invariant($"fallbacks[{index}]"))))]
         : throw Refusal.Type("fallbacks", "a list of models", JsonFields.Kind(list));
 
-    private static TimeSpan? Time(JsonFields fields, string name) => fields.Integer(name, 1, 3_600_000) is { } ms ? TimeSpan.FromMilliseconds(ms) : null;
+    private static TimeSpan? Time(JsonFields fields, string name) => fields.Integer(name, 1, TimeoutMsMax) is { } ms ? TimeSpan.FromMilliseconds(ms) : null;
 
     private static T Reading<T>(string param, Func<T> read)
     {
