@@ -12,14 +12,16 @@ public sealed partial class DescribedRequestTests(GatewayFixture fixture) : ICla
     private static readonly string[] TakenAsTheyAre = ["prompt_cache_key", "metadata", "add_generation_prompt", "images"];
 
     /// <summary>Where only some text is right; others are refused by what they say, not by their kind.</summary>
-    private static readonly Dictionary<string, JsonNode> Good = new(StringComparer.Ordinal)
-    {
-        ["model"] = "scripted-1", ["tenant"] = "acme", ["messages"] = JsonNode.Parse("""[{"role":"user","content":"hi"}]""")!, ["max_tokens"] = 4, ["specversion"] = "1.0", ["type"] = UsageEvents.Type, ["role"] = "viewer", ["login"] = "somebody",
-        ["password"] = "a long password", ["url"] = "https://upstream.example", ["models"] = JsonNode.Parse("""[{"name":"their-model"}]""")!, ["name"] = "some-name", ["hourly_cost"] = "1", ["pool"] = "this-machine", ["amount"] = "1", ["text"] = "bill b pool this-machine",
-        ["input_per_million"] = "1", ["output_per_million"] = "2", ["reason"] = "an outage", ["from"] = "2026-01-01", ["to"] = "2026-02-01", ["through"] = "2026-02-01", ["monthly_budget"] = "1", ["addresses"] = new JsonArray(), ["days"] = 3,
-        ["endpoint"] = "/v1/chat/completions", ["input_file_id"] = "file", ["prompt"] = "hi", ["input"] = "hi", ["query"] = "hi", ["documents"] = new JsonArray("hi"), ["texts"] = new JsonArray("hi"), ["source"] = "elsewhere", ["id"] = "1",
-        ["data"] = JsonNode.Parse("""{"tenant":"acme","model":"m","completed_at":"2026-01-01"}""")!,
-    };
+    private static readonly JsonObject Good = JsonNode.Parse($$"""
+        {
+          "model": "scripted-1", "messages": [{"role":"user","content":"hi"}], "max_tokens": 4, "prompt": "hi", "input": "hi", "query": "hi", "documents": ["hi"], "texts": ["hi"],
+          "endpoint": "/v1/chat/completions", "input_file_id": "file",
+          "tenant": "acme", "name": "some-name", "login": "somebody", "password": "a long password", "role": "viewer", "monthly_budget": "1", "amount": "1", "addresses": [], "days": 3,
+          "url": "https://upstream.example", "models": [{"name":"their-model"}], "pool": "this-machine", "hourly_cost": "1", "input_per_million": "1", "output_per_million": "2",
+          "text": "bill b pool this-machine", "reason": "an outage", "from": "2026-01-01", "to": "2026-02-01", "through": "2026-02-01",
+          "specversion": "1.0", "type": "{{UsageEvents.Type}}", "source": "elsewhere", "id": "1", "data": {"tenant":"acme","model":"m","completed_at":"2026-01-01"}
+        }
+        """)!.AsObject();
 
     /// <summary>Parameters without which a query is refused before the others are read.</summary>
     private static readonly string[] NeededBeside = ["/api/books/attributed pool", "/api/books/attributed from", "/api/transcripts tenant"];
@@ -157,10 +159,10 @@ public sealed partial class DescribedRequestTests(GatewayFixture fixture) : ICla
     private static JsonNode Sample(DescribedOperation operation, string name)
     {
         JsonObject schema = operation.Resolve(operation.Fields[name]!);
-        if (Good.TryGetValue(name, out JsonNode? whole) && whole is JsonObject && schema["properties"] is not null) return whole.DeepClone();
-        if (schema["properties"] is null || schema["required"] is not JsonArray inner) return schema["type"]?.ToString() == "object" ? JsonNode.Parse("{}")! : Good.TryGetValue(name, out JsonNode? good) ? good.DeepClone() : throw new InvalidOperationException($"Name a good '{name}' in {nameof(Good)}.");
+        if (Good[name] is JsonObject whole && schema["properties"] is not null) return whole.DeepClone();
+        if (schema["properties"] is null || schema["required"] is not JsonArray inner) return schema["type"]?.ToString() == "object" ? JsonNode.Parse("{}")! : Good[name] is { } good ? good.DeepClone() : throw new InvalidOperationException($"Name a good '{name}' in {nameof(Good)}.");
         JsonObject value = [];
-        foreach (string field in inner.Select(each => (string)each!)) value[field] = Good[field].DeepClone();
+        foreach (string field in inner.Select(each => (string)each!)) value[field] = Good[field]!.DeepClone();
         return value;
     }
 
